@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One descriptor more than any message has, so that a message with too many is seen to be wrong, not silently cut. */
+/* One descriptor more than any message has, so that a message with too many is seen to be wrong,
+ * not silently cut. */
 #define DESCRIPTORS_READ (CHANNEL_DESCRIPTORS + 1)
 
 int channel_open(int ends[2])
@@ -44,7 +45,7 @@ int channel_send(int end, const struct channel_message *message, const int *desc
     return 0;
 }
 
-/* Takes the descriptors out of a message's control data. Their number; what does not fit is not there to leak. */
+/* Takes the descriptors out of a message's control data; returns how many there were. */
 static size_t descriptors_take(struct msghdr *header, int taken[DESCRIPTORS_READ])
 {
     size_t count = 0;

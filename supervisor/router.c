@@ -14,7 +14,9 @@ struct part_entry {
     struct part_step step;
 };
 
+// clang-format off
 #define TO(...) {true, {__VA_ARGS__}}
+// clang-format on
 
 static const struct client_entry client_table[CLIENT_STATES][CLIENT_EVENTS] = {
     [CLIENT_READING] =
@@ -46,7 +48,6 @@ static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
             [PART_CHOSEN] = TO(PART_CONNECTING, PART_CONNECT),
             [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
             [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
-            [PART_DEFERRED] = TO(PART_ENDED, PART_DEFER),
         },
     [PART_CONNECTING] =
         {
