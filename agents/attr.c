@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <resolv.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,12 +85,45 @@ int attr_int(const char *text, uint32_t *number)
     return 0;
 }
 
+/* The value of a character of the standard alphabet, or -1. */
+static int base64_digit(char c)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c == '\0' ? NULL : strchr(alphabet, c);
+
+    return found == NULL ? -1 : (int)(found - alphabet);
+}
+
+/* glibc has b64_pton(3), but in libresolv, which nothing else needs; and it skips blanks, which no list of Postfix has. */
 int attr_data(const char *text, void *data, size_t size)
 {
-    /* b64_pton wants room for the byte that padding cuts off, too. */
-    unsigned char decoded[ATTR_DATA_MAX + 3];
+    unsigned char decoded[ATTR_DATA_MAX];
+    size_t digits = (size * 4 + 2) / 3; /* six bits each */
+    uint32_t bits = 0;
+    size_t used = 0;
 
-    if (size > ATTR_DATA_MAX || b64_pton(text, decoded, sizeof decoded) != (int)size) {
+    /* The padding fills the last group of four. */
+    if (size > ATTR_DATA_MAX || strlen(text) != (size + 2) / 3 * 4 ||
+        strspn(text + digits, "=") != strlen(text + digits)) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < digits; i++) {
+        int digit = base64_digit(text[i]);
+
+        if (digit < 0) {
+            return -EINVAL;
+        }
+        bits = bits << 6 | (uint32_t)digit;
+        /* After the first of four digits 6 bits are there, then 12 - 8, 10 - 8 and 8 - 8 stay for the next byte. */
+        if (i % 4 != 0) {
+            unsigned left = 6 - 2 * (unsigned)(i % 4);
+
+            decoded[used++] = (unsigned char)(bits >> left);
+        }
+    }
+    /* Bits behind the last whole byte must be zero, or two texts would mean the same. */
+    if ((digits % 4 == 2 && (bits & 0xf) != 0) || (digits % 4 == 3 && (bits & 0x3) != 0)) {
         return -EINVAL;
     }
     memcpy(data, decoded, size);

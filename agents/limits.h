@@ -17,7 +17,7 @@
 /* qmgr holds at most qmgr_message_recipient_limit = 20000 recipients of a message in memory, and
    one recipient list with long addresses and DSN fields takes 800 bytes at most in practice: 16
    million bytes. */
-#define REQUEST_BYTES_MAX (16u * 1024 * 1024)
+#define REQUEST_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 /* Five times the default of qmgr_message_recipient_limit; bounds the memory of a split (24 bytes
  * each). */

@@ -96,16 +96,14 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
     }
     if (is_hashed(hash_queue_names, queue_name)) {
         const char *from = source;
+        char *to = hash;
 
         hash_source(source, sizeof source, queue_id);
         for (unsigned i = 0; i < hash_queue_depth; i++) {
-            hash[2 * i] = '_'; /* an id shorter than the depth */
-            if (*from != '\0') {
-                hash[2 * i] = *from++;
-            }
-            hash[2 * i + 1] = '/';
-            hash[2 * i + 2] = '\0';
+            *to++ = *from == '\0' ? '_' : *from++; /* `_` when the id is shorter than the depth */
+            *to++ = '/';
         }
+        *to = '\0';
     }
     len = snprintf(path, size, "%s/%s%s", queue_name, hash, queue_id);
     return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;

@@ -167,7 +167,7 @@ int split_plan(struct split *split, const struct request *request, const char *b
     int rc;
 
     memset(split, 0, sizeof *split);
-    if (request->result != 0 || request->length == 0) {
+    if (request->result != 0 || request->recipient_count == 0) {
         return -EBADMSG;
     }
     split->recipient_count = request->recipient_count;
