@@ -108,11 +108,11 @@ static int read_recipients(struct split *split, const struct request *request, c
     return 0;
 }
 
-/* Gives every recipient its group, and returns the number of groups. */
+/* Gives every recipient its group, and returns the number of groups. There is at least one recipient. */
 static uint32_t group(struct split *split, const char *bytes)
 {
     struct split_recipient *entry = split->recipients;
-    uint32_t groups = 0;
+    uint32_t groups = 1;
     /* qsort_r passes it through as void *; by_key only reads. */
     union {
         const char *from;
@@ -120,8 +120,9 @@ static uint32_t group(struct split *split, const char *bytes)
     } pass = {.from = bytes};
 
     qsort_r(entry, split->recipient_count, sizeof *entry, by_key, pass.to);
-    for (uint32_t i = 0; i < split->recipient_count; i++) {
-        if (i > 0 && compare_keys(bytes, &entry[i - 1], &entry[i]) == 0) {
+    entry[0].group = entry[0].index;
+    for (uint32_t i = 1; i < split->recipient_count; i++) {
+        if (compare_keys(bytes, &entry[i - 1], &entry[i]) == 0) {
             entry[i].group = entry[i - 1].group;
         } else {
             entry[i].group = entry[i].index;
