@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +13,6 @@
 #define OPTIONS "-cdDi:lm:n:o:r:s:St:uvVzC:"
 
 _Static_assert(sizeof(struct master_status) == 12, "master(8) reads messages of 12 bytes");
-
-__attribute__((format(printf, 3, 4))) static void say(char *error, size_t size, const char *format,
-                                                      ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    (void)vsnprintf(error, size, format, list);
-    va_end(list);
-}
 
 /* "-x" for an option letter, as text that lives for ever. */
 static const char *option_word(int option)
@@ -80,8 +69,12 @@ static int short_setting_add(struct master_arguments *arguments, char *buffer, c
     if (length < 0 || length >= MASTER_SHORT_SETTING_SIZE)
         return -EINVAL;
     for (size_t i = 0; i < arguments->settings; i++)
-        if (arguments->setting[i] == buffer)
-            return 0;
+        if (arguments->setting[i] == buffer) { /* given before: its place is now the last */
+            memmove(&arguments->setting[i], &arguments->setting[i + 1],
+                    (arguments->settings - i) * sizeof arguments->setting[0]);
+            arguments->settings--;
+            break;
+        }
     return setting_add(arguments, buffer);
 }
 
@@ -117,6 +110,7 @@ static int sockets_parse(const char *text, unsigned *out)
 static int option_take(struct master_arguments *out, int option, const char **type, char *error,
                        size_t error_size)
 {
+    const char *value = optarg != NULL ? optarg : "";
     int result = 0;
 
     switch (option) {
@@ -135,26 +129,29 @@ static int option_take(struct master_arguments *out, int option, const char **ty
         *type = optarg;
         return 0;
     case 's':
-        if (sockets_parse(optarg, &out->sockets) < 0) {
-            say(error, error_size, "-s %.32s: a count of sockets from 1 to %d is expected", optarg,
-                MASTER_SOCKETS_MAX);
+        if (sockets_parse(value, &out->sockets) < 0) {
+            (void)snprintf(error, error_size,
+                           "-s %.32s: a count of sockets from 1 to %d is expected", value,
+                           MASTER_SOCKETS_MAX);
             return -EINVAL;
         }
         return 0;
     case 'S':
-        say(error, error_size, "-S (one delivery on standard input) is not possible here");
+        (void)snprintf(error, error_size,
+                       "-S (one delivery on standard input) is not possible here");
         return -EINVAL;
     case '?':
-        say(error, error_size,
+        (void)snprintf(
+            error, error_size,
             "-%c: unknown option, or its argument is missing; see the line of this service in "
             "master.cf",
             optopt > ' ' && optopt <= '~' ? optopt : '?');
         return -EINVAL;
     case 'i':
-        result = short_setting_add(out, out->idle, "max_idle", optarg);
+        result = short_setting_add(out, out->idle, "max_idle", value);
         break;
     case 'm':
-        result = short_setting_add(out, out->use, "max_use", optarg);
+        result = short_setting_add(out, out->use, "max_use", value);
         break;
     case 'o':
         result = setting_add(out, optarg);
@@ -172,7 +169,7 @@ static int option_take(struct master_arguments *out, int option, const char **ty
         break;
     }
     if (result == -EINVAL)
-        say(error, error_size, "-%c %.32s: not a usable value", option, optarg);
+        (void)snprintf(error, error_size, "-%c %.32s: not a usable value", option, value);
     if (result == 0)
         result = word_add(out, option_word(option));
     if (result == 0 && optarg != NULL)
@@ -191,7 +188,7 @@ int master_arguments_parse(int argc, char **argv, struct master_arguments *out, 
     memset(out, 0, sizeof *out);
     out->sockets = 1;
     if (argc < 1 || argv[0] == NULL) {
-        say(error, error_size, "started without a name");
+        (void)snprintf(error, error_size, "started without a name");
         return -EINVAL;
     }
     slash = strrchr(argv[0], '/');
@@ -215,25 +212,28 @@ int master_arguments_parse(int argc, char **argv, struct master_arguments *out, 
             result = word_add(out, argv[optind++]);
     }
     if (result == -E2BIG)
-        say(error, error_size, "more than %d words or %d settings in master.cf", MASTER_WORDS_MAX,
-            MASTER_SETTINGS_MAX);
+        (void)snprintf(error, error_size, "more than %d words or %d settings in master.cf",
+                       MASTER_WORDS_MAX, MASTER_SETTINGS_MAX);
     if (result < 0)
         return result;
 
     if (type == NULL) {
-        say(error, error_size,
+        (void)snprintf(
+            error, error_size,
             "this program is started by master(8), from a line in master.cf; it does nothing by "
             "hand");
         return -EINVAL;
     }
     if (!service_usable(out->service)) {
-        say(error, error_size,
+        (void)snprintf(
+            error, error_size,
             "%.120s: a service name has 1 to %d printable characters, no '/', and no '.' in front",
             out->service, MASTER_SERVICE_MAX);
         return -EINVAL;
     }
     if (strcmp(type, "unix") != 0) {
-        say(error, error_size,
+        (void)snprintf(
+            error, error_size,
             "type %.16s is not possible: write \"%s unix\" in the place of \"%s %.16s\" in "
             "master.cf",
             type, out->service, out->service, type);
@@ -278,12 +278,13 @@ int master_descriptors_check(unsigned sockets, char *error, size_t error_size)
 
     for (size_t i = 0; i < sizeof pipes / sizeof pipes[0]; i++)
         if (fcntl(pipes[i], F_GETFD) < 0) {
-            say(error, error_size, "%s (descriptor %d is not open)", where, pipes[i]);
+            (void)snprintf(error, error_size, "%s (descriptor %d is not open)", where, pipes[i]);
             return -EBADF;
         }
     for (int fd = MASTER_LISTEN_FD; fd < MASTER_LISTEN_FD + (int)sockets; fd++)
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || listening == 0) {
-            say(error, error_size, "%s (descriptor %d is not a listening socket)", where, fd);
+            (void)snprintf(error, error_size, "%s (descriptor %d is not a listening socket)", where,
+                           fd);
             return -ENOTSOCK;
         }
     return 0;
