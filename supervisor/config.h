@@ -29,7 +29,9 @@
 
 #define CONFIG_NAME_SIZE                                                                           \
     64 /* with the final NUL; the longest name in a stock daemon_directory has 11 characters */
-#define CONFIG_PATH_SIZE 512  /* with the final NUL; groups of container managers have some 200 */
+#define CONFIG_PATH_SIZE 512 /* with the final NUL; groups of container managers have some 200 */
+/* Holds the printed value of any key: a path of which every character is escaped, two quotes and the final NUL. */
+#define CONFIG_VALUE_SIZE (2 * CONFIG_PATH_SIZE + 2)
 #define CONFIG_LINE_SIZE 1024 /* no reported line is longer, the final NUL included */
 #define CONFIG_REPORTS_MAX                                                                         \
     20 /* lines reported for one text; the rest is counted in one more line */
@@ -51,8 +53,7 @@ enum config_destination_key {
     CONFIG_DESTINATION_RECIPIENT
 };
 
-/* Plain values without pointers: may be copied, compared by value and sent between processes of one
- * build. */
+/* Plain values without pointers: may be copied and sent between processes of one build. */
 struct config {
     char agent[CONFIG_NAME_SIZE]; /* a program in daemon_directory: a plain name, never a path */
     uint32_t workers_min;
@@ -121,7 +122,7 @@ const struct config_key *config_keys(size_t *count);
 const struct config_key *config_key_find(const char *path);
 
 /* The value of a key as JSON, such that reading it again gives the same value ("64M", "5m", 0.5,
- * true). Returns 0, or -ENOSPC when it does not fit (CONFIG_PATH_SIZE + 2 always does). */
+ * true). Returns 0, or -ENOSPC when it does not fit (CONFIG_VALUE_SIZE always does). */
 int config_print_value(const struct config_key *key, const struct config *config, char *buffer,
                        size_t size);
 

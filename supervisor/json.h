@@ -55,6 +55,9 @@ void json_free(struct json_document *document);
 int json_scan(const char *text, size_t length, struct json_place *places, uint32_t *count,
               struct json_error *error);
 
+/* Length of the UTF-8 character at text[at], at < length; 0 when it is none (RFC 3629: no surrogates, shortest form only). */
+size_t json_utf8_length(const char *text, size_t at, size_t length);
+
 /* Line and column of an offset, from 1. Columns are characters (code points), a line ends with a
  * line feed. */
 void json_line_column(const char *text, size_t length, size_t offset, unsigned *line,
