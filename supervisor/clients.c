@@ -23,8 +23,10 @@ int clients_create(struct dispatcher *dispatcher)
         return -ENOMEM;
     LIST_INIT(&dispatcher->free);
     LIST_INIT(&dispatcher->reading);
-    for (unsigned i = dispatcher->clients_max; i > 0; i--)
+    for (unsigned i = dispatcher->clients_max; i > 0; i--) {
+        dispatcher->client[i - 1].dispatcher = dispatcher;
         LIST_INSERT_HEAD(&dispatcher->free, &dispatcher->client[i - 1], link);
+    }
     return 0;
 }
 

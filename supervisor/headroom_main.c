@@ -36,7 +36,7 @@ struct program {
     struct config config;
     enum config_source config_source;
     unsigned generation;
-    char postlog[PATH_MAX + 32];
+    char postlog[PATH_MAX + POSTCONF_NAME_SIZE + 16];
     struct journal_options journal_options;
     struct journal *journal;
     const struct passwd *owner;
