@@ -19,7 +19,7 @@
 
 /* The largest file that is read whole. /proc/self/mountinfo of a host with a thousand mounts has
  * about 200 KiB. */
-#define KERNEL_FILE_MAX (1024 * 1024)
+#define KERNEL_FILE_MAX 1048576U
 
 /* Where the two file systems are. NULL stands for /proc and /sys/fs/cgroup. With `sys` set, a mount
  * point that mountinfo gives as /sys/fs/cgroup/X is looked for as SYS/X, and mounts elsewhere do
