@@ -14,7 +14,12 @@
 /* L before anything is known of demand or pressure. */
 #define LAW_START 32.0
 /* Growth per second while at least half of L is busy, and at least one worker per second. */
-#define LAW_ALPHA 0.5
+#define LAW_ALPHA 0.2
+/* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
+ * this part of it, rests so long (s), and goes on by so much per second. */
+#define KNEE_PART 0.95
+#define KNEE_REST 60.0
+#define LAW_PROBE 0.01
 /* Fall per second for each target by which the stall exceeds target; at most a half per second. */
 #define LAW_BETA 0.02
 #define LAW_FALL_MAX 0.6931
@@ -136,7 +141,7 @@ static unsigned young_since(const struct limit_state *state, unsigned age)
 }
 
 /* Bytes that the young will still take: their footprint, less what even an idle one has by now, fading with age. */
-static double young_promised(const struct limit_state *state, unsigned live)
+static double young_promised(const struct limit_state *state, unsigned live, double working_set)
 {
     double promised = 0.0;
     unsigned count = 0;
@@ -152,6 +157,9 @@ static double young_promised(const struct limit_state *state, unsigned live)
     /* Some are gone already. */
     if (count > live)
         promised *= (double)live / count;
+    /* Where the pool was measured: what it would have if each had its footprint, less what it has. */
+    if (working_set > 0.0)
+        promised = at_most(promised, at_least(live * state->footprint - working_set, 0.0));
     return promised;
 }
 
@@ -268,7 +276,9 @@ static void view_take(const struct limit_settings *settings, struct limit_state 
     state->taken = 0;
     footprint_update(settings, state, sample, demand->live, view->tick);
     room_find(settings, sample, view);
-    view->promised = young_promised(state, demand->live);
+    bool measured = !settings->shared && sample->groups > 0 && sample->group[0].known;
+    view->promised =
+        young_promised(state, demand->live, measured ? (double)sample->group[0].working_set : 0.0);
     view->memory.promised = view->promised;
     view->memory.footprint = state->footprint;
     events_update(state, sample, view);
@@ -337,11 +347,18 @@ static void timer_run(double *timer, bool runs, double tick)
     *timer = runs ? *timer + tick : 0.0;
 }
 
+/* Room for more than one: what is asked for before growth goes on. */
+static bool roomy(const struct limit_state *state, const struct limit_demand *demand,
+                  const struct view *view)
+{
+    return view->room >= state->footprint * (1.0 + demand->live / CALM_PART);
+}
+
 /* The mode after this tick. It rises at once, and falls after a time of calm. */
 static void mode_update(const struct limit_settings *settings, struct limit_state *state,
                         const struct limit_demand *demand, const struct view *view)
 {
-    bool roomy = view->room >= state->footprint * (1.0 + demand->live / CALM_PART);
+    bool room = roomy(state, demand, view);
     struct limit_reason hold;
     struct limit_reason shrink;
     struct limit_reason shed;
@@ -351,9 +368,9 @@ static void mode_update(const struct limit_settings *settings, struct limit_stat
     enum limit_mode old = state->mode;
     enum limit_mode mode = old;
 
-    timer_run(&state->calm_hold, !to_hold && roomy && view->some < settings->hold / 2, view->tick);
+    timer_run(&state->calm_hold, !to_hold && room && view->some < settings->hold / 2, view->tick);
     timer_run(&state->calm_shrink, !to_shrink && view->some < settings->target / 2, view->tick);
-    timer_run(&state->calm_shed, !to_shed && roomy && view->full < settings->full / 2, view->tick);
+    timer_run(&state->calm_shed, !to_shed && room && view->full < settings->full / 2, view->tick);
 
     if (mode == LIMIT_SHED && state->calm_shed >= CALM_SHED)
         mode = LIMIT_SHRINK;
@@ -379,6 +396,29 @@ static void mode_update(const struct limit_settings *settings, struct limit_stat
     state->mode = mode;
 }
 
+/* Growth goes fast up to the knee, rests there, and then feels its way. */
+static void law_grow(const struct limit_settings *settings, struct limit_state *state, double tick)
+{
+    double law = state->law;
+
+    if (state->knee == 0.0 || law < state->knee) {
+        law += at_least(law * (1.0 / fade(LAW_ALPHA * tick) - 1.0), tick);
+        if (state->knee > 0.0)
+            law = at_most(law, state->knee);
+    } else if (state->knee_age >= KNEE_REST) {
+        law += law * LAW_PROBE * tick;
+    }
+    state->law = at_most(law, settings->max);
+}
+
+/* `at` workers were too many for a reason that the headroom doesn't show. One stall is one knee, however long it lasts. */
+static void law_bend(struct limit_state *state, double at)
+{
+    if (state->knee == 0.0 || state->knee_age > CALM)
+        state->knee = at_least(at, 1.0);
+    state->knee_age = 0.0;
+}
+
 /* L by the law of pressure. `memory` is what the headroom allows: the law does not run ahead of it. */
 static void law_update(const struct limit_settings *settings, struct limit_state *state,
                        const struct limit_demand *demand, const struct view *view, double memory)
@@ -389,6 +429,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
     if (view->event)
         over = at_least(over, EVENT_TARGETS);
     state->since_kill += view->tick;
+    state->knee_age += view->tick;
     if (view->kills > 0 && state->since_kill >= 1.0) {
         state->law = at_most(state->law, live) / 2;
         state->since_kill = 0.0;
@@ -398,12 +439,15 @@ static void law_update(const struct limit_settings *settings, struct limit_state
         double fall = at_most(LAW_BETA * (over - 1.0), LAW_FALL_MAX);
         /* Not below half of what still lives: what the last cut does is seen when the busy ones have finished. */
         double law = at_most(state->law, at_least(live, floor));
+        if (roomy(state, demand, view))
+            law_bend(state, law * KNEE_PART);
         state->law = at_most(law, at_least(law * fade(fall * view->tick), floor));
     } else if (demand->failed > 0) {
         state->law = at_most(state->law, live);
+        law_bend(state, live);
     } else if (state->mode == LIMIT_OPEN && demand->busy + demand->starting >= state->law / 2 &&
                state->law < memory) {
-        state->law += at_least(state->law * (1.0 / fade(LAW_ALPHA * view->tick) - 1.0), view->tick);
+        law_grow(settings, state, view->tick);
     }
     state->law = at_least(at_most(state->law, settings->max), 1.0);
 }

@@ -128,11 +128,14 @@ struct limit_meter {
 
 /* No pointers: may be copied. */
 struct limit_state {
-    bool begun;     /* a sample was seen */
-    uint64_t time;  /* of the last one */
-    double law;     /* L by the law of pressure, a fraction of a worker included */
-    double ceiling; /* workers at the moment growth was stopped; holds in HOLD, SHRINK and SHED */
-    unsigned limit; /* L of the last step */
+    bool begun;    /* a sample was seen */
+    uint64_t time; /* of the last one */
+    double law;    /* L by the law of pressure, a fraction of a worker included */
+    double
+        knee; /* workers at which a stall began that the headroom does not explain, or forks failed; 0: none */
+    double knee_age; /* s since */
+    double ceiling;  /* workers at the moment growth was stopped; holds in HOLD, SHRINK and SHED */
+    unsigned limit;  /* L of the last step */
     double footprint;
     enum limit_mode mode;
     struct limit_reason held; /* why the mode was entered or last confirmed */
