@@ -14,7 +14,7 @@
 /* L before anything is known of demand or pressure. */
 #define LAW_START 32.0
 /* Growth per second while at least half of L is busy, and at least one worker per second. */
-#define LAW_ALPHA 0.2
+#define LAW_ALPHA 0.12
 /* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
  * this part of it, rests so long (s), and goes on by so much per second. */
 #define KNEE_PART 0.95
@@ -580,6 +580,12 @@ unsigned limit_take(struct limit_state *state, unsigned wanted)
     state->budget -= wanted;
     state->taken += wanted;
     return wanted;
+}
+
+void limit_ended(struct limit_state *state, unsigned live)
+{
+    if (live < state->limit && state->budget < state->limit - live)
+        state->budget++;
 }
 
 const char *limit_mode_name(enum limit_mode mode)

@@ -163,6 +163,12 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
 /* At most `wanted`, and no more than the last decision's budget has left. What is returned counts as started. */
 unsigned limit_take(struct limit_state *state, unsigned wanted);
 
+/*
+ * A worker ended by itself (max_use, a crash), and `live` are left. Its memory is back, so that another may be started in its
+ * place before the next step, unless the pool is at its limit without it. Not to be called for a worker that was retired.
+ */
+void limit_ended(struct limit_state *state, unsigned live);
+
 /* "OPEN", "HOLD", "SHRINK", "SHED". */
 const char *limit_mode_name(enum limit_mode mode);
 

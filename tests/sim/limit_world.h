@@ -20,7 +20,8 @@
 #define WORLD_TICK 0.1
 #define WORLD_WORKERS 8192
 #define WORLD_STALL_FROM 0.93
-#define WORLD_SHARED 3.0 /* of the pool's group, whatever the number of workers */
+#define WORLD_SERVER_FROM 0.80 /* a mail store has page cache to lose */
+#define WORLD_SHARED 3.0       /* of the pool's group, whatever the number of workers */
 #define WORLD_IDLE_LOW 1.2
 #define WORLD_IDLE_HIGH 1.6
 
@@ -72,6 +73,7 @@ struct world {
     double time, speed; /* speed: 1 less the stall */
     struct world_worker worker[WORLD_WORKERS];
     unsigned live, starting, idle, good, bad;
+    unsigned ended; /* by themselves, since asked */
     double good_waiting, bad_waiting, arrivals;
     double memory, some_pool, some_machine, full_pool, full_machine;
     double stall_now; /* the machine's */
@@ -121,11 +123,11 @@ static inline double world_job(struct world *world)
     return world_size(world->plan, world->time) * fmin(size, 4.0) / 0.98;
 }
 
-static inline double world_stall(double used, double limit)
+static inline double world_stall(double used, double limit, double from)
 {
     if (limit <= 0)
         return 0.0;
-    double near = (used / limit - WORLD_STALL_FROM) / (1.0 - WORLD_STALL_FROM);
+    double near = (used / limit - from) / (1.0 - from);
     return near <= 0 ? 0.0 : fmin(0.95, pow(near, 1.5));
 }
 
@@ -213,10 +215,10 @@ static inline void world_dispatch(struct world *world, unsigned limit)
             return;
         if (worker->phase != WORLD_IDLE)
             continue;
-        double idle = worker->uses == 0 ? worker->target
-                                        : world_between(world, WORLD_IDLE_LOW, WORLD_IDLE_HIGH);
+        double idle = world_between(world, WORLD_IDLE_LOW, WORLD_IDLE_HIGH);
         world_phase_set(world, worker, good ? WORLD_GOOD : WORLD_BAD);
-        worker->target = fmax(worker->memory, idle + world_job(world));
+        /* What it kept of the last job serves the next one. */
+        worker->target = fmax(worker->target, idle + world_job(world));
         worker->left = good ? world_between(world, plan->low, plan->high)
                             : world_between(world, plan->flood_low, plan->flood_high);
         worker->pace = fmin(2.0, worker->left / 4);
@@ -264,6 +266,7 @@ static inline void world_workers(struct world *world)
         if (worker->phase != WORLD_STARTING &&
             worker->uses >= (world->plan->uses > 0 ? world->plan->uses : 100)) {
             world_end_worker(world, i - 1);
+            world->ended++;
             continue;
         }
         if (worker->phase != WORLD_STARTING) {
@@ -279,9 +282,10 @@ static inline void world_stalls(struct world *world)
     const struct world_scenario *plan = world->plan;
     double pool = world->memory + WORLD_SHARED;
     double above = pool + world_neighbour(plan, world->time);
-    double own = fmax(world_stall(pool, plan->pool), world_stall(above, plan->parent));
-    double all = world_stall(world_used(world), plan->total);
-    double server = world_stall(world_server(world), plan->served_max);
+    double own = fmax(world_stall(pool, plan->pool, WORLD_STALL_FROM),
+                      world_stall(above, plan->parent, WORLD_STALL_FROM));
+    double all = world_stall(world_used(world), plan->total, WORLD_STALL_FROM);
+    double server = world_stall(world_server(world), plan->served_max, WORLD_SERVER_FROM);
     double inside = fmax(own, all);
     double anywhere = fmax(inside, server);
 
