@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "agents/conversation.h"
 #include "agents/limits.h"
 #include "agents/master.h"
 #include "agents/merge.h"
@@ -35,7 +36,6 @@ struct part {
     int worker; /* from CONNECTING to RUNNING, else POOL_NONE */
     const char *bytes;
     size_t length;
-    size_t sent;
     TAILQ_ENTRY(part) waiting; /* in WAITING */
 };
 
@@ -66,15 +66,11 @@ struct worker {
     int status;
     sd_event_source *status_source;
     struct master_status_reader reader;
-    int connection;
-    sd_event_source *connection_source;
+    struct conversation conversation;
+    sd_event_source *conversation_source;
     struct part *part;
     bool gone;                   /* its status channel has ended: it is never used again */
-    char lost[QUEUE_ID_MAX + 1]; /* the request that it died with, until we know what it died of */
-    char early[GREETING_MAX];    /* its greeting, as far as it came */
-    size_t early_length;
-    char *reply; /* its reply, when it comes in pieces */
-    size_t reply_length;
+    char lost[QUEUE_ID_MAX + 1]; /* the request it died with, until we know what it died of */
 };
 
 struct dispatcher_totals {
@@ -181,8 +177,8 @@ bool workers_start(struct dispatcher *dispatcher);
  */
 bool worker_open(struct worker *worker);
 
-/* Asks to be called when the worker's connection can be written again, or not. */
-void worker_want_write(struct worker *worker, bool wanted);
+/* Writes the request of its part, or what is left of it. False: part_write is called again. */
+bool worker_write(struct worker *worker);
 
 /* Closes its connection; it goes back to idle by itself, or leaves. */
 void worker_release(struct worker *worker);

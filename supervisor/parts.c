@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "supervisor/dispatch.h"
 
@@ -119,25 +118,8 @@ void part_greeted(struct part *part, struct worker *worker)
 
 void part_write(struct part *part)
 {
-    struct worker *worker = worker_of(part);
-    ssize_t sent;
-
-    while (part->sent < part->length) {
-        sent = send(worker->connection, part->bytes + part->sent, part->length - part->sent,
-                    MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno == EAGAIN) {
-            worker_want_write(worker, true);
-            return;
-        }
-        /* Its end is seen where its reply is read, and an answer that it gave before. */
-        if (sent < 0)
-            break;
-        part->sent += (size_t)sent;
-    }
-    worker_want_write(worker, false);
-    part_step(part, PART_SENT);
+    if (worker_write(worker_of(part)))
+        part_step(part, PART_SENT);
 }
 
 void part_replied(struct part *part, const struct reply *reply, const char *bytes)

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agents/greeting.h"
 #include "agents/worker.h"
 #include "supervisor/channel.h"
 #include "supervisor/dispatch.h"
@@ -33,7 +32,7 @@ int workers_create(struct dispatcher *dispatcher)
         dispatcher->worker[i].dispatcher = dispatcher;
         dispatcher->worker[i].number = (int)i;
         dispatcher->worker[i].status = -1;
-        dispatcher->worker[i].connection = -1;
+        dispatcher->worker[i].conversation.fd = -1;
     }
     return 0;
 }
@@ -42,8 +41,8 @@ void workers_destroy(struct dispatcher *dispatcher)
 {
     for (unsigned i = 0; dispatcher->worker && i < dispatcher->pool.size; i++) {
         sd_event_source_unref(dispatcher->worker[i].status_source);
-        sd_event_source_unref(dispatcher->worker[i].connection_source);
-        free(dispatcher->worker[i].reply);
+        sd_event_source_unref(dispatcher->worker[i].conversation_source);
+        conversation_end(&dispatcher->worker[i].conversation);
     }
     free(dispatcher->worker);
     pool_destroy(&dispatcher->pool);
@@ -91,11 +90,9 @@ static void unwatch(sd_event_source *source, int *fd)
 
 static void connection_close(struct worker *worker)
 {
-    unwatch(worker->connection_source, &worker->connection);
-    free(worker->reply);
-    worker->reply = NULL;
-    worker->reply_length = 0;
-    worker->early_length = 0;
+    if (worker->conversation_source)
+        sd_event_source_set_enabled(worker->conversation_source, SD_EVENT_OFF);
+    conversation_end(&worker->conversation);
 }
 
 /* It is not used again. The end of its status channel tells it to go, as soon as it is idle. */
@@ -124,14 +121,14 @@ void worker_release(struct worker *worker)
 
 static int connect_to(struct worker *worker)
 {
-    int result;
+    int result = worker_connect((unsigned)worker->number);
 
-    worker->connection = worker_connect((unsigned)worker->number);
-    if (worker->connection < 0)
-        return worker->connection;
-    result = watch(worker, &worker->connection_source, worker->connection, on_connection);
     if (result < 0)
-        unwatch(worker->connection_source, &worker->connection);
+        return result;
+    conversation_begin(&worker->conversation, result);
+    result = watch(worker, &worker->conversation_source, result, on_connection);
+    if (result < 0)
+        connection_close(worker);
     return result;
 }
 
@@ -150,9 +147,15 @@ bool worker_open(struct worker *worker)
     return false;
 }
 
-void worker_want_write(struct worker *worker, bool wanted)
+bool worker_write(struct worker *worker)
 {
-    sd_event_source_set_io_events(worker->connection_source, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    const struct part *part = worker->part;
+    /* writev(2) takes what it only reads as writable memory. */
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)part->bytes, .iov_len = part->length};
+    bool done = conversation_request(&worker->conversation, &piece, 1) == 0;
+
+    sd_event_source_set_io_events(worker->conversation_source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    return done;
 }
 
 /* Starts failed: says so once for each reason, and pauses. */
@@ -283,7 +286,7 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
 
     worker->gone = true;
     /* What it said before it ended is still there to be read, and then its end. */
-    while (worker->connection >= 0 && worker->part)
+    while (worker->conversation.fd >= 0 && worker->part)
         connection_read(worker);
     say_lost(worker, status);
     if (state == WORKER_STARTING) {
@@ -312,7 +315,7 @@ static int on_status(sd_event_source *source, int fd, uint32_t events, void *use
         worker->gone = true;
         unwatch(worker->status_source, &worker->status);
         /* With a connection its end is seen there; while it starts, by the parent. */
-        if (worker->connection < 0 && state_of(worker) != WORKER_STARTING)
+        if (worker->conversation.fd < 0 && state_of(worker) != WORKER_STARTING)
             leave(worker);
     }
     dispatcher_pump(worker->dispatcher);
@@ -341,8 +344,8 @@ static void greeted(struct worker *worker, size_t length)
     struct part *part = worker->part;
 
     if (length != dispatcher->greeting_length ||
-        memcmp(worker->early, dispatcher->greeting, length) != 0) {
-        memcpy(dispatcher->greeting, worker->early, length);
+        memcmp(worker->conversation.early, dispatcher->greeting, length) != 0) {
+        memcpy(dispatcher->greeting, worker->conversation.early, length);
         dispatcher->greeting_length = length;
     }
     if (state_of(worker) == WORKER_STARTING) {
@@ -363,71 +366,28 @@ static void greeted(struct worker *worker, size_t length)
 static void greeting_read(struct worker *worker)
 {
     size_t length;
-    ssize_t got = recv(worker->connection, worker->early + worker->early_length,
-                       sizeof worker->early - worker->early_length, MSG_DONTWAIT);
-    int result;
+    int result = conversation_greeting(&worker->conversation, &length);
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) {
-        connection_lost(worker);
-        return;
-    }
-    worker->early_length += (size_t)got;
-    result = greeting_parse(worker->early, worker->early_length, &length);
-    if (result == 0 && length == worker->early_length)
+    if (result == 0)
         greeted(worker, length);
     else if (result != -EAGAIN)
         connection_lost(worker);
 }
 
-/* Keeps a reply that came in part behind what came before. */
-static int reply_keep(struct worker *worker, const char *bytes, size_t length)
-{
-    char *larger = realloc(worker->reply, worker->reply_length + length);
-
-    if (!larger)
-        return -ENOMEM;
-    memcpy(larger + worker->reply_length, bytes, length);
-    worker->reply = larger;
-    worker->reply_length += length;
-    return 0;
-}
-
 static void reply_read(struct worker *worker)
 {
     struct dispatcher *dispatcher = worker->dispatcher;
-    const char *bytes = dispatcher->scratch;
-    size_t length;
     struct reply reply;
-    ssize_t got =
-        recv(worker->connection, dispatcher->scratch, sizeof dispatcher->scratch, MSG_DONTWAIT);
-    int result;
+    const char *bytes;
+    int result = conversation_reply(&worker->conversation, dispatcher->scratch,
+                                    sizeof dispatcher->scratch, &reply, &bytes);
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) {
-        connection_lost(worker);
-        return;
-    }
-    length = (size_t)got;
-    if (worker->reply) {
-        if (reply_keep(worker, bytes, length) < 0) {
-            connection_lost(worker);
-            return;
-        }
-        bytes = worker->reply;
-        length = worker->reply_length;
-    }
-    result = reply_parse(bytes, length, &reply);
-    if (result == -EAGAIN && (worker->reply || reply_keep(worker, bytes, length) == 0))
-        return;
-    if (result == 0 && reply.length == length) {
+    if (result == 0) {
         part_replied(worker->part, &reply, bytes);
         worker_release(worker);
-        return;
+    } else if (result != -EAGAIN) {
+        connection_lost(worker);
     }
-    connection_lost(worker);
 }
 
 static void connection_read(struct worker *worker)
@@ -446,7 +406,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     (void)fd;
     if ((events & EPOLLOUT) && worker->part && worker->part->state == PART_SENDING)
         part_write(worker->part);
-    if (worker->connection >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+    if (worker->conversation.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         connection_read(worker);
     dispatcher_pump(worker->dispatcher);
     return 0;
