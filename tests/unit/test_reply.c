@@ -76,7 +76,7 @@ Test(reply, only_exactly_that)
         "|",
         WIRE_GREETING,
         WIRE_GREETING_35,
-        "W|",
+        "W||",
         /* without its last status, which must not be taken from the first */
         WIRE_REPLY_NO_DSN "|",
         "status|0|diag_type||diag_text||mta_type||mta_mname||action||reason|||",
