@@ -36,7 +36,9 @@ Test(queue_file, path)
         {"AAAA1111", "active", 0, "active/AAAA1111"},
         /* shorter than its directories; a `z` too early to be the separator of a long id */
         {"A1", "active", 3, "active/A/1/_/A1"},
-        {"ABCDEFGHIz1", "active", 1, "active/A/ABCDEFGHIz1"},
+        {"BCDFGHJKLz1", "active", 1, "active/B/BCDFGHJKLz1"},
+        /* 0x1234 microseconds: five digits */
+        {"4jX5Rd01jcz1", "active", 2, "active/0/1/4jX5Rd01jcz1"},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

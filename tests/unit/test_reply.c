@@ -85,6 +85,7 @@ Test(reply, only_exactly_that)
         WIRE_REPLY_NO_DSN "status|0|status|0||",
         WIRE_REPLY_NO_DSN "reason||status|0||",
         "status||diag_text||diag_type||mta_type||mta_mname||action||reason||status|0||",
+        WIRE_REPLY_NO_DSN "statu|0||",
         /* no number */
         WIRE_REPLY_NO_DSN "status|||",
         WIRE_REPLY_NO_DSN "status|-1||",

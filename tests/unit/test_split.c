@@ -106,6 +106,19 @@ Test(split, count_in_the_middle)
     whole_free(&whole);
 }
 
+/* A domain that another one begins with is another domain. */
+Test(split, whole_domains_only)
+{
+    struct whole whole;
+
+    whole_make(&whole,
+               wire("flags|3|queue_name|active|queue_id|A1|nexthop|n|sender||recipient_count|3||"
+                    "recipient|u@a.example||recipient|u@a.example.org||recipient|u@a||"),
+               split_key_domain);
+    cr_expect_eq(whole.split.part_count, 3);
+    whole_free(&whole);
+}
+
 Test(split, keys)
 {
     static const struct {
