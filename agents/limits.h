@@ -6,8 +6,7 @@
  * of these itself (postfix-protocol.md 3): they exist so that no input makes us grow without bound.
  */
 
-/* The longest name in any protocol of Postfix that we speak has 19 characters
- * (`original_recipient`, 18, in requests). */
+/* The longest name in the protocols that we speak has 18 characters: `original_recipient`. */
 #define ATTR_NAME_MAX 64
 
 /* Postfix's own strings end at 4 * line_length_limit = 8192; sites raise line_length_limit,

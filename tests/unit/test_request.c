@@ -368,6 +368,25 @@ Test(request, longest_request)
     }
 }
 
+/* A value too long is refused as soon as that is seen, however it comes. */
+Test(request, value_that_never_ends)
+{
+    size_t size = strlen("x") + 1 + ATTR_VALUE_MAX + 1;
+    char *bytes = malloc(size);
+    struct request request;
+
+    cr_assert_not_null(bytes);
+    memset(bytes, 'x', size);
+    bytes[1] = '\0';
+    request_init(&request);
+    for (size_t len = 0; len < size; len++) {
+        cr_assert_eq(request_parse(&request, bytes, len), -EAGAIN, "%zu", len);
+    }
+    cr_expect_eq(request_parse(&request, bytes, size), -EMSGSIZE);
+    cr_expect_str_eq(request_refusal(&request), "attribute too long");
+    free(bytes);
+}
+
 static double cost_byte_by_byte(size_t value_len)
 {
     struct wire bytes = request_of((size_t)1 << 21, value_len);
