@@ -328,8 +328,10 @@ static bool in_groups(pid_t process, const struct pool_group *group)
     char unified[KERNEL_PATH_MAX];
     group_of(process, ":memory:", memory, sizeof memory);
     group_of(process, "\n0::", unified, sizeof unified);
-    return strcmp(strrchr(memory, '/') + 1, group->plan.name) == 0 &&
-           strcmp(strrchr(unified, '/') + 1, group->plan.name) == 0;
+    const char *first = strrchr(memory, '/');
+    const char *second = strrchr(unified, '/');
+    return first != NULL && second != NULL && strcmp(first + 1, group->plan.name) == 0 &&
+           strcmp(second + 1, group->plan.name) == 0;
 }
 
 /* Starts a process in the group that says when it is inside (group_clone has returned in it). */

@@ -86,7 +86,7 @@ static inline int tree_copy_one(const char *path, const struct stat *status, int
 
 static inline void tree_copy(struct tree *tree, const char *name)
 {
-    char from[128];
+    static char from[128];
     (void)snprintf(from, sizeof from, "tests/unit/trees/%s", name);
     (void)snprintf(tree->root, sizeof tree->root, "/tmp/headroom-tree.XXXXXX");
     cr_assert_not_null(mkdtemp(tree->root));
