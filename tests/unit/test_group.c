@@ -189,6 +189,10 @@ Test(mode, read_only_container, .fini = drop)
     tree_copy(&tree, "container");
     struct group_config config = tree_config(&tree);
     expect_mode(&config, GROUP_OBSERVE, true, "mounted read-only");
+    tree_write(
+        &tree, "proc/self/mountinfo",
+        "35 31 0:32 /docker/0f3a5d3a7c3e /sys/fs/cgroup/memory rw - cgroup cgroup ro,memory\n");
+    expect_mode(&config, GROUP_OBSERVE, true, "mounted read-only");
     config.limit = 64 * MB;
     expect_mode(&config, GROUP_OBSERVE, true, "memory.limit and memory.high have no group");
 }
@@ -322,16 +326,22 @@ static void group_of(pid_t process, const char *hierarchy, char *name, size_t si
     (void)snprintf(name, size, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
+/* Whether the kernel's line for a hierarchy ends with the pool's group. */
+static bool ends_with(const char *path, const char *name)
+{
+    const size_t length = strlen(path);
+    const size_t rest = strlen(name);
+    return length > rest && path[length - rest - 1] == '/' &&
+           strcmp(path + length - rest, name) == 0;
+}
+
 static bool in_groups(pid_t process, const struct pool_group *group)
 {
     char memory[KERNEL_PATH_MAX];
     char unified[KERNEL_PATH_MAX];
     group_of(process, ":memory:", memory, sizeof memory);
     group_of(process, "\n0::", unified, sizeof unified);
-    const char *first = strrchr(memory, '/');
-    const char *second = strrchr(unified, '/');
-    return first != NULL && second != NULL && strcmp(first + 1, group->plan.name) == 0 &&
-           strcmp(second + 1, group->plan.name) == 0;
+    return ends_with(memory, group->plan.name) && ends_with(unified, group->plan.name);
 }
 
 /* Starts a process in the group that says when it is inside (group_clone has returned in it). */
@@ -508,10 +518,27 @@ Test(live, group_cannot_be_made)
     expect_note(group, "could not be made (No space left on device)");
     expect_note(group, "memory.limit and memory.high have no group to be set on");
     cr_expect_str_eq(group_directory(group), "");
-    cr_expect_str_eq(group->memory, group->plan.memory.own);
+    cr_expect_eq(strcmp(group->memory, group->plan.memory.own), 0);
     const pid_t worker = start(group);
     cr_expect_not(in_groups(worker, group));
     live_end(worker);
+    cr_expect_eq(group_remove(group), 0);
+    group_close(group);
+}
+
+/* What the kernel does not let us remove is not said to be removed. */
+Test(live, removal_refused)
+{
+    char instance[64];
+    char path[KERNEL_PATH_MAX];
+    struct pool_group *group;
+    struct group_config config = live_config(instance);
+    cr_assert_eq(group_open(&group, &config), 0);
+    cr_assert_eq(kernel_join(path, sizeof path, group_directory(group), "child"), 0);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    const int result = group_remove(group);
+    cr_assert_eq(rmdir(path), 0);
+    cr_expect_eq(result, -EBUSY);
     cr_expect_eq(group_remove(group), 0);
     group_close(group);
 }

@@ -340,6 +340,30 @@ Test(source, vanish, .fini = drop)
     group_close(group);
 }
 
+/* A configured limit that the kernel was not given (v1 has no memory.high) bounds the sample all the same, but only downwards. */
+Test(source, ceiling, .fini = drop)
+{
+    struct memory_sample sample;
+    struct pool_group *group;
+    struct memory_source source;
+    tree_copy(&tree, "hybrid");
+    tree_write(&tree, "sys/memory/mail/postfix/headroom-lmtp/memory.limit_in_bytes", "67108864\n");
+    struct group_config config = tree_config(&tree);
+    config.limit = 64 * MB;
+    config.high = 48 * MB;
+    cr_assert_eq(group_open(&group, &config), 0);
+    cr_assert_eq(memory_source_open(&source, group), 0);
+    memory_source_read(&source, &sample);
+    cr_expect_eq(sample.groups, 3);
+    cr_expect_eq(sample.group[0].limit, 48 * MB);
+    cr_expect_eq(sample.group[1].limit, 64 * MB);
+    tree_write(&tree, "sys/memory/mail/postfix/headroom-lmtp/memory.limit_in_bytes", "33554432\n");
+    memory_source_read(&source, &sample);
+    cr_expect_eq(sample.group[0].limit, 32 * MB);
+    memory_source_close(&source);
+    group_close(group);
+}
+
 /* Groups nested deeper than a sample has room for: the nearest count. */
 Test(source, deep, .fini = drop)
 {
