@@ -88,8 +88,8 @@ struct limit_reason {
     unsigned group;   /* of a group: its index in the sample */
     double value;     /* what was found */
     double threshold; /* what it is compared with */
-    double
-        promised; /* bytes that workers just started have not used yet; of groups and available */
+    double falling;   /* bytes a second that others take; of groups and available */
+    double promised;  /* bytes that young workers will still take; likewise */
     double footprint; /* bytes one more worker is taken to need; of groups and available */
     const char
         *key; /* the configuration key that moves the threshold; "" where none does. Constant */
@@ -122,9 +122,18 @@ struct limit_meter {
     double fraction; /* the larger of that and what the present one amounts to already */
 };
 
+/* What others use of one source of memory, and how fast that grows. */
+struct limit_trend {
+    bool known;
+    double others; /* bytes */
+    double rate;   /* bytes a second */
+};
+
 /* Slots of the ring of young workers, and how long each is. */
 #define LIMIT_YOUNG_SLOTS 80
 #define LIMIT_YOUNG_SLOT 125000 /* us; all slots together are the 10 s in which a worker is young */
+/* And of the ring of starts less ends, in the last second. */
+#define LIMIT_SPENT_SLOTS 8
 
 /* No pointers: may be copied. */
 struct limit_state {
@@ -147,11 +156,15 @@ struct limit_state {
     struct limit_meter pool_some, pool_full, machine_some, machine_full;
     bool events_known;
     uint64_t high, max, oom_kill;
-    uint64_t young_slot; /* number of the newest slot: time / LIMIT_YOUNG_SLOT */
-    unsigned young
-        [LIMIT_YOUNG_SLOTS]; /* workers started in each slot, at [number % LIMIT_YOUNG_SLOTS] */
-    unsigned budget;         /* starts left until the next step */
-    unsigned taken;          /* starts since the last step */
+    uint64_t young_slot;               /* number of the newest slot: time / LIMIT_YOUNG_SLOT */
+    unsigned young[LIMIT_YOUNG_SLOTS]; /* starts in each slot, at [number % slots] */
+    double spent[LIMIT_SPENT_SLOTS];
+    struct limit_trend trend[MEMORY_GROUPS_MAX + 1]; /* of the groups, and of the machine */
+    bool base_known;
+    double base;     /* bytes in use without workers, where they have no group of their own */
+    unsigned ended;  /* workers that ended by themselves since the last step */
+    unsigned budget; /* starts left until the next step */
+    unsigned taken;  /* starts since the last step */
 };
 
 void limit_init(const struct limit_settings *settings, struct limit_state *state);
