@@ -28,7 +28,7 @@ void config_value_default(const struct config_key *key, struct config *out)
     switch (key->type) {
     case CONFIG_NAME:
     case CONFIG_PATH:
-        strcpy(to, key->standard_text);
+        memcpy(to, key->standard_text, strlen(key->standard_text) + 1);
         break;
     case CONFIG_COUNT:
     case CONFIG_CHOICE:
@@ -224,7 +224,7 @@ static int get_text(const cJSON *item, bool (*plain)(const char *), char *to)
 {
     if (!cJSON_IsString(item) || !plain(item->valuestring))
         return -EINVAL;
-    strcpy(to, item->valuestring);
+    memcpy(to, item->valuestring, strlen(item->valuestring) + 1);
     return 0;
 }
 
