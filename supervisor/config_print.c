@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static void print_number(double value, char *buffer, size_t size)
     int digits = 0;
     double again;
 
-    if (value == floor(value)) {
+    if (config_value_whole(value)) {
         snprintf(buffer, size, "%.0f", value);
         return;
     }
