@@ -181,15 +181,17 @@ Test(json, bounds_depth_values_and_size)
 
     /* The list itself is one value: one element less than the bound is allowed. */
     text[0] = '[';
-    for (size_t i = 0; i < JSON_VALUES_MAX; i++)
-        memcpy(text + 1 + 2 * i, "1,", 2);
+    for (size_t i = 0; i < JSON_VALUES_MAX; i++) {
+        text[1 + 2 * i] = '1';
+        text[2 + 2 * i] = ',';
+    }
     text[2 * (JSON_VALUES_MAX - 1)] = ']';
-    cr_expect_eq(json_parse(text, (size_t)2 * (JSON_VALUES_MAX - 1) + 1, &document, &error), 0);
+    cr_expect_eq(json_parse(text, 2 * (JSON_VALUES_MAX - 1) + 1, &document, &error), 0);
     cr_expect_eq(document.count, JSON_VALUES_MAX);
     json_free(&document);
     text[2 * (JSON_VALUES_MAX - 1)] = ',';
     text[2 * JSON_VALUES_MAX] = ']';
-    cr_expect_eq(json_parse(text, (size_t)2 * JSON_VALUES_MAX + 1, &document, &error), -EINVAL);
+    cr_expect_eq(json_parse(text, 2 * JSON_VALUES_MAX + 1, &document, &error), -EINVAL);
     cr_expect_not_null(strstr(error.text, "values"));
 
     memset(text, ' ', sizeof(text));
