@@ -207,10 +207,10 @@ static void keep(int directory, const char *text, size_t length, config_report *
     const char *distrust;
     int result;
 
-    if (directory < 0)
+    if (directory < 0 || text == NULL)
         return;
     result = read_last_good(directory, &last, &last_length, &since, &distrust);
-    if (result != 0 || last_length != length || memcmp(last, text, length) != 0) {
+    if (result != 0 || last == NULL || last_length != length || memcmp(last, text, length) != 0) {
         result = save_last_good(directory, text, length);
         if (result != 0)
             warn(report, context,
@@ -242,22 +242,23 @@ static enum config_source fall_back(const char *reason, int directory, const cha
 
             if (localtime_r(&since, &local) != NULL)
                 strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S %z", &local);
-            warn(report, context, "%s; the last good configuration is used, of %s", reason, date);
+            warn(report, context, "%.700s; the last good configuration is used, of %s", reason,
+                 date);
             source = CONFIG_FROM_LAST_GOOD;
         } else {
             config_defaults(out);
             warn(report, context,
-                 "%s; the defaults are used, for the last good copy is wrong too: %s", reason,
+                 "%.700s; the defaults are used, for the last good copy is wrong too: %s", reason,
                  collector.error);
         }
     } else {
         config_defaults(out);
         if (distrust != NULL)
             warn(report, context,
-                 "%s; the defaults are used, for the last good copy is not trusted: it is %s",
+                 "%.700s; the defaults are used, for the last good copy is not trusted: it is %s",
                  reason, distrust);
         else
-            warn(report, context, "%s; the defaults are used, for there is no last good copy",
+            warn(report, context, "%.700s; the defaults are used, for there is no last good copy",
                  reason);
     }
     return source;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,17 +42,17 @@ static void print_time(uint64_t value, char *buffer, size_t size)
 /* A whole number plainly; else as many digits as it takes to read the same double again (17 always do). */
 static void print_number(double value, char *buffer, size_t size)
 {
-    int digits = 1;
-    double again = value + 1;
+    int digits = 0;
+    double again;
 
-    if (value == floor(value)) {
+    if (config_value_whole(value)) {
         snprintf(buffer, size, "%.0f", value);
         return;
     }
-    for (; digits <= 17 && again != value; digits++) {
-        snprintf(buffer, size, "%.*g", digits, value);
+    do {
+        snprintf(buffer, size, "%.*g", ++digits, value);
         again = strtod(buffer, NULL);
-    }
+    } while (digits < 17 && again != value);
 }
 
 /* Quotes and backslashes are all that a plain path can have to escape. */
@@ -110,7 +109,7 @@ int config_print_value(const struct config_key *key, const struct config *config
     }
     if (strlen(text) >= size)
         return -ENOSPC;
-    strcpy(buffer, text);
+    memcpy(buffer, text, strlen(text) + 1);
     return 0;
 }
 

@@ -1,9 +1,10 @@
 #include "supervisor/config_value.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
 
 /* Largest first: printing takes the first that divides. */
 const struct config_unit config_size_units[CONFIG_SIZE_UNITS] = {
@@ -28,7 +29,7 @@ void config_value_default(const struct config_key *key, struct config *out)
     switch (key->type) {
     case CONFIG_NAME:
     case CONFIG_PATH:
-        strcpy(to, key->standard_text);
+        memcpy(to, key->standard_text, strlen(key->standard_text) + 1);
         break;
     case CONFIG_COUNT:
     case CONFIG_CHOICE:
@@ -83,6 +84,17 @@ size_t config_value_decimal(const char *text, uint64_t *millionths)
     return at;
 }
 
+/* Without libm, of which nothing else is needed. */
+bool config_value_whole(double value)
+{
+    return value >= 0 && value <= WHOLE_MAX && (double)(uint64_t)value == value;
+}
+
+static double nearest_whole(double value)
+{
+    return value >= 0 && value < WHOLE_MAX ? (double)(uint64_t)(value + 0.5) : value;
+}
+
 static bool in_bounds(const struct config_key *key, double value)
 {
     return value >= key->minimum && value <= key->maximum;
@@ -109,7 +121,7 @@ static int get_count(const struct config_key *key, const cJSON *item, uint32_t *
 {
     double value = item->valuedouble;
 
-    if (!cJSON_IsNumber(item) || !in_bounds(key, value) || floor(value) != value)
+    if (!cJSON_IsNumber(item) || !in_bounds(key, value) || !config_value_whole(value))
         return -EINVAL;
     *to = (uint32_t)value;
     return 0;
@@ -132,7 +144,7 @@ static int get_size(const struct config_key *key, const cJSON *item, uint64_t *t
     } else {
         return -EINVAL;
     }
-    if (!in_bounds(key, value) || floor(value) != value)
+    if (!in_bounds(key, value) || !config_value_whole(value))
         return -EINVAL;
     *to = (uint64_t)value;
     return 0;
@@ -143,7 +155,7 @@ static int get_time(const struct config_key *key, const cJSON *item, uint64_t *t
     double value;
 
     if (cJSON_IsNumber(item))
-        value = round(item->valuedouble * CONFIG_MILLIONTHS);
+        value = nearest_whole(item->valuedouble * CONFIG_MILLIONTHS);
     else if (!cJSON_IsString(item) ||
              with_unit(item->valuestring, config_time_units, CONFIG_TIME_UNITS, &value) != 0)
         return -EINVAL;
@@ -224,7 +236,7 @@ static int get_text(const cJSON *item, bool (*plain)(const char *), char *to)
 {
     if (!cJSON_IsString(item) || !plain(item->valuestring))
         return -EINVAL;
-    strcpy(to, item->valuestring);
+    memcpy(to, item->valuestring, strlen(item->valuestring) + 1);
     return 0;
 }
 

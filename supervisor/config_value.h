@@ -22,6 +22,9 @@ struct config_unit {
 extern const struct config_unit config_size_units[CONFIG_SIZE_UNITS];
 extern const struct config_unit config_time_units[CONFIG_TIME_UNITS];
 
+/* Whether it is a whole number from 0 to 2^53. */
+bool config_value_whole(double value);
+
 /* Puts the default of a key into its field. */
 void config_value_default(const struct config_key *key, struct config *out);
 

@@ -98,11 +98,9 @@ int json_parse(const char *text, size_t length, struct json_document *document,
     if (result == 0) {
         document->root = cJSON_ParseWithLength(text, length);
         /* After the scan cJSON has nothing left to refuse. */
-        if (document->root == NULL)
-            result = fail(error, -ENOMEM, 0, "not enough memory to read it");
+        result = document->root == NULL ? fail(error, -ENOMEM, 0, "not enough memory to read it")
+                                        : check_value(&check, document->root, 0);
     }
-    if (result == 0)
-        result = check_value(&check, document->root, 0);
     if (result != 0)
         json_free(document);
     return result;

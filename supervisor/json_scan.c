@@ -24,6 +24,11 @@ static bool is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_space(int c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool is_word(int c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -92,7 +97,7 @@ static int unexpected(struct scan *scan, const char *allowed)
 
 static void skip_space(struct scan *scan)
 {
-    while (scan->at < scan->length && memchr(" \t\r\n", scan->text[scan->at], 4) != NULL)
+    while (scan->at < scan->length && is_space(scan->text[scan->at]))
         scan->at++;
 }
 
@@ -320,7 +325,8 @@ static int scan_container(struct scan *scan)
             return not_closed(scan, open);
         if (scan->text[comma] == close)
             break;
-        if (scan->text[comma] == '"' || (!object && memchr("{[", scan->text[comma], 2) != NULL))
+        if (scan->text[comma] == '"' ||
+            (!object && (scan->text[comma] == '{' || scan->text[comma] == '[')))
             return fail(scan, last, "a comma is missing here, before the next %s",
                         object ? "key" : "value");
         if (scan->text[comma] != ',')
@@ -344,7 +350,7 @@ static int scan_value(struct scan *scan, size_t key)
     int result;
 
     if (index == JSON_VALUES_MAX)
-        return fail(scan, start, "found more than %d values", JSON_VALUES_MAX);
+        return fail(scan, start, "found more than %zu values", JSON_VALUES_MAX);
     scan->count++;
     if (c == '{' || c == '[')
         result = scan_container(scan);
