@@ -190,8 +190,7 @@ Test(journal, bounded)
     struct journal *journal;
 
     memset(text, 'x', sizeof text - 1);
-    memset(name, 'N', sizeof name - 1);
-    memcpy(name, "HEADROOM_", 9);
+    (void)snprintf(name, sizeof name, "HEADROOM_%0*d", JOURNAL_NAME_MAX - 9, 0);
     for (size_t i = 0; i < JOURNAL_FIELDS_MAX + 4; i++)
         fields[i] = JOURNAL_TEXT(name, text);
     world_make();
