@@ -24,12 +24,12 @@ struct parameter {
 #define TEXT_OF(member, how)                                                                       \
     {                                                                                              \
         .name = #member, .offset = offsetof(struct postconf, member),                              \
-        .size = sizeof(((struct postconf *)0)->member), .kind = how                                \
+        .size = sizeof(((struct postconf *)0)->member), .kind = (how)                              \
     }
 #define INT_OF(member, how, without)                                                               \
     {                                                                                              \
         .name = #member, .offset = offsetof(struct postconf, member), .size = sizeof(int),         \
-        .kind = how, .unit = without                                                               \
+        .kind = (how), .unit = (without)                                                           \
     }
 
 static const struct parameter parameters[] = {

@@ -64,8 +64,7 @@ static void lost_tell(struct journal *journal)
 
     (void)pthread_mutex_unlock(&journal->lock);
     lost_line_make(journal, &field, 1, LOG_WARNING,
-                   "%" PRIu64 " lines of this log could not be written and are missing above",
-                   count);
+                   "%" PRIu64 " lines of this log could not be written", count);
     bool written = journal_sink_write(&journal->sink, &journal->identity, &journal->lost_line) == 0;
     (void)pthread_mutex_lock(&journal->lock);
     if (written)

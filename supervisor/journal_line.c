@@ -118,7 +118,8 @@ __attribute__((format(printf, 2, 3))) static void fixed_add(struct journal_line 
         field_add(line, (size_t)length);
 }
 
-static void text_add(struct journal_line *line, const char *format, va_list list)
+__attribute__((format(printf, 2, 0))) static void text_add(struct journal_line *line,
+                                                           const char *format, va_list list)
 {
     static const char name[] = "MESSAGE=";
     const size_t length = sizeof name - 1;

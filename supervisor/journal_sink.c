@@ -74,14 +74,14 @@ size_t journal_sink_postlog(char *out, size_t size, time_t now,
                             const struct journal_identity *identity,
                             const struct journal_line *line)
 {
-    /* not strftime: the months are English whatever the locale */
+    /* not strftime: the months are English whatever the locale; the day has two digits, as in stock Postfix */
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm local = {.tm_mon = 0};
     int length;
 
     (void)localtime_r(&now, &local);
-    length = snprintf(out, size, "%s %2d %02d:%02d:%02d %s %s[%ld]: %s%s", months[local.tm_mon],
+    length = snprintf(out, size, "%s %02d %02d:%02d:%02d %s %s[%ld]: %s%s", months[local.tm_mon],
                       local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, identity->host,
                       identity->tag, (long)identity->pid, severity(line->priority), line->text);
     if (length < 0)
