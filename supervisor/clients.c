@@ -43,8 +43,6 @@ void clients_listen(struct dispatcher *dispatcher)
 {
     bool room = dispatcher->greeting_length > 0 && !dispatcher->descriptors_short &&
                 dispatcher->clients < dispatcher->clients_max &&
-                dispatcher->reading_count + dispatcher->waiting_count <
-                    dispatcher->settings->config->waiting_max &&
                 dispatcher->held_bytes < HELD_BYTES_MAX;
 
     if (room == dispatcher->listening)
@@ -74,6 +72,7 @@ static void client_end(struct client *client)
     dispatcher->held_bytes -= client->capacity;
     free(client->bytes);
     merge_free(&client->merge);
+    parts_release(client);
     client->bytes = NULL;
     LIST_INSERT_HEAD(&dispatcher->free, client, link);
     dispatcher->clients--;
@@ -345,6 +344,7 @@ static void client_begin(struct dispatcher *dispatcher, int connection)
         .source = client->source,
         .since = dispatcher_now(dispatcher),
     };
+    SLIST_INIT(&client->parts);
     request_init(&client->request);
     LIST_INSERT_HEAD(&dispatcher->reading, client, link);
     dispatcher->reading_count++;

@@ -2,7 +2,7 @@
 #define SUPERVISOR_DISPATCH_H
 
 /*
- * What the files of the dispatcher share: see supervisor/dispatcher.h for who does what, and
+ * What the files of the dispatcher share. See supervisor/dispatcher.h for who does what, and
  * supervisor/router.h for the states. Internal to the dispatcher.
  *
  * All memory but the bytes of requests is taken at start. The event sources of a client and of a
@@ -19,24 +19,38 @@
 #include "agents/master.h"
 #include "agents/merge.h"
 #include "agents/pool.h"
+#include "agents/redirect.h"
 #include "agents/reply.h"
 #include "agents/request.h"
+#include "supervisor/admission.h"
 #include "supervisor/dispatcher.h"
 #include "supervisor/journal.h"
 #include "supervisor/journal_limit.h"
+#include "supervisor/limit.h"
 #include "supervisor/limits.h"
 #include "supervisor/router.h"
 
 struct client;
 
-/* One valid request for one worker. */
+/* Why a part is deferred by us; the words are in deferrals.c. */
+enum deferral_reason {
+    DEFERRAL_MEMORY, /* no headroom (4.3.2) */
+    DEFERRAL_FULL,   /* the waiting room is full (4.4.5) */
+    DEFERRAL_SLOW,   /* its destination is slow or dead (4.4.5) */
+};
+
+/* One valid request for one agent. Its number in dispatcher->part is its handle in admission. */
 struct part {
     enum part_state state;
     struct client *client;
     int worker; /* from CONNECTING to RUNNING, else POOL_NONE */
     const char *bytes;
     size_t length;
-    TAILQ_ENTRY(part) waiting; /* in WAITING */
+    char *own;        /* the bytes, when they are not the client's: a share of a split request */
+    uint64_t started; /* handed over at */
+    enum deferral_reason reason;
+    SLIST_ENTRY(part) of_client;
+    TAILQ_ENTRY(part) link; /* free, or DEFERRING and not sent yet */
 };
 
 /* One connection of qmgr(8) and the request on it. */
@@ -51,7 +65,7 @@ struct client {
     char *bytes;
     size_t length;
     size_t capacity;
-    struct part part;
+    SLIST_HEAD(, part) parts;
     unsigned parts_left;
     struct merge merge;
     size_t answered;         /* bytes of the reply that are written */
@@ -69,15 +83,48 @@ struct worker {
     struct conversation conversation;
     sd_event_source *conversation_source;
     struct part *part;
+    bool retired;                /* we told it to go */
     bool gone;                   /* its status channel has ended: it is never used again */
     char lost[QUEUE_ID_MAX + 1]; /* the request it died with, until we know what it died of */
+};
+
+/* One conversation with retry(8). */
+struct deferral {
+    struct dispatcher *dispatcher;
+    struct conversation conversation;
+    sd_event_source *source;
+    uint64_t since;
+    struct part *part; /* NULL: free */
+    bool greeted;
+    struct request request;
+    struct iovec pieces[REDIRECT_PIECES];
+    char text[REDIRECT_TEXT_MAX + 1];
+};
+
+/* How many workers there may be: what the limit said last. */
+struct regulator {
+    struct limit_settings settings;
+    struct limit_state state;
+    struct limit_decision decision;
+    struct memory_sample sample;
+    unsigned failed; /* starts that failed for want of memory or processes, since the last step */
+    bool strangers;  /* a killed predecessor's workers may still be in the group */
+    uint64_t oom_reported; /* oom_kill that was said */
+    uint64_t stepped;      /* time of the last step */
+    uint64_t changed;      /* when the mode was entered */
+    uint64_t told;         /* when something was last said */
+    enum limit_mode told_mode;
+    uint64_t told_deferred; /* totals at that time */
+    sd_event_source *pressure[DISPATCHER_TRIGGERS];
 };
 
 struct dispatcher_totals {
     uint64_t requests;  /* read and locked */
     uint64_t delivered; /* answered with status 0 */
     uint64_t deferred;  /* answered otherwise by a worker */
-    uint64_t lost;      /* workers that died with a request */
+    uint64_t lost;      /* parts whose worker died */
+    uint64_t postponed; /* parts deferred by us */
+    uint64_t bare;      /* of them, without retry(8) */
     uint64_t refused;   /* malformed, or without a queue file */
     uint64_t started;   /* workers */
     unsigned most_live; /* workers at a time */
@@ -101,8 +148,19 @@ struct dispatcher {
     unsigned reading_count;
     uint64_t held_bytes;
 
-    TAILQ_HEAD(, part) waiting;
+    struct part *part; /* parts_max of them */
+    unsigned parts_max;
+    unsigned parts; /* in use */
+    TAILQ_HEAD(part_list, part) parts_free;
     unsigned waiting_count;
+    struct admission *admission;
+    sd_event_source *wakeup; /* when admission wants to be asked again */
+    uint64_t wakeup_at;      /* 0: not at all */
+
+    struct part_list deferring;
+    struct deferral deferral[DEFERRALS_AT_ONCE];
+
+    struct regulator regulator;
 
     struct pool pool;
     struct worker *worker; /* as many as the pool has */
@@ -113,6 +171,7 @@ struct dispatcher {
     struct journal_limit refused_lines;
     struct journal_limit lost_lines;
     struct journal_limit descriptor_lines;
+    struct journal_limit retry_lines;
     struct dispatcher_totals totals;
     char scratch[65536]; /* what has just been read */
 };
@@ -148,27 +207,76 @@ void client_parts_ended(struct client *client);
 
 /* parts.c */
 
-/* Parts begin to wait; those not handed over are dropped. */
+int parts_create(struct dispatcher *dispatcher);
+void parts_destroy(struct dispatcher *dispatcher);
+
+/* The request is split, and its parts begin to wait; or those not handed over are dropped. */
 void parts_admit(struct client *client);
 void parts_cancel(struct client *client);
 
-/* The part that may run now, or NULL. It stays where it waits until part_choose or part_greeted. */
+/* Gives back the parts of a client that has ended. */
+void parts_release(struct client *client);
+
+/* The part that may run now, or NULL; it is then chosen in admission. */
 struct part *parts_next(struct dispatcher *dispatcher);
 
-/* The part runs on this idle worker: connects. False when the worker turned out to have gone. */
-bool part_choose(struct part *part, struct worker *worker);
+/* How many could be chosen now, if there were as many workers as that. */
+unsigned parts_runnable(struct dispatcher *dispatcher);
+
+/* A chosen part runs on this idle worker: connects. False when the worker has gone. */
+bool part_connect(struct part *part, struct worker *worker);
 
 void part_greeted(struct part *part, struct worker *worker);
 void part_write(struct part *part);
 void part_replied(struct part *part, const struct reply *reply, const char *bytes);
 void part_worker_gone(struct part *part);
 
+/* retry(8) has answered, or has not (reply NULL). */
+void part_postponed(struct part *part, const struct reply *reply, const char *bytes);
+
+/* Defers what has to be: a full waiting room, slow destinations, no headroom. */
+void parts_defer(struct dispatcher *dispatcher);
+
+/* deferrals.c */
+
+int deferrals_create(struct dispatcher *dispatcher);
+void deferrals_destroy(struct dispatcher *dispatcher);
+
+/* The part is in DEFERRING: sends it to retry(8) when its turn comes. */
+void deferrals_add(struct part *part, enum deferral_reason reason);
+void deferrals_pump(struct dispatcher *dispatcher);
+
+/* Gives up those that retry(8) does not answer. */
+void deferrals_expire(struct dispatcher *dispatcher, uint64_t now);
+
+/* regulator.c */
+
+int regulator_create(struct dispatcher *dispatcher);
+void regulator_destroy(struct dispatcher *dispatcher);
+
+/* Takes a sample and decides; retires, and says what has changed. Once a second, or on pressure. */
+void regulator_step(struct dispatcher *dispatcher);
+
+/* The limit, and how many of `wanted` workers may be started now: they count as started. */
+unsigned regulator_limit(const struct dispatcher *dispatcher);
+unsigned regulator_take(struct dispatcher *dispatcher, unsigned wanted);
+
+/* A worker ended by itself; or could not be forked. */
+void regulator_ended(struct dispatcher *dispatcher);
+void regulator_failed(struct dispatcher *dispatcher);
+
+/* Whether a process that died of SIGKILL was ended by the OOM killer; each kill answers once. */
+bool regulator_oom_killed(struct dispatcher *dispatcher);
+
 /* workers.c */
 
 int workers_create(struct dispatcher *dispatcher);
 void workers_destroy(struct dispatcher *dispatcher);
 
-/* Starts one worker. False when none can be started now. */
+/* May one be started: is there a number, and have starts not been failing? */
+bool workers_may_start(const struct dispatcher *dispatcher);
+
+/* Starts one worker, which may be started. False when it failed. */
 bool workers_start(struct dispatcher *dispatcher);
 
 /*

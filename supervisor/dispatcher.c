@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +53,10 @@ void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error)
 }
 
 /* A worker must exist before anything is accepted: its greeting is ours. */
-static unsigned workers_wanted(const struct dispatcher *dispatcher)
+static unsigned workers_wanted(struct dispatcher *dispatcher)
 {
     const struct pool *pool = &dispatcher->pool;
-    unsigned wanted = dispatcher->waiting_count;
+    unsigned wanted = parts_runnable(dispatcher);
     unsigned soon = pool->count[WORKER_STARTING] + pool->count[WORKER_RELEASING];
 
     if (dispatcher->greeting_length == 0 && wanted == 0)
@@ -69,12 +70,16 @@ void dispatcher_pump(struct dispatcher *dispatcher)
     struct part *part;
     int number;
 
+    if (dispatcher->waiting_count > dispatcher->settings->config->waiting_max)
+        parts_defer(dispatcher);
     while ((number = pool_idle(pool)) != POOL_NONE && (part = parts_next(dispatcher)))
-        if (!part_choose(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
+        if (!part_connect(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
             break;
-    while (workers_wanted(dispatcher) > 0 && pool->count[WORKER_STARTING] < STARTS_AT_ONCE)
+    while (workers_may_start(dispatcher) && workers_wanted(dispatcher) > 0 &&
+           regulator_take(dispatcher, 1) == 1)
         if (!workers_start(dispatcher))
             break;
+    deferrals_pump(dispatcher);
     clients_listen(dispatcher);
 }
 
@@ -118,6 +123,19 @@ static int on_master(sd_event_source *source, int fd, uint32_t events, void *use
     return sd_event_exit(dispatcher->event, 0);
 }
 
+/* What waits may be due now: a pace, a token, a deferral. */
+static int on_wakeup(sd_event_source *source, uint64_t when, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+
+    (void)source;
+    (void)when;
+    dispatcher->wakeup_at = 0;
+    parts_defer(dispatcher);
+    dispatcher_pump(dispatcher);
+    return 0;
+}
+
 static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
 {
     struct dispatcher *dispatcher = userdata;
@@ -126,6 +144,9 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     dispatcher->descriptors_short = false;
     clients_expire(dispatcher, now);
     workers_expire(dispatcher, now);
+    deferrals_expire(dispatcher, now);
+    regulator_step(dispatcher);
+    parts_defer(dispatcher);
     dispatcher_pump(dispatcher);
     /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
     sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
@@ -148,6 +169,9 @@ static int events_add(struct dispatcher *dispatcher)
     if (result >= 0)
         result = sd_event_add_time_relative(event, &dispatcher->tick, CLOCK_MONOTONIC, TICK, 0,
                                             on_tick, dispatcher);
+    if (result >= 0)
+        result = sd_event_add_time(event, &dispatcher->wakeup, CLOCK_MONOTONIC, UINT64_MAX, 1000,
+                                   on_wakeup, dispatcher);
     for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++) {
         result = sd_event_add_io(event, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i, EPOLLIN,
                                  clients_on_listen, dispatcher);
@@ -177,7 +201,7 @@ static int privileges_drop(const struct dispatcher_settings *settings)
 /* How many clients the descriptors allow: two each, and two for each worker. */
 static unsigned clients_allowed(const struct config *config)
 {
-    uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max;
+    uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max + DEFERRING_MAX;
     uint64_t others = 2 * (uint64_t)config->workers_max + DESCRIPTORS_RESERVED;
     struct rlimit limit;
 
@@ -197,6 +221,12 @@ static void say_start(struct dispatcher *dispatcher)
                 "wait, configuration from %s",
                 HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
                 config->workers_max, config->waiting_max, settings->config_source);
+    if (group_settled(settings->group))
+        journal_log(dispatcher->journal, EVENT_GROUP, LOG_WARNING, NULL, 0, "%s",
+                    group_note(settings->group));
+    else
+        journal_log(dispatcher->journal, EVENT_GROUP, LOG_INFO, NULL, 0, "%s",
+                    group_note(settings->group));
     if (dispatcher->clients_max < config->waiting_max + config->workers_max)
         journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
                     "the limit of open files allows %u requests at a time, not waiting.max + "
@@ -208,18 +238,21 @@ static void say_exit(struct dispatcher *dispatcher)
 {
     const struct dispatcher_totals *totals = &dispatcher->totals;
 
-    journal_log(
-        dispatcher->journal, EVENT_EXIT, LOG_INFO,
-        (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),
-                                 JOURNAL_NUMBER("HEADROOM_DELIVERED", (int64_t)totals->delivered),
-                                 JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)totals->deferred)},
-        3,
-        "headroom ends: %llu requests, %llu delivered, %llu deferred by workers, %llu lost "
-        "with a worker, %llu refused; %llu workers started, at most %u at a time",
-        (unsigned long long)totals->requests, (unsigned long long)totals->delivered,
-        (unsigned long long)totals->deferred, (unsigned long long)totals->lost,
-        (unsigned long long)totals->refused, (unsigned long long)totals->started,
-        totals->most_live);
+    journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO,
+                (struct journal_field[]){
+                    JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),
+                    JOURNAL_NUMBER("HEADROOM_DELIVERED", (int64_t)totals->delivered),
+                    JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)totals->deferred),
+                    JOURNAL_NUMBER("HEADROOM_POSTPONED", (int64_t)totals->postponed),
+                    JOURNAL_NUMBER("HEADROOM_LOST", (int64_t)totals->lost),
+                    JOURNAL_NUMBER("HEADROOM_REFUSED", (int64_t)totals->refused),
+                },
+                6,
+                "headroom ends: %" PRIu64 " requests, %" PRIu64 " delivered, %" PRIu64
+                " deferred by workers, %" PRIu64 " postponed, %" PRIu64 " lost with a worker, "
+                "%" PRIu64 " refused; %" PRIu64 " workers started, at most %u at a time",
+                totals->requests, totals->delivered, totals->deferred, totals->postponed,
+                totals->lost, totals->refused, totals->started, totals->most_live);
 }
 
 static int prepare(struct dispatcher *dispatcher)
@@ -227,7 +260,6 @@ static int prepare(struct dispatcher *dispatcher)
     const struct dispatcher_settings *settings = dispatcher->settings;
     int result;
 
-    TAILQ_INIT(&dispatcher->waiting);
     result = privileges_drop(settings);
     /* The log has a thread, and no_new_privs is of a thread: first the one, then the other. */
     if (result == 0)
@@ -245,6 +277,12 @@ static int prepare(struct dispatcher *dispatcher)
     if (result >= 0)
         result = clients_create(dispatcher);
     if (result >= 0)
+        result = parts_create(dispatcher);
+    if (result >= 0)
+        result = deferrals_create(dispatcher);
+    if (result >= 0)
+        result = regulator_create(dispatcher);
+    if (result >= 0)
         result = events_add(dispatcher);
     return result;
 }
@@ -260,6 +298,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     }
     if (result >= 0) {
         say_start(dispatcher);
+        regulator_step(dispatcher);
         dispatcher_pump(dispatcher);
         result = sd_event_loop(dispatcher->event);
         say_exit(dispatcher);
@@ -268,6 +307,9 @@ int dispatcher_run(const struct dispatcher_settings *settings)
                     "the dispatcher cannot start: %s", strerror(-result));
     }
     if (dispatcher) {
+        regulator_destroy(dispatcher);
+        deferrals_destroy(dispatcher);
+        parts_destroy(dispatcher);
         clients_destroy(dispatcher);
         workers_destroy(dispatcher);
         sd_event_unref(dispatcher->event);

@@ -8,9 +8,12 @@
  * The way of a request, each step in its file:
  *
  *   clients.c      accept, greet, read, lock                      a client (one connection of qmgr)
- *   parts.c        wait, be chosen, be handed over, end           a part (what one worker gets)
+ *   parts.c        split, wait, be chosen, be handed over, end    a part (what one worker gets)
  *   workers.c      start, greet, reply, go back to idle, leave    a worker, seen from here
- *   clients.c      answer
+ *   deferrals.c    or be deferred by way of retry(8)
+ *   clients.c      merge, answer
+ *
+ * Who may run is decided by admission.h, how many by limit.h, which regulator.c asks.
  *
  * dispatcher.c holds what joins them: set-up, the pump that brings waiting parts and idle workers
  * together, and what happens once a second.
@@ -23,8 +26,14 @@
 #include <sys/types.h>
 
 #include "agents/postconf.h"
+#include "cgroup/group.h"
+#include "cgroup/memory_source.h"
+#include "cgroup/pressure.h"
 #include "supervisor/config.h"
 #include "supervisor/journal.h"
+
+/* Of the pool's group, and of the machine. */
+#define DISPATCHER_TRIGGERS 2
 
 struct dispatcher_settings {
     const struct postconf *postconf;
@@ -39,6 +48,9 @@ struct dispatcher_settings {
     int queue_directory;        /* descriptors */
     int state_directory;        /* of this service; belongs to mail_owner */
     const struct passwd *owner; /* mail_owner */
+    const struct pool_group *group;
+    const struct memory_source *memory;
+    struct pressure_trigger trigger[DISPATCHER_TRIGGERS];
 };
 
 /*

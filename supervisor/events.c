@@ -16,6 +16,10 @@ static const struct {
     [EVENT_REQUEST_REFUSED] = {"0a3c22d99ced406f869b2af3df723bfb", "request-refused"},
     [EVENT_DESCRIPTORS] = {"bfff5b51cd254c1ca76c20da076e2ca5", "descriptors"},
     [EVENT_SECOND_PROCESS] = {"58f663acfdea4f828403da393eed954a", "second-process"},
+    [EVENT_STATE] = {"3dd3be60215a4fb0b8b77483f745791a", "state"},
+    [EVENT_SUMMARY] = {"1e9f368c7ae34ad09189721a067c3d44", "summary"},
+    [EVENT_GROUP] = {"f2b358ad42c449b5912992732f01e824", "group"},
+    [EVENT_RETRY_UNREACHABLE] = {"30c867797e744d08903227947d92c6ab", "retry-unreachable"},
     [EVENT_LINES_LOST] = {"0dd274c6cdc347a7be7eb6b3e82375c0", "lines-lost"},
 };
 

@@ -17,6 +17,10 @@ enum journal_event {
     EVENT_REQUEST_REFUSED,     /* malformed, or its queue file is gone */
     EVENT_DESCRIPTORS,         /* none left: nothing is accepted until there are */
     EVENT_SECOND_PROCESS,      /* another supervisor holds the service */
+    EVENT_STATE,               /* the limit's state has changed: OPEN, HOLD, SHRINK, SHED */
+    EVENT_SUMMARY,             /* it is still not OPEN: once a minute */
+    EVENT_GROUP,               /* which memory group is used, and how */
+    EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */
     EVENT_LINES_LOST,          /* log lines that could not be written */
     EVENTS
 };

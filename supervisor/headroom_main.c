@@ -43,6 +43,9 @@ struct program {
     int lock;
     int state_directory;
     int queue_directory;
+    struct pool_group *group;
+    struct memory_source memory;
+    struct pressure_trigger trigger[DISPATCHER_TRIGGERS];
     char worker_path[PATH_MAX + CONFIG_NAME_SIZE];
     char *worker_arguments[MASTER_WORKER_ARGUMENTS_MAX];
 };
@@ -153,6 +156,43 @@ static int take(struct program *program)
     return 0;
 }
 
+/*
+ * The memory group, and all that shows what memory does: opened as root, for the dispatcher to read.
+ * 0, or the exit status + 1.
+ */
+static int memory_take(struct program *program)
+{
+    static const enum group_wish wish[] = {
+        [CONFIG_CGROUP_AUTO] = GROUP_WISH_AUTO,
+        [CONFIG_CGROUP_UNIT] = GROUP_WISH_UNIT,
+        [CONFIG_CGROUP_HYBRID] = GROUP_WISH_HYBRID,
+        [CONFIG_CGROUP_OBSERVE] = GROUP_WISH_OBSERVE,
+    };
+    const struct config *config = &program->config;
+    const struct group_config wanted = {
+        .service = program->arguments.service,
+        .instance = program->postconf.queue_directory,
+        .wish = wish[config->cgroup_mode],
+        .parent = config->cgroup_parent[0] != '\0' ? config->cgroup_parent : NULL,
+        .limit = config->memory_limit,
+        .high = config->memory_high,
+    };
+    /* Half of the stall at which the pool is to shrink, within the shortest window there is. */
+    unsigned stall = (unsigned)(config->pressure_target / 100 * PRESSURE_WINDOW_MIN / 2) + 1;
+    int result = group_open(&program->group, &wanted);
+
+    if (result == 0)
+        result = memory_source_open(&program->memory, program->group);
+    if (result < 0)
+        return 1 + refuse(program, "memory group: %s", strerror(-result));
+    /* Without triggers the dispatcher looks once a second all the same. */
+    pressure_arm(&program->trigger[0], group_pressure_directory(program->group), "memory.pressure",
+                 PRESSURE_SOME, stall, PRESSURE_WINDOW_MIN);
+    pressure_arm(&program->trigger[1], AT_FDCWD, "/proc/pressure/memory", PRESSURE_SOME, stall,
+                 PRESSURE_WINDOW_MIN);
+    return 0;
+}
+
 /* Becomes two processes. Returns the exit status, in each. */
 static int divide(struct program *program)
 {
@@ -190,6 +230,9 @@ static int divide(struct program *program)
             .queue_directory = program->queue_directory,
             .state_directory = program->state_directory,
             .owner = program->owner,
+            .group = program->group,
+            .memory = &program->memory,
+            .trigger = {program->trigger[0], program->trigger[1]},
         };
 
         close(ends[0]);
@@ -207,6 +250,7 @@ static int divide(struct program *program)
         .worker_path = program->worker_path,
         .worker_arguments = program->worker_arguments,
         .generation = program->generation,
+        .group = program->group,
         .journal = program->journal,
     });
     journal_close(program->journal, 200);
@@ -230,6 +274,9 @@ int main(int argc, char **argv)
         return result - 1;
     }
     setup_descriptors();
+    result = memory_take(&program);
+    if (result != 0)
+        return result - 1;
     snprintf(program.worker_path, sizeof program.worker_path, "%s/%s",
              program.postconf.daemon_directory, program.config.agent);
     result = master_worker_arguments(&program.arguments, program.config.agent,

@@ -26,4 +26,24 @@
 /* Descriptors that are not for clients and workers: journal, channels, sources, the odd file. */
 #define DESCRIPTORS_RESERVED 64
 
+/* Conversations with retry(8) at a time: two defer 1900 requests in a second. */
+#define DEFERRALS_AT_ONCE 2
+
+/* Parts on their way to retry(8), above which the waiting room overflows no more: nothing is
+ * accepted then. */
+#define DEFERRING_MAX 256
+
+/* retry(8) answers in a millisecond, or is not there. Microseconds. */
+#define RETRY_TIMEOUT UINT64_C(10000000)
+
+/* A message is not deferred by us when it would reach the end of its lifetime within this time after
+ * the answer: qmgr(8) would bounce it. Far more than the time between the two. Seconds. */
+#define LIFETIME_MARGIN 600
+
+/* "Never tried": it came into the active queue within this time of its arrival. Microseconds. */
+#define FIRST_ATTEMPT_MAX INT64_C(60000000)
+
+/* Destinations that are known at a time; 200 bytes each, when used. */
+#define DESTINATIONS_MAX 100000
+
 #endif

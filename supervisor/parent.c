@@ -106,9 +106,7 @@ static pid_t worker_fork(struct state *state, int listening, int status)
         return -errno;
     state->generation++;
     master_generation_format(state->generation, state->generation_entry);
-    pid = fork();
-    if (pid < 0)
-        return -errno;
+    pid = group_clone(parent->group);
     if (pid == 0) {
         sigprocmask(SIG_UNBLOCK, &state->signals, NULL);
         worker_execute(parent->worker_path, parent->worker_arguments, state->environment, listening,
@@ -247,6 +245,7 @@ static int loop(struct state *state)
             return EXIT_FAILURE;
         if (watch[WATCH_SIGNALS].revents && signals_read(state) != 0) {
             children_end(state, true);
+            group_remove(parent->group);
             return EXIT_SUCCESS;
         }
         /* master never writes there: readable is the end. */

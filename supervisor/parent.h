@@ -21,6 +21,7 @@
 
 #include <sys/types.h>
 
+#include "cgroup/group.h"
 #include "supervisor/journal.h"
 
 struct parent {
@@ -30,7 +31,8 @@ struct parent {
     unsigned workers_max;    /* worker numbers are below this */
     const char *worker_path; /* what is executed */
     char *const *worker_arguments;
-    unsigned generation; /* ours; workers get higher ones */
+    unsigned generation;      /* ours; workers get higher ones */
+    struct pool_group *group; /* workers are born in it; removed at the end */
     struct journal *journal;
 };
 

@@ -1,34 +1,85 @@
 /*
- * The way of a part: it waits, is chosen, is handed over, and ends.
+ * The way of a part: it waits, is chosen, is handed over, and ends; or it is deferred.
  */
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
+#include "agents/split.h"
 #include "supervisor/dispatch.h"
 
-static void wait_at_tail(struct part *part)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
+/* What a destination may be called here; admission folds what is longer than it keeps. */
+#define NAME_MAX_BYTES 1024
 
-    TAILQ_INSERT_TAIL(&dispatcher->waiting, part, waiting);
-    dispatcher->waiting_count++;
+int parts_create(struct dispatcher *dispatcher)
+{
+    const struct config *config = dispatcher->settings->config;
+    struct admission_settings settings;
+
+    TAILQ_INIT(&dispatcher->parts_free);
+    dispatcher->parts_max = dispatcher->clients_max + config->waiting_max;
+    dispatcher->part = calloc(dispatcher->parts_max, sizeof *dispatcher->part);
+    admission_defaults(&settings);
+    settings.slow_after = (int64_t)config->destination_slow_after;
+    settings.waiting_time = (int64_t)config->waiting_time;
+    settings.backlog = config->destination_backlog;
+    if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
+        return -EIO;
+    dispatcher->admission = admission_create(&settings, dispatcher->parts_max, DESTINATIONS_MAX);
+    if (!dispatcher->part || !dispatcher->admission)
+        return -ENOMEM;
+    for (unsigned i = 0; i < dispatcher->parts_max; i++)
+        TAILQ_INSERT_TAIL(&dispatcher->parts_free, &dispatcher->part[i], link);
+    return 0;
 }
 
-static void wait_at_head(struct part *part)
+void parts_destroy(struct dispatcher *dispatcher)
 {
-    struct dispatcher *dispatcher = part->client->dispatcher;
-
-    TAILQ_INSERT_HEAD(&dispatcher->waiting, part, waiting);
-    dispatcher->waiting_count++;
+    for (unsigned i = 0; dispatcher->part && i < dispatcher->parts_max; i++)
+        free(dispatcher->part[i].own);
+    free(dispatcher->part);
+    admission_destroy(dispatcher->admission);
 }
 
-static void wait_no_more(struct part *part)
+static unsigned handle_of(const struct part *part)
+{
+    return (unsigned)(part - part->client->dispatcher->part);
+}
+
+static int64_t now_of(const struct dispatcher *dispatcher)
+{
+    return (int64_t)dispatcher_now(dispatcher);
+}
+
+/* What admission was told does not fit what it knows: one of us is wrong. */
+static void must(struct dispatcher *dispatcher, int result, int state)
+{
+    if (result < 0)
+        dispatcher_broken(dispatcher, "admission", state, result);
+}
+
+/*
+ * Takes the step that the table has for the event. What goes with it is done by the caller, who
+ * knows the agent or the reply; the action is returned for that.
+ */
+static enum part_action part_step(struct part *part, enum part_event event)
 {
     struct dispatcher *dispatcher = part->client->dispatcher;
+    struct part_step step;
+    enum part_state before = part->state;
 
-    TAILQ_REMOVE(&dispatcher->waiting, part, waiting);
-    dispatcher->waiting_count--;
+    if (router_part(before, event, &step) < 0)
+        dispatcher_broken(dispatcher, "part", (int)before, (int)event);
+    part->state = step.state;
+    if (before == PART_WAITING && step.state != PART_WAITING)
+        dispatcher->waiting_count--;
+    if (before != PART_WAITING && step.state == PART_WAITING)
+        dispatcher->waiting_count++;
+    return step.action;
 }
 
 /* `reply` NULL: no agent answered, which counts as the bare deferral. May end the client. */
@@ -44,42 +95,202 @@ static void part_ended(struct part *part, const struct reply *reply, const char 
         client_parts_ended(client);
 }
 
-/*
- * Takes the step that the table has for the event. What goes with it is done by the caller, who
- * knows the worker or the reply; the action is returned for that.
- */
-static enum part_action part_step(struct part *part, enum part_event event)
+void parts_release(struct client *client)
 {
-    struct part_step step;
-    enum part_state before = part->state;
+    struct part *part;
 
-    if (router_part(before, event, &step) < 0)
-        dispatcher_broken(part->client->dispatcher, "part", (int)before, (int)event);
-    part->state = step.state;
-    if (before == PART_WAITING && step.state != PART_WAITING)
-        wait_no_more(part);
-    if (before != PART_WAITING && step.state == PART_WAITING)
-        wait_at_head(part);
-    return step.action;
+    while ((part = SLIST_FIRST(&client->parts))) {
+        SLIST_REMOVE_HEAD(&client->parts, of_client);
+        free(part->own);
+        part->own = NULL;
+        TAILQ_INSERT_HEAD(&client->dispatcher->parts_free, part, link);
+        client->dispatcher->parts--;
+    }
 }
 
-void parts_admit(struct client *client)
+/*
+ * Deferring a message at the end of its lifetime would bounce it, and deferring a probe is an answer
+ * to somebody: neither is ever done by us (postfix-protocol.md 4.8, 6.4).
+ */
+static bool exempt(const struct client *client)
 {
-    client->parts_left = 1;
-    merge_init(&client->merge, 1);
-    client->part = (struct part){
+    const struct postconf *postconf = client->dispatcher->settings->postconf;
+    const struct request *request = &client->request;
+    int64_t lifetime = postconf->maximal_queue_lifetime;
+
+    if (request->sender.len == 0 && postconf->bounce_queue_lifetime < lifetime)
+        lifetime = postconf->bounce_queue_lifetime;
+    return request_is_probe(request) || request->incoming_arrival <= 0 ||
+           (int64_t)time(NULL) + LIFETIME_MARGIN >= request->incoming_arrival / 1000000 + lifetime;
+}
+
+static bool first_attempt(const struct request *request)
+{
+    return request->incoming_arrival > 0 &&
+           request->active_arrival - request->incoming_arrival < FIRST_ATTEMPT_MAX;
+}
+
+static void arrive(struct part *part, const char *key, size_t length)
+{
+    struct client *client = part->client;
+    const struct admission_arrival arrival = {
+        .key = key,
+        .key_length = length,
+        .first = first_attempt(&client->request),
+        .exempt = exempt(client),
+        .pace = (int64_t)client->dispatcher->settings->config->destination_pace,
+    };
+
+    must(client->dispatcher,
+         admission_arrive(client->dispatcher->admission, handle_of(part), &arrival,
+                          now_of(client->dispatcher)),
+         PART_WAITING);
+}
+
+/* A free part of the client's, waiting. There is always one for a client (parts_create). */
+static struct part *part_new(struct client *client)
+{
+    struct dispatcher *dispatcher = client->dispatcher;
+    struct part *part = TAILQ_FIRST(&dispatcher->parts_free);
+
+    TAILQ_REMOVE(&dispatcher->parts_free, part, link);
+    dispatcher->parts++;
+    dispatcher->waiting_count++;
+    *part = (struct part){
         .state = PART_WAITING,
         .client = client,
         .worker = POOL_NONE,
         .bytes = client->bytes,
         .length = client->length,
     };
-    wait_at_tail(&client->part);
+    SLIST_INSERT_HEAD(&client->parts, part, of_client);
+    client->parts_left++;
+    return part;
+}
+
+/* Parts that may be made: every client must still be able to have one. */
+static unsigned parts_spare(const struct dispatcher *dispatcher)
+{
+    return dispatcher->parts_max - dispatcher->parts -
+           (dispatcher->clients_max - dispatcher->clients);
+}
+
+static split_key *key_of(const struct config *config)
+{
+    if (config->destination_key == CONFIG_DESTINATION_RECIPIENT)
+        return split_key_recipient;
+    if (config->destination_key == CONFIG_DESTINATION_NEXTHOP)
+        return split_key_none;
+    return split_key_domain;
+}
+
+/* A text in lower case, as destinations are known. Returns its length, cut to the room. */
+static size_t lower(const char *text, size_t length, char name[NAME_MAX_BYTES])
+{
+    if (length > NAME_MAX_BYTES)
+        length = NAME_MAX_BYTES;
+    for (size_t i = 0; i < length; i++)
+        name[i] = (char)tolower((unsigned char)text[i]);
+    return length;
+}
+
+/* The request runs as one part, known by its first recipient's key, or by the nexthop. */
+static void admit_whole(struct client *client)
+{
+    const struct config *config = client->dispatcher->settings->config;
+    const struct request *request = &client->request;
+    struct request_recipient recipient;
+    struct request_text key = {0};
+    size_t at = request->recipients, length = 0;
+    char name[NAME_MAX_BYTES];
+
+    if (config->destination_key == CONFIG_DESTINATION_NEXTHOP) {
+        length = lower(client->bytes + request->nexthop.offset, request->nexthop.len, name);
+    } else if (request_recipient(request, client->bytes, &at, &recipient) == 1) {
+        key_of(config)(recipient.recipient, recipient.recipient_len, &key);
+        length = lower(recipient.recipient + key.offset, key.len, name);
+    }
+    merge_init(&client->merge, 1);
+    arrive(part_new(client), name, length);
+}
+
+/* One part for each destination. False when that can't be done; nothing has happened then. */
+static bool admit_split(struct client *client, const struct split *split)
+{
+    char name[NAME_MAX_BYTES];
+    char **own;
+
+    if (split->part_count - 1 > parts_spare(client->dispatcher))
+        return false;
+    own = calloc(split->part_count, sizeof *own);
+    if (!own)
+        return false;
+    for (uint32_t i = 0; i < split->part_count; i++) {
+        own[i] = malloc(split->parts[i].size);
+        if (!own[i] || split_write(split, &client->request, client->bytes, i, own[i],
+                                   split->parts[i].size) < 0) {
+            for (uint32_t j = 0; j <= i; j++)
+                free(own[j]);
+            free(own);
+            return false;
+        }
+    }
+    merge_init(&client->merge, split->part_count);
+    for (uint32_t i = 0; i < split->part_count; i++) {
+        struct part *part = part_new(client);
+        const struct request_text *key = &split->parts[i].key;
+
+        part->bytes = part->own = own[i];
+        part->length = split->parts[i].size;
+        arrive(part, name, lower(client->bytes + key->offset, key->len, name));
+    }
+    free(own);
+    return true;
+}
+
+void parts_admit(struct client *client)
+{
+    const struct config *config = client->dispatcher->settings->config;
+    struct split split;
+    bool done = false;
+
+    if (config->destination_split && config->destination_key != CONFIG_DESTINATION_NEXTHOP &&
+        client->request.recipient_count > 1 &&
+        split_plan(&split, &client->request, client->bytes, key_of(config)) == 0) {
+        done = split.part_count > 1 && admit_split(client, &split);
+        split_free(&split);
+    }
+    /* Also when there is no room for more parts: then it waits for the slowest of its domains. */
+    if (!done)
+        admit_whole(client);
+}
+
+static void wake_at(struct dispatcher *dispatcher, int64_t when)
+{
+    if (when == ADMISSION_NEVER ||
+        (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
+        return;
+    dispatcher->wakeup_at = (uint64_t)when;
+    sd_event_source_set_time(dispatcher->wakeup, (uint64_t)when);
+    sd_event_source_set_enabled(dispatcher->wakeup, SD_EVENT_ONESHOT);
 }
 
 struct part *parts_next(struct dispatcher *dispatcher)
 {
-    return TAILQ_FIRST(&dispatcher->waiting);
+    struct admission_choice choice =
+        admission_next(dispatcher->admission, regulator_limit(dispatcher), now_of(dispatcher));
+
+    if (choice.answer == ADMISSION_START)
+        return &dispatcher->part[choice.part];
+    wake_at(dispatcher, choice.again);
+    return NULL;
+}
+
+unsigned parts_runnable(struct dispatcher *dispatcher)
+{
+    unsigned limit = regulator_limit(dispatcher);
+
+    return admission_runnable(dispatcher->admission, limit, now_of(dispatcher), limit);
 }
 
 static struct worker *worker_of(const struct part *part)
@@ -99,10 +310,20 @@ static void unbind_worker(struct part *part)
     part->worker = POOL_NONE;
 }
 
-bool part_choose(struct part *part, struct worker *worker)
+static void put_back(struct part *part)
 {
-    if (!worker_open(worker))
+    struct dispatcher *dispatcher = part->client->dispatcher;
+
+    must(dispatcher, admission_put_back(dispatcher->admission, handle_of(part), now_of(dispatcher)),
+         PART_CONNECTING);
+}
+
+bool part_connect(struct part *part, struct worker *worker)
+{
+    if (!worker_open(worker)) {
+        put_back(part);
         return false;
+    }
     part_step(part, PART_CHOSEN);
     bind_worker(part, worker);
     return true;
@@ -110,9 +331,15 @@ bool part_choose(struct part *part, struct worker *worker)
 
 void part_greeted(struct part *part, struct worker *worker)
 {
+    struct dispatcher *dispatcher = part->client->dispatcher;
+
     part_step(part, PART_GREETED);
     if (part->worker == POOL_NONE)
         bind_worker(part, worker);
+    part->started = dispatcher_now(dispatcher);
+    must(dispatcher,
+         admission_started(dispatcher->admission, handle_of(part), (int64_t)part->started),
+         PART_SENDING);
     part_write(part);
 }
 
@@ -120,6 +347,18 @@ void part_write(struct part *part)
 {
     if (worker_write(worker_of(part)))
         part_step(part, PART_SENT);
+}
+
+/* A part that ran has ended: what that says of its destination. */
+static void finished(struct part *part, enum admission_outcome outcome)
+{
+    struct dispatcher *dispatcher = part->client->dispatcher;
+    uint64_t now = dispatcher_now(dispatcher);
+
+    must(dispatcher,
+         admission_finished(dispatcher->admission, handle_of(part), outcome,
+                            (int64_t)(now - part->started), (int64_t)now),
+         PART_RUNNING);
 }
 
 void part_replied(struct part *part, const struct reply *reply, const char *bytes)
@@ -131,6 +370,10 @@ void part_replied(struct part *part, const struct reply *reply, const char *byte
         totals->delivered++;
     else
         totals->deferred++;
+    if (reply->status == 0)
+        finished(part, ADMISSION_DELIVERED);
+    else
+        finished(part, reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED);
     unbind_worker(part);
     part_ended(part, reply, bytes);
 }
@@ -138,29 +381,90 @@ void part_replied(struct part *part, const struct reply *reply, const char *byte
 void part_worker_gone(struct part *part)
 {
     struct worker *worker = worker_of(part);
-    enum part_action action = part_step(part, PART_WORKER_GONE);
+    enum part_action action = part_step(part, PART_AGENT_GONE);
 
     unbind_worker(part);
-    if (action == PART_BACK)
+    if (action == PART_BACK) {
+        put_back(part);
         return;
+    }
     part->client->dispatcher->totals.lost++;
     memcpy(worker->lost, part->client->bytes + part->client->request.queue_id.offset,
            part->client->request.queue_id.len + 1);
+    finished(part, ADMISSION_LOST);
+    part_ended(part, NULL, NULL);
+}
+
+static void part_cancel(struct part *part)
+{
+    struct dispatcher *dispatcher = part->client->dispatcher;
+    struct worker *worker = part->worker == POOL_NONE ? NULL : worker_of(part);
+    enum part_action action = part_step(part, PART_CANCELLED);
+
+    if (part->state != PART_ENDED)
+        return;
+    must(dispatcher, admission_cancel(dispatcher->admission, handle_of(part), now_of(dispatcher)),
+         PART_ENDED);
+    if (action == PART_RELEASE) {
+        unbind_worker(part);
+        worker_release(worker);
+    }
     part_ended(part, NULL, NULL);
 }
 
 void parts_cancel(struct client *client)
 {
-    struct part *part = &client->part;
-    struct worker *worker = part->worker == POOL_NONE ? NULL : worker_of(part);
+    struct part *part = SLIST_FIRST(&client->parts);
 
-    if (part->state == PART_ENDED)
-        return;
-    enum part_action action = part_step(part, PART_CANCELLED);
-    if (action == PART_RELEASE) {
-        unbind_worker(part);
-        worker_release(worker);
+    /* The last one that ends takes the client with it, and its list. */
+    while (part) {
+        struct part *next = SLIST_NEXT(part, of_client);
+        bool last = part->state != PART_ENDED && client->parts_left == 1;
+
+        if (part->state != PART_ENDED)
+            part_cancel(part);
+        part = last ? NULL : next;
     }
-    if (part->state == PART_ENDED)
-        part_ended(part, NULL, NULL);
+}
+
+void part_postponed(struct part *part, const struct reply *reply, const char *bytes)
+{
+    struct dispatcher_totals *totals = &part->client->dispatcher->totals;
+
+    part_step(part, reply ? PART_REPLIED : PART_AGENT_GONE);
+    totals->postponed++;
+    if (!reply)
+        totals->bare++;
+    part_ended(part, reply, bytes);
+}
+
+/* Its handle is free already. */
+static void defer(struct dispatcher *dispatcher, int handle, enum deferral_reason reason)
+{
+    struct part *part = &dispatcher->part[handle];
+
+    part_step(part, PART_DEFERRED);
+    deferrals_add(part, reason);
+}
+
+void parts_defer(struct dispatcher *dispatcher)
+{
+    const struct config *config = dispatcher->settings->config;
+    int64_t now = now_of(dispatcher);
+    int64_t again = ADMISSION_NEVER;
+    int handle;
+
+    while (dispatcher->waiting_count > config->waiting_max &&
+           (handle = admission_victim(dispatcher->admission, now)) >= 0)
+        defer(dispatcher, handle, DEFERRAL_FULL);
+    while ((handle = admission_expire(dispatcher->admission, now, &again)) >= 0)
+        defer(dispatcher, handle, DEFERRAL_SLOW);
+    wake_at(dispatcher, again);
+    if (dispatcher->regulator.decision.shed) {
+        while ((handle = admission_shed(dispatcher->admission, (int64_t)config->shed_grace, now,
+                                        &again)) >= 0)
+            defer(dispatcher, handle, DEFERRAL_MEMORY);
+        wake_at(dispatcher, again);
+    }
+    deferrals_pump(dispatcher);
 }

@@ -45,28 +45,35 @@ static const struct client_entry client_table[CLIENT_STATES][CLIENT_EVENTS] = {
 static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
     [PART_WAITING] =
         {
-            [PART_CHOSEN] = TO(PART_CONNECTING, PART_CONNECT),
+            [PART_CHOSEN] = TO(PART_CONNECTING, PART_NOTHING),
             [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
             [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
+            [PART_DEFERRED] = TO(PART_DEFERRING, PART_NOTHING),
         },
     [PART_CONNECTING] =
         {
             [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
-            [PART_WORKER_GONE] = TO(PART_WAITING, PART_BACK),
+            [PART_AGENT_GONE] = TO(PART_WAITING, PART_BACK),
             [PART_CANCELLED] = TO(PART_ENDED, PART_RELEASE),
         },
     [PART_SENDING] =
         {
-            [PART_WORKER_GONE] = TO(PART_ENDED, PART_LOST),
+            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
             [PART_SENT] = TO(PART_RUNNING, PART_NOTHING),
             [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
             [PART_CANCELLED] = TO(PART_SENDING, PART_NOTHING),
         },
     [PART_RUNNING] =
         {
-            [PART_WORKER_GONE] = TO(PART_ENDED, PART_LOST),
+            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
             [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
             [PART_CANCELLED] = TO(PART_RUNNING, PART_NOTHING),
+        },
+    [PART_DEFERRING] =
+        {
+            [PART_AGENT_GONE] = TO(PART_ENDED, PART_BARE),
+            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+            [PART_CANCELLED] = TO(PART_DEFERRING, PART_NOTHING),
         },
 };
 

@@ -25,26 +25,29 @@
  *   merge         the workers' replies, merged, are written
  *   In ENDED the connection, the bytes and the lock are given back.
  *
- * Part         CHOSEN            GREETED        WORKER_GONE   SENT     REPLIED      CANCELLED
- *   WAITING    CONNECTING,conn.  SENDING,hand   -             -        -            ENDED
- *   CONNECTING -                 SENDING,hand   WAITING,back  -        -            ENDED,release
- *   SENDING    -                 -              ENDED,lost    RUNNING  ENDED,relay  SENDING
- *   RUNNING    -                 -              ENDED,lost    -        ENDED,relay  RUNNING
+ * Part         CHOSEN      GREETED       AGENT_GONE    SENT     REPLIED      CANCELLED      DEFERRED
+ *   WAITING    CONNECTING  SENDING,hand  -             -        -            ENDED          DEFERRING
+ *   CONNECTING -           SENDING,hand  WAITING,back  -        -            ENDED,release  -
+ *   SENDING    -           -             ENDED,lost    RUNNING  ENDED,relay  SENDING        -
+ *   RUNNING    -           -             ENDED,lost    -        ENDED,relay  RUNNING        -
+ *   DEFERRING  -           -             ENDED,bare    -        ENDED,relay  DEFERRING      -
  *
  *   CHOSEN        it may run now, on an idle worker
  *   GREETED       the worker's greeting was read (one that was just started greets before anything
  *                 is chosen for it)
- *   WORKER_GONE   end of file or an error on the worker's connection, or a malformed reply
+ *   AGENT_GONE    end of file or an error on the connection of the worker or of retry(8), or a
+ *                 malformed reply; or retry(8) cannot be reached
  *   SENT          all bytes were written to the worker
  *   REPLIED       the worker's reply was read
  *   CANCELLED     qmgr hung up
+ *   DEFERRED      it is not to run now: it goes to retry(8), as soon as one is free
  *
- *   connect       a connection to the idle worker is made
  *   hand over     writing begins: from here on the part is never given to another worker
  *   back          back to the head of where it waited; nothing of it was sent
  *   release       the worker's connection is closed; it goes back to idle by itself
- *   relay         the worker's reply counts
+ *   relay         the reply of the worker, or of retry(8), counts
  *   lost          the worker died with it: deferred with an empty DSN
+ *   bare          the same, without anybody to say so in the log of deliveries
  *
  * "-" cannot happen: the dispatcher aborts, since it has broken its own promise, and master(8)
  * starts a fresh pair. postfix-protocol.md 4.1 (conversation), 4.6 (lock), 4.7 (reply), 10 (rows 1,
@@ -61,29 +64,37 @@ enum client_event {
 };
 enum client_action { CLIENT_NOTHING, CLIENT_ADMIT, CLIENT_REFUSE, CLIENT_CANCEL, CLIENT_MERGE };
 
-enum part_state { PART_WAITING, PART_CONNECTING, PART_SENDING, PART_RUNNING, PART_ENDED };
+enum part_state {
+    PART_WAITING,
+    PART_CONNECTING,
+    PART_SENDING,
+    PART_RUNNING,
+    PART_DEFERRING,
+    PART_ENDED
+};
 enum part_event {
     PART_CHOSEN,
     PART_GREETED,
-    PART_WORKER_GONE,
+    PART_AGENT_GONE,
     PART_SENT,
     PART_REPLIED,
-    PART_CANCELLED
+    PART_CANCELLED,
+    PART_DEFERRED
 };
 enum part_action {
     PART_NOTHING,
-    PART_CONNECT,
     PART_HAND_OVER,
     PART_BACK,
     PART_RELEASE,
     PART_RELAY,
-    PART_LOST
+    PART_LOST,
+    PART_BARE
 };
 
 #define CLIENT_STATES (CLIENT_ENDED + 1)
 #define CLIENT_EVENTS (CLIENT_ANSWERED + 1)
 #define PART_STATES (PART_ENDED + 1)
-#define PART_EVENTS (PART_CANCELLED + 1)
+#define PART_EVENTS (PART_DEFERRED + 1)
 
 struct client_step {
     enum client_state state;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ static void leave(struct worker *worker)
 
 void worker_retire(struct worker *worker)
 {
+    worker->retired = true;
     leave(worker);
 }
 
@@ -209,19 +211,25 @@ out:
     return result < 0 ? result : 0;
 }
 
+bool workers_may_start(const struct dispatcher *dispatcher)
+{
+    const struct pool *pool = &dispatcher->pool;
+
+    return pool->count[WORKER_FREE] > 0 && pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
+           pool_may_start(pool, dispatcher_now(dispatcher));
+}
+
 bool workers_start(struct dispatcher *dispatcher)
 {
-    uint64_t now = dispatcher_now(dispatcher);
+    int number = pool_start(&dispatcher->pool, dispatcher_now(dispatcher));
     struct worker *worker;
-    int number, result;
+    int result;
 
-    if (!pool_may_start(&dispatcher->pool, now))
-        return false;
-    number = pool_start(&dispatcher->pool, now);
     if (number == POOL_NONE)
         return false;
     worker = &dispatcher->worker[number];
     worker->pid = 0;
+    worker->retired = false;
     worker->gone = false;
     worker->lost[0] = '\0';
     master_status_reader_start(&worker->reader, 0, 0);
@@ -255,13 +263,19 @@ void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int er
 
     leave(worker);
     move(worker, WORKER_FREE);
-    start_failed(dispatcher, error, strerror(error));
+    /* No memory, or no process more (TasksMax=, pids.max): that is for the limit to judge. */
+    if (error == EAGAIN || error == ENOMEM)
+        regulator_failed(dispatcher);
+    else
+        start_failed(dispatcher, error, strerror(error));
 }
 
 /* Says which request a worker died with, once it is known what it died of. */
 static void say_lost(struct worker *worker, int status)
 {
     struct dispatcher *dispatcher = worker->dispatcher;
+    bool oom =
+        WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && regulator_oom_killed(dispatcher);
     uint64_t unsaid;
 
     if (worker->lost[0] == '\0' ||
@@ -271,8 +285,9 @@ static void say_lost(struct worker *worker, int status)
                 (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", worker->lost),
                                          JOURNAL_NUMBER("HEADROOM_WORKER_PID", worker->pid),
                                          JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)},
-                3, "%s: worker %d ended with it (%s %d); it is deferred and will be tried again",
-                worker->lost, (int)worker->pid, WIFSIGNALED(status) ? "signal" : "exit status",
+                3, "%s: worker %d ended with it (%s%s %d); it is deferred and will be tried again",
+                worker->lost, (int)worker->pid, oom ? "killed for want of memory, " : "",
+                WIFSIGNALED(status) ? "signal" : "exit status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
@@ -297,6 +312,8 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
     }
     leave(worker);
     move(worker, WORKER_FREE);
+    if (!worker->retired)
+        regulator_ended(dispatcher);
 }
 
 /* The status channel: AVAIL makes it idle, the end means that it is ending. */
@@ -419,7 +436,7 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
 
     while (pool_live(pool) > dispatcher->settings->config->workers_min && now > IDLE_SURPLUS &&
            (number = pool_surplus(pool, now - IDLE_SURPLUS)) != POOL_NONE)
-        leave(&dispatcher->worker[number]);
+        worker_retire(&dispatcher->worker[number]);
 
     if (pool->count[WORKER_STARTING] + pool->count[WORKER_CONNECTING] +
             pool->count[WORKER_RELEASING] ==

@@ -1,0 +1,208 @@
+/*
+ * Deferring by way of Postfix's own retry(8): the same request, with the nexthop replaced by the
+ * reason (postfix-protocol.md 11). It writes the defer record and the line in the log.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agents/retry.h"
+#include "supervisor/dispatch.h"
+
+static int on_deferral(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+int deferrals_create(struct dispatcher *dispatcher)
+{
+    TAILQ_INIT(&dispatcher->deferring);
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
+        dispatcher->deferral[i].dispatcher = dispatcher;
+        conversation_begin(&dispatcher->deferral[i].conversation, -1);
+    }
+    return 0;
+}
+
+void deferrals_destroy(struct dispatcher *dispatcher)
+{
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
+        if (!dispatcher->deferral[i].dispatcher)
+            continue;
+        sd_event_source_unref(dispatcher->deferral[i].source);
+        conversation_end(&dispatcher->deferral[i].conversation);
+    }
+}
+
+/* Constant text first, so that deferrals can be counted by it; figures last. */
+static void text_write(struct deferral *deferral, enum deferral_reason reason)
+{
+    const struct dispatcher *dispatcher = deferral->dispatcher;
+    char cause[256];
+
+    switch (reason) {
+    case DEFERRAL_MEMORY:
+        limit_reason_write(&dispatcher->regulator.decision.reason, cause, sizeof cause);
+        snprintf(deferral->text, sizeof deferral->text,
+                 "4.3.2 delivery postponed: this system is short of memory (%s)", cause);
+        break;
+    case DEFERRAL_FULL:
+        snprintf(deferral->text, sizeof deferral->text,
+                 "4.4.5 delivery postponed: too much mail waits for this destination "
+                 "(waiting.max %u)",
+                 dispatcher->settings->config->waiting_max);
+        break;
+    case DEFERRAL_SLOW:
+        snprintf(deferral->text, sizeof deferral->text,
+                 "4.4.5 delivery postponed: this destination does not answer, or is slow");
+        break;
+    }
+    /* retry(8) takes printable ASCII only. */
+    for (char *c = deferral->text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+void deferrals_add(struct part *part, enum deferral_reason reason)
+{
+    part->reason = reason;
+    TAILQ_INSERT_TAIL(&part->client->dispatcher->deferring, part, link);
+}
+
+/* The conversation is over. `reply` NULL: without an answer. */
+static void end(struct deferral *deferral, const struct reply *reply, const char *bytes)
+{
+    struct part *part = deferral->part;
+
+    deferral->part = NULL;
+    part_postponed(part, reply, bytes);
+    sd_event_source_set_enabled(deferral->source, SD_EVENT_OFF);
+    conversation_end(&deferral->conversation);
+}
+
+/* retry(8) cannot be had: the part counts as deferred all the same, but nobody logs it. */
+static void unreachable(struct dispatcher *dispatcher, const char *reason)
+{
+    uint64_t unsaid;
+
+    if (journal_limit_happened(&dispatcher->retry_lines, dispatcher_now(dispatcher), &unsaid))
+        journal_log(dispatcher->journal, EVENT_RETRY_UNREACHABLE, LOG_WARNING,
+                    (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
+                    "service retry: %s; mail is deferred without a record, and mailq shows no "
+                    "reason. master.cf must have the line \"retry unix - - y - - error\"",
+                    reason);
+}
+
+static void lost(struct deferral *deferral, const char *reason)
+{
+    unreachable(deferral->dispatcher, reason);
+    end(deferral, NULL, NULL);
+}
+
+static int watch(struct deferral *deferral)
+{
+    int fd = deferral->conversation.fd;
+    int result;
+
+    if (!deferral->source)
+        return sd_event_add_io(deferral->dispatcher->event, &deferral->source, fd, EPOLLIN,
+                               on_deferral, deferral);
+    result = sd_event_source_set_io_fd(deferral->source, fd);
+    if (result >= 0)
+        result = sd_event_source_set_io_events(deferral->source, EPOLLIN);
+    if (result >= 0)
+        result = sd_event_source_set_enabled(deferral->source, SD_EVENT_ON);
+    return result;
+}
+
+/* Begins with the part. False when retry(8) is busy just now: the part keeps its turn. */
+static bool begin(struct deferral *deferral, struct part *part)
+{
+    struct dispatcher *dispatcher = deferral->dispatcher;
+    size_t size;
+    int result;
+
+    text_write(deferral, part->reason);
+    request_init(&deferral->request);
+    result = request_parse(&deferral->request, part->bytes, part->length);
+    if (result == 0)
+        result = redirect_request(&deferral->request, part->bytes, deferral->text, deferral->pieces,
+                                  &size);
+    if (result == 0)
+        result = retry_connect(dispatcher->settings->queue_directory);
+    if (result == -EAGAIN)
+        return false;
+    TAILQ_REMOVE(&dispatcher->deferring, part, link);
+    if (result >= 0) {
+        conversation_begin(&deferral->conversation, result);
+        result = watch(deferral);
+    }
+    if (result < 0) {
+        conversation_end(&deferral->conversation);
+        unreachable(dispatcher, strerror(-result));
+        part_postponed(part, NULL, NULL);
+        return true;
+    }
+    deferral->part = part;
+    deferral->greeted = false;
+    deferral->since = dispatcher_now(dispatcher);
+    return true;
+}
+
+void deferrals_pump(struct dispatcher *dispatcher)
+{
+    struct part *part;
+
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
+        while (!dispatcher->deferral[i].part && (part = TAILQ_FIRST(&dispatcher->deferring)))
+            if (!begin(&dispatcher->deferral[i], part))
+                return;
+}
+
+void deferrals_expire(struct dispatcher *dispatcher, uint64_t now)
+{
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
+        if (dispatcher->deferral[i].part && now - dispatcher->deferral[i].since >= RETRY_TIMEOUT)
+            lost(&dispatcher->deferral[i], "it does not answer");
+}
+
+/* Writes what can be written, and then waits for the reply. */
+static void write_request(struct deferral *deferral)
+{
+    bool done =
+        conversation_request(&deferral->conversation, deferral->pieces, REDIRECT_PIECES) == 0;
+
+    sd_event_source_set_io_events(deferral->source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+static int on_deferral(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct deferral *deferral = userdata;
+    struct dispatcher *dispatcher = deferral->dispatcher;
+    struct reply reply;
+    const char *bytes;
+    size_t length;
+    int result;
+
+    (void)source;
+    (void)fd;
+    if (!deferral->greeted) {
+        result = conversation_greeting(&deferral->conversation, &length);
+        deferral->greeted = result == 0;
+        if (result == 0)
+            write_request(deferral);
+        else if (result != -EAGAIN)
+            lost(deferral, "it does not speak the delivery protocol");
+    } else {
+        if (events & EPOLLOUT)
+            write_request(deferral);
+        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+            result = conversation_reply(&deferral->conversation, dispatcher->scratch,
+                                        sizeof dispatcher->scratch, &reply, &bytes);
+            if (result == 0 && reply.status != 0)
+                end(deferral, &reply, bytes);
+            else if (result != -EAGAIN)
+                lost(deferral, "it gave no answer");
+        }
+    }
+    dispatcher_pump(dispatcher);
+    return 0;
+}

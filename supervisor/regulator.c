@@ -1,0 +1,215 @@
+/*
+ * How many: samples memory, asks the limit (supervisor/limit.h), and acts on its decision.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/dispatch.h"
+
+/* A pressure event repeats at most once a window; this is for one that does not. Microseconds. */
+#define STEP_SOONEST 100000
+
+/* A change is said at once when nothing was said for so long, else at the end of it: a limit that
+ * goes to and fro does not fill the journal. Microseconds. */
+#define CHANGE_SOONEST UINT64_C(10000000)
+#define SUMMARY_EVERY UINT64_C(60000000)
+
+static uint64_t limit_bytes(uint64_t size, uint64_t word)
+{
+    return size == word ? LIMIT_AUTO : size;
+}
+
+static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+int regulator_create(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    const struct config *config = settings->config;
+    struct regulator *regulator = &dispatcher->regulator;
+    int result = 0;
+
+    regulator->settings = (struct limit_settings){
+        .min = config->workers_min,
+        .max = config->workers_max,
+        .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
+        .shared = group_mode(settings->group) == GROUP_OBSERVE,
+        .min_available = limit_bytes(config->memory_min_available, CONFIG_SIZE_AUTO),
+        .hold = config->pressure_hold / 100,
+        .target = config->pressure_target / 100,
+        .full = config->pressure_full / 100,
+        .shed_after = (double)config->shed_after / 1e6,
+    };
+    regulator->strangers = group_adopted(settings->group);
+    limit_init(&regulator->settings, &regulator->state);
+    for (unsigned i = 0; i < DISPATCHER_TRIGGERS && result >= 0; i++)
+        if (settings->trigger[i].descriptor >= 0)
+            result =
+                sd_event_add_io(dispatcher->event, &regulator->pressure[i],
+                                settings->trigger[i].descriptor, EPOLLPRI, on_pressure, dispatcher);
+    return result < 0 ? result : 0;
+}
+
+void regulator_destroy(struct dispatcher *dispatcher)
+{
+    for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
+        sd_event_source_unref(dispatcher->regulator.pressure[i]);
+}
+
+/* Processes in the group that are not ours: a killed predecessor's workers, finishing. */
+static unsigned strangers(struct dispatcher *dispatcher)
+{
+    struct regulator *regulator = &dispatcher->regulator;
+    unsigned ours = pool_live(&dispatcher->pool);
+    int there;
+
+    if (!regulator->strangers)
+        return 0;
+    there = group_count_processes(dispatcher->settings->group);
+    if (there > 0 && (unsigned)there > ours)
+        return (unsigned)there - ours;
+    regulator->strangers = false;
+    return 0;
+}
+
+static struct limit_demand demand_of(struct dispatcher *dispatcher)
+{
+    const struct pool *pool = &dispatcher->pool;
+
+    return (struct limit_demand){
+        .live = pool_live(pool) + strangers(dispatcher),
+        .starting = pool->count[WORKER_STARTING],
+        .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
+        .idle = pool->count[WORKER_IDLE],
+        .waiting = dispatcher->waiting_count,
+        .failed = dispatcher->regulator.failed,
+    };
+}
+
+/* One line: the state, the figures, and which input bound. */
+static void say(struct dispatcher *dispatcher, bool changed)
+{
+    struct regulator *regulator = &dispatcher->regulator;
+    const struct limit_decision *decision = &regulator->decision;
+    const struct limit_demand demand = demand_of(dispatcher);
+    uint64_t deferred = dispatcher->totals.postponed - regulator->told_deferred;
+    uint64_t now = dispatcher_now(dispatcher);
+    char reason[256];
+
+    limit_reason_write(&decision->reason, reason, sizeof reason);
+    journal_log(dispatcher->journal, changed ? EVENT_STATE : EVENT_SUMMARY,
+                decision->mode == LIMIT_OPEN ? LOG_NOTICE : LOG_WARNING,
+                (struct journal_field[]){
+                    JOURNAL_TEXT("HEADROOM_STATE", limit_mode_name(decision->mode)),
+                    JOURNAL_NUMBER("HEADROOM_LIMIT", decision->limit),
+                    JOURNAL_NUMBER("HEADROOM_WORKERS", demand.live),
+                    JOURNAL_NUMBER("HEADROOM_BUSY", demand.busy),
+                    JOURNAL_NUMBER("HEADROOM_WAITING", demand.waiting),
+                    JOURNAL_NUMBER("HEADROOM_POSTPONED", (int64_t)deferred),
+                    JOURNAL_TEXT("HEADROOM_REASON", reason),
+                    JOURNAL_TEXT("HEADROOM_KEY", decision->reason.key),
+                },
+                8,
+                "%s %s: %s; limit %u, %u workers, %u busy, %u waiting, %llu postponed (%llu s in "
+                "this state)",
+                changed ? "now" : "still", limit_mode_name(decision->mode), reason, decision->limit,
+                demand.live, demand.busy, demand.waiting, (unsigned long long)deferred,
+                (unsigned long long)((now - regulator->changed) / 1000000));
+    regulator->told = now;
+    regulator->told_mode = decision->mode;
+    regulator->told_deferred = dispatcher->totals.postponed;
+}
+
+static void say_if_due(struct dispatcher *dispatcher)
+{
+    struct regulator *regulator = &dispatcher->regulator;
+    uint64_t since = dispatcher_now(dispatcher) - regulator->told;
+
+    if (regulator->decision.mode != regulator->told_mode) {
+        if (regulator->told == 0 || since >= CHANGE_SOONEST)
+            say(dispatcher, true);
+    } else if (regulator->decision.mode != LIMIT_OPEN && since >= SUMMARY_EVERY) {
+        say(dispatcher, false);
+    }
+}
+
+/* The limit has promised this (promise 5); what it decides is acted on as root would. */
+static void check(struct dispatcher *dispatcher, const struct limit_demand *demand)
+{
+    const struct regulator *regulator = &dispatcher->regulator;
+    const struct limit_decision *decision = &regulator->decision;
+
+    if (decision->limit < 1 || decision->limit > regulator->settings.max ||
+        decision->start > regulator->settings.max || decision->retire > demand->idle)
+        dispatcher_broken(dispatcher, "limit", (int)decision->limit, (int)decision->start);
+}
+
+void regulator_step(struct dispatcher *dispatcher)
+{
+    struct regulator *regulator = &dispatcher->regulator;
+    struct limit_demand demand = demand_of(dispatcher);
+    enum limit_mode before = regulator->decision.mode;
+    int number;
+
+    memory_source_read(dispatcher->settings->memory, &regulator->sample);
+    if (regulator->stepped == 0)
+        regulator->oom_reported = regulator->sample.oom_kill;
+    regulator->decision =
+        limit_step(&regulator->settings, &regulator->state, &regulator->sample, &demand);
+    regulator->failed = 0;
+    regulator->stepped = dispatcher_now(dispatcher);
+    check(dispatcher, &demand);
+    if (regulator->decision.mode != before)
+        regulator->changed = regulator->stepped;
+    for (unsigned i = 0; i < regulator->decision.retire; i++)
+        if ((number = pool_surplus(&dispatcher->pool, regulator->stepped)) != POOL_NONE)
+            worker_retire(&dispatcher->worker[number]);
+    say_if_due(dispatcher);
+}
+
+static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+
+    (void)fd;
+    /* The group was removed: from now on only the tick looks. */
+    if (events & EPOLLERR)
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    if (dispatcher_now(dispatcher) - dispatcher->regulator.stepped >= STEP_SOONEST)
+        regulator_step(dispatcher);
+    dispatcher_pump(dispatcher);
+    return 0;
+}
+
+unsigned regulator_limit(const struct dispatcher *dispatcher)
+{
+    return dispatcher->regulator.decision.limit;
+}
+
+unsigned regulator_take(struct dispatcher *dispatcher, unsigned wanted)
+{
+    return limit_take(&dispatcher->regulator.state, wanted);
+}
+
+void regulator_ended(struct dispatcher *dispatcher)
+{
+    limit_ended(&dispatcher->regulator.state, pool_live(&dispatcher->pool));
+}
+
+void regulator_failed(struct dispatcher *dispatcher)
+{
+    dispatcher->regulator.failed++;
+}
+
+bool regulator_oom_killed(struct dispatcher *dispatcher)
+{
+    struct regulator *regulator = &dispatcher->regulator;
+    struct memory_sample sample;
+
+    memory_source_read(dispatcher->settings->memory, &sample);
+    if (!sample.events_known || sample.oom_kill <= regulator->oom_reported)
+        return false;
+    regulator->oom_reported++;
+    return true;
+}
