@@ -10,6 +10,7 @@
 #     postfix_start DIR, postfix_reload DIR, postfix_stop DIR
 #     postfix_address DIR                            where its smtpd listens, ADDRESS:PORT
 #     postfix_master_pid DIR, postfix_running DIR
+#     postfix_processes DIR, postfix_pids DIR NAME   pids of all its processes, of those with this name
 #     postfix_count DIR [QUEUE...]                   queue files
 #     postfix_flush DIR                              every deferred message now
 #     postfix_wait_empty DIR SECONDS
@@ -40,10 +41,11 @@ postfix_create()
     chmod 755 "$pf_dir" "$pf_dir/etc" "$pf_dir/queue" "$pf_dir/daemon"
     chown postfix "$pf_dir/data"
     chmod 700 "$pf_dir/data"
-    # master(8) can only start programs of one directory: the real ones, and ours beside them.
-    ln -sf "$postfix_daemons"/* "$pf_dir/daemon/"
+    # master(8) can only start programs of one directory: copies of the real ones, and ours beside them. With symbolic
+    # links instead, every start has a warning for each.
+    cp -a "$postfix_daemons/." "$pf_dir/daemon/"
     for pf_file in "$BUILD"/headroom*; do
-        [ ! -f "$pf_file" ] || [ ! -x "$pf_file" ] || ln -sf "$pf_file" "$pf_dir/daemon/"
+        [ ! -f "$pf_file" ] || [ ! -x "$pf_file" ] || install -o root -g root -m 755 "$pf_file" "$pf_dir/daemon/"
     done
     pf_address=$(postfix_make_address "$pf_dir")
     echo "$pf_address:2525" >"$pf_dir/address"
@@ -163,9 +165,28 @@ postfix_start()
     }
 }
 
+# The pids of its processes with this name (master, qmgr, smtpd, lmtp, headroom...), one a line.
+postfix_pids()
+{
+    for pf_pid in $(postfix_processes "$1"); do
+        read -r pf_name <"/proc/$pf_pid/comm" 2>/dev/null || continue
+        [ "$pf_name" != "$2" ] || echo "$pf_pid"
+    done
+}
+
+postfix_replaced()
+{
+    for pf_pid in $1; do
+        [ ! -e "/proc/$pf_pid" ] || return 1
+    done
+}
+
+# Returns when qmgr(8) is a new one.
 postfix_reload()
 {
+    pf_old=$(postfix_pids "$1" qmgr)
     postfix -c "$1/etc" reload >>"$1/start.log" 2>&1
+    wait_for 10 postfix_replaced "$pf_old"
 }
 
 # The processes that belong to the instance: those that work in its queue directory or have it as their root, one pid
@@ -178,7 +199,7 @@ postfix_processes()
 
 postfix_group_gone()
 {
-    ! kill -0 -- "-$1" 2>/dev/null
+    ! kill -s 0 -- "-$1" 2>/dev/null
 }
 
 # postfix_stop DIR: as `postfix stop`, without its waiting by whole seconds. Status 1 when something was left after 5 s
@@ -194,10 +215,11 @@ postfix_stop()
     pf_left=$(postfix_processes "$pf_stop")
     [ "$pf_bad" -ne 0 ] || [ -n "$pf_left" ] || return 0
     for pf_pid in $pf_left; do
-        echo "left behind by $pf_stop: $pf_pid $(tr '\0' ' ' <"/proc/$pf_pid/cmdline" 2>/dev/null)" >&2
+        echo "left behind by $pf_stop: $pf_pid $(cat "/proc/$pf_pid/comm" 2>/dev/null)" >&2
         kill -KILL "$pf_pid" 2>/dev/null || true
     done
-    kill -KILL -- "-$pf_group" 2>/dev/null || true
+    kill -s KILL -- "-$pf_group" 2>/dev/null || true
+    TEST_LEFT=1
     return 1
 }
 
@@ -230,16 +252,25 @@ postfix_flush()
     postqueue -c "$1/etc" -f
 }
 
+# Sets a parameter of smtpd and returns when every idle smtpd is a new one.
+postfix_smtpd()
+{
+    postfix_main "$1" "$2"
+    ! postfix_running "$1" || {
+        pf_old_smtpd=$(postfix_pids "$1" smtpd)
+        postfix_reload "$1"
+        wait_for 10 postfix_replaced "$pf_old_smtpd"
+    }
+}
+
 postfix_hold()
 {
-    postfix_main "$1" 'smtpd_data_restrictions = check_client_access static:HOLD'
-    ! postfix_running "$1" || postfix_reload "$1"
+    postfix_smtpd "$1" 'smtpd_data_restrictions = check_client_access static:HOLD'
 }
 
 postfix_release()
 {
-    postfix_main "$1" 'smtpd_data_restrictions ='
-    ! postfix_running "$1" || postfix_reload "$1"
+    postfix_smtpd "$1" 'smtpd_data_restrictions ='
     postsuper -c "$1/etc" -H ALL 2>>"$1/start.log"
 }
 

@@ -122,7 +122,10 @@ test_exit()
     test_status=$?
     trap '' INT TERM
     set +e
+    TEST_LEFT=
     eval "$AT_EXIT"
+    # A test that leaves processes behind has failed, whatever else it saw.
+    [ -z "$TEST_LEFT" ] || [ "$test_status" -ne 0 ] || test_status=1
     for test_pid in "$TEST_DIR"/*/pid; do
         [ ! -f "$test_pid" ] || kill "$(cat "$test_pid")" 2>/dev/null
     done
