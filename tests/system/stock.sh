@@ -70,7 +70,9 @@ postfix_wait_empty "$p" 20 || fail 'released mail was not delivered'
 
 say 'a message that is delivered twice is noticed'
 postfix_stop "$p"
-cp -p "$TEST_DIR/copy" "$p/queue/incoming/ABCDEF0123"
+# Postfix wants the inode's number in the name of a queue file, behind five digits.
+cp -p "$TEST_DIR/copy" "$p/queue/incoming/copy"
+mv "$p/queue/incoming/copy" "$p/queue/incoming/$(printf '00000%X' "$(stat -c %i "$p/queue/incoming/copy")")"
 postfix_start "$p"
 postfix_wait_empty "$p" 20 || fail 'the copy was not delivered'
 if accounts --prefix thief >"$TEST_DIR/thief"; then
