@@ -29,9 +29,10 @@ struct memory_stall {
 };
 
 struct memory_sample {
-    uint64_t time;                                 /* CLOCK_MONOTONIC, us */
-    unsigned groups;                               /* how many of group[] are filled in */
-    struct memory_group group[MEMORY_GROUPS_MAX]; /* [0] is the pool's (observe mode: our own group) */
+    uint64_t time;   /* CLOCK_MONOTONIC, us */
+    unsigned groups; /* how many of group[] are filled in */
+    struct memory_group
+        group[MEMORY_GROUPS_MAX]; /* [0] is the pool's (observe mode: our own group) */
     bool machine_known;
     uint64_t total;     /* MemTotal */
     uint64_t available; /* MemAvailable */

@@ -1,0 +1,164 @@
+#include "agents/attr.h"
+
+#include "agents/limits.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The length of the text at `text`, of which `there` bytes have come and which may have `max`
+ * before its NUL. */
+static int text_length(const char *text, size_t there, size_t max, size_t *length)
+{
+    size_t search = there < max + 1 ? there : max + 1;
+    const char *end = memchr(text, '\0', search);
+
+    if (end == NULL) {
+        return search > max ? -EMSGSIZE : -EAGAIN;
+    }
+    *length = (size_t)(end - text);
+    return 0;
+}
+
+int attr_next(const char *bytes, size_t len, size_t *at, struct attr_pair *pair)
+{
+    size_t name_len = 0;
+    size_t value_len = 0;
+    size_t value_at;
+    int rc;
+
+    if (*at >= len) {
+        return -EAGAIN;
+    }
+    rc = text_length(bytes + *at, len - *at, ATTR_NAME_MAX, &name_len);
+    if (rc < 0) {
+        return rc;
+    }
+    if (name_len == 0) {
+        *at += 1;
+        return 0;
+    }
+    value_at = *at + name_len + 1;
+    rc = text_length(bytes + value_at, len - value_at, ATTR_VALUE_MAX, &value_len);
+    if (rc < 0) {
+        return rc;
+    }
+    pair->name = bytes + *at;
+    pair->value = bytes + value_at;
+    pair->value_len = value_len;
+    *at = value_at + value_len + 1;
+    return 1;
+}
+
+int attr_long(const char *text, uint64_t *number)
+{
+    uint64_t value = 0;
+
+    if (*text == '\0') {
+        return -EINVAL;
+    }
+    for (; *text != '\0'; text++) {
+        unsigned digit = (unsigned char)*text - (unsigned)'0';
+
+        if (digit > 9 || __builtin_mul_overflow(value, (uint64_t)10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)digit, &value)) {
+            return -EINVAL;
+        }
+    }
+    *number = value;
+    return 0;
+}
+
+int attr_int(const char *text, uint32_t *number)
+{
+    uint64_t value = 0;
+    int rc = attr_long(text, &value);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (value > UINT32_MAX) {
+        return -EINVAL;
+    }
+    *number = (uint32_t)value;
+    return 0;
+}
+
+/* The value of a character of the standard alphabet, or -1. */
+static int base64_digit(char c)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c == '\0' ? NULL : strchr(alphabet, c);
+
+    return found == NULL ? -1 : (int)(found - alphabet);
+}
+
+/* glibc has b64_pton(3), but in libresolv, which nothing else needs; and it skips blanks, which no list of Postfix has. */
+int attr_data(const char *text, void *data, size_t size)
+{
+    unsigned char decoded[ATTR_DATA_MAX];
+    size_t digits = (size * 4 + 2) / 3; /* six bits each */
+    uint32_t bits = 0;
+    size_t used = 0;
+
+    /* The padding fills the last group of four. */
+    if (size > ATTR_DATA_MAX || strlen(text) != (size + 2) / 3 * 4 ||
+        strspn(text + digits, "=") != strlen(text + digits)) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < digits; i++) {
+        int digit = base64_digit(text[i]);
+
+        if (digit < 0) {
+            return -EINVAL;
+        }
+        bits = bits << 6 | (uint32_t)digit;
+        /* After the first of four digits 6 bits are there, then 12 - 8, 10 - 8 and 8 - 8 stay for the next byte. */
+        if (i % 4 != 0) {
+            unsigned left = 6 - 2 * (unsigned)(i % 4);
+
+            decoded[used++] = (unsigned char)(bits >> left);
+        }
+    }
+    /* Bits behind the last whole byte must be zero, or two texts would mean the same. */
+    if ((digits % 4 == 2 && (bits & 0xf) != 0) || (digits % 4 == 3 && (bits & 0x3) != 0)) {
+        return -EINVAL;
+    }
+    memcpy(data, decoded, size);
+    return 0;
+}
+
+int attr_put_text(char *buffer, size_t size, size_t *used, const char *name, const char *value)
+{
+    size_t name_size = strlen(name) + 1;
+    size_t value_size = strlen(value) + 1;
+    size_t room = size - *used;
+
+    if (name_size > room || value_size > room - name_size) {
+        return -EMSGSIZE;
+    }
+    memcpy(buffer + *used, name, name_size);
+    memcpy(buffer + *used + name_size, value, value_size);
+    *used += name_size + value_size;
+    return 0;
+}
+
+int attr_put_number(char *buffer, size_t size, size_t *used, const char *name, uint64_t number)
+{
+    char text[sizeof "18446744073709551615"];
+
+    (void)snprintf(text, sizeof text, "%" PRIu64, number);
+    return attr_put_text(buffer, size, used, name, text);
+}
+
+int attr_put_end(char *buffer, size_t size, size_t *used)
+{
+    if (*used >= size) {
+        return -EMSGSIZE;
+    }
+    buffer[*used] = '\0';
+    *used += 1;
+    return 0;
+}

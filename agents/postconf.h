@@ -1,0 +1,76 @@
+#ifndef AGENTS_POSTCONF_H
+#define AGENTS_POSTCONF_H
+
+/*
+ * Postfix's parameters, asked from postconf(1) in one call at start (postfix-protocol.md 8).
+ */
+
+#include <limits.h>
+#include <stddef.h>
+
+/* Longest text that is taken for a name of a user, a service or the like. */
+#define POSTCONF_NAME_SIZE 256
+/* postconf answers in milliseconds; this is for a machine that swaps. */
+#define POSTCONF_TIMEOUT_SECONDS 20
+/* All values together are about 600 bytes; a tenth of this is the longest that fits the struct. */
+#define POSTCONF_OUTPUT_MAX 65536
+
+/* Times are in seconds. No text is empty, but for those that say so. */
+struct postconf {
+    char config_directory[PATH_MAX];
+    char queue_directory[PATH_MAX];
+    char data_directory[PATH_MAX];
+    char daemon_directory[PATH_MAX];
+    char command_directory[PATH_MAX];
+    char maillog_file[PATH_MAX]; /* empty: Postfix logs with syslog(3) */
+    char mail_owner[POSTCONF_NAME_SIZE];
+    char setgid_group[POSTCONF_NAME_SIZE];
+    char syslog_name[POSTCONF_NAME_SIZE];
+    char syslog_facility[POSTCONF_NAME_SIZE];
+    char postlog_service_name[POSTCONF_NAME_SIZE];
+    char myhostname[POSTCONF_NAME_SIZE];
+    char hash_queue_names[POSTCONF_NAME_SIZE]; /* may be empty; separated by blanks or commas */
+    char mail_version[POSTCONF_NAME_SIZE];
+    int hash_queue_depth;
+    int maximal_queue_lifetime;
+    int bounce_queue_lifetime;
+    int minimal_backoff_time;
+    int maximal_backoff_time;
+    int daemon_timeout;
+    int ipc_timeout;
+    int max_idle;
+    int max_use;
+    int default_process_limit;
+    int service_throttle_time;
+};
+
+/*
+ * Fills `out`. `config_directory` NULL: MAIL_CONFIG from the environment, which postconf honours itself, else Postfix's
+ * own default. `overrides`: texts "name=value" as given to -o, later ones win; ends with NULL, or is NULL.
+ * Forks, waits at most POSTCONF_TIMEOUT_SECONDS and leaves no child behind. SIGCHLD must not be ignored.
+ *
+ * A negative errno with one line in `error`: what postconf said for itself, or the parameter that is missing, too long
+ * or not a number. -ETIMEDOUT: killed; -EPROTO: it failed or answered nonsense; -EINVAL: a value cannot be used;
+ * else what the system said. `out` is then undefined.
+ */
+int postconf_read(const char *config_directory, const char *const *overrides, struct postconf *out,
+                  char *error, size_t error_size);
+
+/* The same with another program and time, in milliseconds. */
+int postconf_read_with(const char *program, int timeout, const char *config_directory,
+                       const char *const *overrides, struct postconf *out, char *error,
+                       size_t error_size);
+
+/*
+ * Understands "name = value" lines in any order. `text` is changed. Names that were not asked for are passed over; of a
+ * name that is there twice the last one counts. -EINVAL with a line in `error`.
+ */
+int postconf_parse(char *text, struct postconf *out, char *error, size_t error_size);
+
+/*
+ * A time as in main.cf: digits and at most one of s m h d w, else `unit`. -EINVAL for anything else and for what does
+ * not fit an int.
+ */
+int postconf_time(const char *text, char unit, int *seconds);
+
+#endif

@@ -1,0 +1,95 @@
+#include "agents/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agents/master.h"
+
+#define PREFIX "worker."
+
+/* Only the dispatcher connects, and only to a worker without a request; but see worker_connect().
+ */
+#define BACKLOG 4
+
+static struct sockaddr_un address_of(unsigned number)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    snprintf(address.sun_path, sizeof address.sun_path, PREFIX "%u", number);
+    return address;
+}
+
+int worker_listen(unsigned number)
+{
+    struct sockaddr_un address = address_of(number);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return -errno;
+    unlink(address.sun_path);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+        listen(fd, BACKLOG) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+int worker_connect(unsigned number)
+{
+    struct sockaddr_un address = address_of(number);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+void worker_unlink(unsigned number)
+{
+    struct sockaddr_un address = address_of(number);
+
+    unlink(address.sun_path);
+}
+
+int worker_sweep(void)
+{
+    DIR *directory = opendir(".");
+    const struct dirent *entry;
+
+    if (!directory)
+        return -errno;
+    while ((entry = readdir(directory)))
+        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0)
+            unlink(entry->d_name);
+    closedir(directory);
+    return 0;
+}
+
+_Noreturn void worker_execute(const char *path, char *const argv[], char *const environment[],
+                              int listening, int status)
+{
+    /* The two may have been given each other's places: move them out of the way first. */
+    int high_listening = fcntl(listening, F_DUPFD_CLOEXEC, MASTER_LISTEN_FD + 1);
+    int high_status = fcntl(status, F_DUPFD_CLOEXEC, MASTER_LISTEN_FD + 1);
+
+    if (high_listening >= 0 && high_status >= 0 && dup2(high_status, MASTER_STATUS_FD) >= 0 &&
+        dup2(high_listening, MASTER_LISTEN_FD) >= 0) {
+        umask(077);
+        execve(path, argv, environment);
+    }
+    _exit(127);
+}

@@ -1,0 +1,278 @@
+#include "supervisor/dispatcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "agents/worker.h"
+#include "supervisor/channel.h"
+#include "supervisor/dispatch.h"
+
+#define TICK UINT64_C(1000000) /* us */
+
+uint64_t dispatcher_now(const struct dispatcher *dispatcher)
+{
+    uint64_t now;
+
+    /* The time of this turn of the loop: no system call. It cannot fail once the loop runs. */
+    if (sd_event_now(dispatcher->event, CLOCK_MONOTONIC, &now) < 0)
+        abort();
+    return now;
+}
+
+_Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what, int state,
+                                 int event)
+{
+    journal_log(dispatcher->journal, EVENT_EXIT, LOG_CRIT, NULL, 0,
+                "broken promise: %s in state %d met event %d; starting again. Please report this",
+                what, state, event);
+    journal_close(dispatcher->journal, 200);
+    abort();
+}
+
+void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error)
+{
+    uint64_t unsaid;
+
+    dispatcher->descriptors_short = true;
+    clients_listen(dispatcher);
+    if (!journal_limit_happened(&dispatcher->descriptor_lines, dispatcher_now(dispatcher), &unsaid))
+        return;
+    journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING,
+                (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
+                "%s: nothing more is accepted for now; raise the limit of open files "
+                "(LimitNOFILE= of Postfix's unit), or lower workers.max or waiting.max",
+                strerror(error));
+}
+
+/* A worker must exist before anything is accepted: its greeting is ours. */
+static unsigned workers_wanted(const struct dispatcher *dispatcher)
+{
+    const struct pool *pool = &dispatcher->pool;
+    unsigned wanted = dispatcher->waiting_count;
+    unsigned soon = pool->count[WORKER_STARTING] + pool->count[WORKER_RELEASING];
+
+    if (dispatcher->greeting_length == 0 && wanted == 0)
+        wanted = 1;
+    return wanted > soon ? wanted - soon : 0;
+}
+
+void dispatcher_pump(struct dispatcher *dispatcher)
+{
+    struct pool *pool = &dispatcher->pool;
+    struct part *part;
+    int number;
+
+    while ((number = pool_idle(pool)) != POOL_NONE && (part = parts_next(dispatcher)))
+        if (!part_choose(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
+            break;
+    while (workers_wanted(dispatcher) > 0 && pool->count[WORKER_STARTING] < STARTS_AT_ONCE)
+        if (!workers_start(dispatcher))
+            break;
+    clients_listen(dispatcher);
+}
+
+static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+    struct channel_message news;
+    int fds[CHANNEL_DESCRIPTORS];
+    int result;
+
+    (void)source;
+    (void)events;
+    while ((result = channel_receive(fd, &news, fds)) == 1) {
+        enum worker_state state = WORKER_FREE;
+
+        if (news.worker < dispatcher->pool.size)
+            state = dispatcher->pool.worker[news.worker].state;
+        if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN)
+            dispatcher_broken(dispatcher, "parent", (int)state, (int)news.kind);
+        if (news.kind == CHANNEL_STARTED)
+            workers_started(dispatcher, news.worker, news.pid, (unsigned)news.status);
+        else if (news.kind == CHANNEL_FAILED)
+            workers_start_failed(dispatcher, news.worker, news.status);
+        else
+            workers_exited(dispatcher, news.worker, news.status);
+    }
+    if (result < 0)
+        return sd_event_exit(dispatcher->event, result == -EPIPE ? 0 : 1);
+    dispatcher_pump(dispatcher);
+    return 0;
+}
+
+/* master has closed its end: a reload, or it has gone. Nothing is drained; workers finish. */
+static int on_master(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    return sd_event_exit(dispatcher->event, 0);
+}
+
+static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+    uint64_t now = dispatcher_now(dispatcher);
+
+    dispatcher->descriptors_short = false;
+    clients_expire(dispatcher, now);
+    workers_expire(dispatcher, now);
+    dispatcher_pump(dispatcher);
+    /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
+    sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int events_add(struct dispatcher *dispatcher)
+{
+    sd_event *event = dispatcher->event;
+    int result;
+
+    result = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+    if (result >= 0)
+        result = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+    if (result >= 0)
+        result = sd_event_add_io(event, NULL, dispatcher->settings->channel, EPOLLIN, on_channel,
+                                 dispatcher);
+    if (result >= 0)
+        result = sd_event_add_io(event, NULL, MASTER_STATUS_FD, EPOLLIN, on_master, dispatcher);
+    if (result >= 0)
+        result = sd_event_add_time_relative(event, &dispatcher->tick, CLOCK_MONOTONIC, TICK, 0,
+                                            on_tick, dispatcher);
+    for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++) {
+        result = sd_event_add_io(event, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i, EPOLLIN,
+                                 clients_on_listen, dispatcher);
+        if (result >= 0)
+            result = sd_event_source_set_enabled(dispatcher->listen[i], SD_EVENT_OFF);
+    }
+    return result;
+}
+
+/* From root to mail_owner, before anything is accepted. */
+static int privileges_drop(const struct dispatcher_settings *settings)
+{
+    const struct passwd *owner = settings->owner;
+
+    if (geteuid() == 0 && (initgroups(owner->pw_name, owner->pw_gid) < 0 ||
+                           setresgid(owner->pw_gid, owner->pw_gid, owner->pw_gid) < 0 ||
+                           setresuid(owner->pw_uid, owner->pw_uid, owner->pw_uid) < 0))
+        return -errno;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    /* The parent's end is seen on the channel; this is for a dispatcher that does not look. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    return getppid() == settings->parent ? 0 : -ESRCH;
+}
+
+/* How many clients the descriptors allow: two each, and two for each worker. */
+static unsigned clients_allowed(const struct config *config)
+{
+    uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max;
+    uint64_t others = 2 * (uint64_t)config->workers_max + DESCRIPTORS_RESERVED;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= others + 2 * wanted)
+        return (unsigned)wanted;
+    return limit.rlim_cur > others + 2 ? (unsigned)((limit.rlim_cur - others) / 2) : 1;
+}
+
+static void say_start(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    const struct config *config = settings->config;
+
+    journal_log(dispatcher->journal, EVENT_START, LOG_INFO,
+                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
+                "headroom %s starts: service %s, agent %s, workers %u to %u, at most %u requests "
+                "wait, configuration from %s",
+                HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
+                config->workers_max, config->waiting_max, settings->config_source);
+    if (dispatcher->clients_max < config->waiting_max + config->workers_max)
+        journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
+                    "the limit of open files allows %u requests at a time, not waiting.max + "
+                    "workers.max = %u; raise it (LimitNOFILE= of Postfix's unit) or lower these",
+                    dispatcher->clients_max, config->waiting_max + config->workers_max);
+}
+
+static void say_exit(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_totals *totals = &dispatcher->totals;
+
+    journal_log(
+        dispatcher->journal, EVENT_EXIT, LOG_INFO,
+        (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),
+                                 JOURNAL_NUMBER("HEADROOM_DELIVERED", (int64_t)totals->delivered),
+                                 JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)totals->deferred)},
+        3,
+        "headroom ends: %llu requests, %llu delivered, %llu deferred by workers, %llu lost "
+        "with a worker, %llu refused; %llu workers started, at most %u at a time",
+        (unsigned long long)totals->requests, (unsigned long long)totals->delivered,
+        (unsigned long long)totals->deferred, (unsigned long long)totals->lost,
+        (unsigned long long)totals->refused, (unsigned long long)totals->started,
+        totals->most_live);
+}
+
+static int prepare(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    int result;
+
+    TAILQ_INIT(&dispatcher->waiting);
+    result = privileges_drop(settings);
+    /* The log has a thread, and no_new_privs is of a thread: first the one, then the other. */
+    if (result == 0)
+        result = journal_open(&dispatcher->journal, &settings->journal);
+    /* Sockets of workers are named relative to it: their full names could be too long. */
+    if (result == 0 && fchdir(settings->state_directory) < 0)
+        result = -errno;
+    if (result == 0)
+        result = worker_sweep();
+    if (result == 0)
+        result = sd_event_new(&dispatcher->event);
+    if (result >= 0)
+        result = workers_create(dispatcher);
+    dispatcher->clients_max = clients_allowed(settings->config);
+    if (result >= 0)
+        result = clients_create(dispatcher);
+    if (result >= 0)
+        result = events_add(dispatcher);
+    return result;
+}
+
+int dispatcher_run(const struct dispatcher_settings *settings)
+{
+    struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
+    int result = -ENOMEM;
+
+    if (dispatcher) {
+        dispatcher->settings = settings;
+        result = prepare(dispatcher);
+    }
+    if (result >= 0) {
+        say_start(dispatcher);
+        dispatcher_pump(dispatcher);
+        result = sd_event_loop(dispatcher->event);
+        say_exit(dispatcher);
+    } else if (dispatcher) {
+        journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
+                    "the dispatcher cannot start: %s", strerror(-result));
+    }
+    if (dispatcher) {
+        clients_destroy(dispatcher);
+        workers_destroy(dispatcher);
+        sd_event_unref(dispatcher->event);
+        journal_close(dispatcher->journal, 200);
+        free(dispatcher);
+    }
+    return result < 0 ? EXIT_FAILURE : result;
+}

@@ -1,0 +1,240 @@
+/*
+ * headroom: named in master.cf in the place of lmtp. See headroom(8).
+ *
+ * master(8) starts this process with the descriptors, arguments and environment of any delivery
+ * agent. It reads its parameters and its configuration, takes the lock of the service, and becomes
+ * two: the parent (supervisor/parent.h) and the dispatcher (supervisor/dispatcher.h).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agents/master.h"
+#include "agents/postconf.h"
+#include "supervisor/channel.h"
+#include "supervisor/config_file.h"
+#include "supervisor/dispatcher.h"
+#include "supervisor/journal.h"
+#include "supervisor/parent.h"
+#include "supervisor/setup.h"
+
+/* A predecessor ends at once on a reload, and its dispatcher with it. */
+#define LOCK_WAIT_MS 5000
+
+struct program {
+    struct master_arguments arguments;
+    struct postconf postconf;
+    struct config config;
+    enum config_source config_source;
+    unsigned generation;
+    char postlog[PATH_MAX + POSTCONF_NAME_SIZE + 16];
+    struct journal_options journal_options;
+    struct journal *journal;
+    const struct passwd *owner;
+    int lock;
+    int state_directory;
+    int queue_directory;
+    char worker_path[PATH_MAX + CONFIG_NAME_SIZE];
+    char *worker_arguments[MASTER_WORKER_ARGUMENTS_MAX];
+};
+
+/*
+ * Nothing can run: one line, a pause (master would start us again at once, postfix-protocol.md 1.5)
+ * and a failure, for which master throttles the service. Mail waits.
+ */
+__attribute__((format(printf, 2, 3))) static int refuse(struct program *program, const char *format,
+                                                        ...)
+{
+    char line[JOURNAL_TEXT_MAX];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    if (!program->journal)
+        journal_open(&program->journal, &program->journal_options);
+    journal_log(program->journal, EVENT_SETUP, LOG_CRIT, NULL, 0, "cannot run: %s", line);
+    fprintf(stderr, "headroom: %s\n", line);
+    journal_close(program->journal, 1000);
+    sleep(1);
+    return EXIT_FAILURE;
+}
+
+static void report_configuration(void *context, enum config_severity severity, const char *line)
+{
+    struct program *program = context;
+
+    (void)severity;
+    journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0, "%s", line);
+}
+
+/* Who and where we are. 0, or the exit status. */
+static int identify(struct program *program, int argc, char **argv)
+{
+    char error[512];
+
+    /* Until Postfix's parameters are known; master exports the name as MAIL_LOGTAG. */
+    program->journal_options.syslog_name =
+        getenv("MAIL_LOGTAG") ? getenv("MAIL_LOGTAG") : "postfix";
+    if (master_arguments_parse(argc, argv, &program->arguments, error, sizeof error) < 0 ||
+        master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
+        return refuse(program, "%s", error);
+    program->journal_options.service = program->arguments.service;
+    if (master_generation_parse(getenv("GENERATION"), &program->generation) < 0)
+        return refuse(program, "GENERATION in the environment is not a number of master(8)'s");
+    for (unsigned i = 0; i < program->arguments.sockets; i++)
+        fcntl(MASTER_LISTEN_FD + (int)i, F_SETFD, FD_CLOEXEC);
+    fcntl(MASTER_STATUS_FD, F_SETFD, FD_CLOEXEC);
+
+    if (postconf_read(NULL, program->arguments.setting, &program->postconf, error, sizeof error) <
+        0)
+        return refuse(program, "postconf: %s", error);
+    program->journal_options.syslog_name = program->postconf.syslog_name;
+    program->journal_options.syslog_facility = program->postconf.syslog_facility;
+    program->journal_options.host = program->postconf.myhostname;
+    if (program->postconf.maillog_file[0] != '\0') {
+        snprintf(program->postlog, sizeof program->postlog, "%s/public/%s",
+                 program->postconf.queue_directory, program->postconf.postlog_service_name);
+        program->journal_options.postlog = program->postlog;
+    }
+    journal_open(&program->journal, &program->journal_options);
+    return 0;
+}
+
+/* Takes the service: its lock, its directories, its configuration. 0, or the exit status + 1. */
+static int take(struct program *program)
+{
+    const struct postconf *postconf = &program->postconf;
+    const char *service = program->arguments.service;
+    char path[PATH_MAX + 32];
+    int result;
+
+    program->owner = getpwnam(postconf->mail_owner);
+    if (!program->owner)
+        return 1 + refuse(program, "mail_owner %s is not a user", postconf->mail_owner);
+    program->queue_directory = open(postconf->queue_directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    if (program->queue_directory < 0 || fchdir(program->queue_directory) < 0)
+        return 1 + refuse(program, "queue_directory %s: %s", postconf->queue_directory,
+                          strerror(errno));
+    result = program->lock = setup_lock(service, MASTER_STATUS_FD, LOCK_WAIT_MS);
+    if (result == -EPIPE)
+        return 1 + EXIT_SUCCESS;
+    if (result == -EWOULDBLOCK) {
+        /* master counts the other as available, so it does not start us again for each mail. */
+        journal_log(program->journal, EVENT_SECOND_PROCESS, LOG_NOTICE, NULL, 0,
+                    "another process runs service %s: this one is not needed and ends", service);
+        return 1 + EXIT_SUCCESS;
+    }
+    if (result < 0)
+        return 1 + refuse(program, "lock %s/pid/headroom.%s: %s", postconf->queue_directory,
+                          service, strerror(-result));
+    result = program->state_directory =
+        setup_state_directory(postconf->data_directory, service, program->owner);
+    if (result < 0)
+        return 1 + refuse(program, "%s/headroom.%s must be a directory of %s: %s",
+                          postconf->data_directory, service, postconf->mail_owner,
+                          strerror(-result));
+    if (program->arguments.config_file)
+        snprintf(path, sizeof path, "%s", program->arguments.config_file);
+    else
+        snprintf(path, sizeof path, "%s/headroom.json", postconf->config_directory);
+    program->config_source =
+        config_file_load(path, program->arguments.config_file != NULL, program->state_directory,
+                         service, &program->config, report_configuration, program);
+    return 0;
+}
+
+/* Becomes two processes. Returns the exit status, in each. */
+static int divide(struct program *program)
+{
+    sigset_t signals;
+    int ends[2];
+    pid_t parent = getpid(), pid;
+    int status;
+
+    if (channel_open(ends) < 0)
+        return refuse(program, "socketpair: %s", strerror(errno));
+    /* Blocked before there is a second process, so that none is missed. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    /* Its thread would not be there in the child. */
+    journal_close(program->journal, 1000);
+    program->journal = NULL;
+
+    pid = fork();
+    if (pid < 0)
+        return refuse(program, "fork: %s", strerror(errno));
+    if (pid == 0) {
+        const struct dispatcher_settings settings = {
+            .postconf = &program->postconf,
+            .config = &program->config,
+            .config_source = config_source_text(program->config_source),
+            .service = program->arguments.service,
+            .journal = program->journal_options,
+            .parent = parent,
+            .generation = program->generation,
+            .sockets = program->arguments.sockets,
+            .channel = ends[1],
+            .queue_directory = program->queue_directory,
+            .state_directory = program->state_directory,
+            .owner = program->owner,
+        };
+
+        close(ends[0]);
+        return dispatcher_run(&settings);
+    }
+    close(ends[1]);
+    for (unsigned i = 0; i < program->arguments.sockets; i++)
+        close(MASTER_LISTEN_FD + (int)i);
+    journal_open(&program->journal, &program->journal_options);
+    status = parent_run(&(struct parent){
+        .channel = ends[0],
+        .status = MASTER_STATUS_FD,
+        .dispatcher = pid,
+        .workers_max = program->config.workers_max,
+        .worker_path = program->worker_path,
+        .worker_arguments = program->worker_arguments,
+        .generation = program->generation,
+        .journal = program->journal,
+    });
+    journal_close(program->journal, 200);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    /* Static: it is large, and its parts point to each other. */
+    static struct program program;
+    int result;
+
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    result = identify(&program, argc, argv);
+    if (result != 0)
+        return result;
+    result = take(&program);
+    if (result != 0) {
+        journal_close(program.journal, 1000);
+        return result - 1;
+    }
+    setup_descriptors();
+    snprintf(program.worker_path, sizeof program.worker_path, "%s/%s",
+             program.postconf.daemon_directory, program.config.agent);
+    result = master_worker_arguments(&program.arguments, program.config.agent,
+                                     program.worker_arguments, MASTER_WORKER_ARGUMENTS_MAX);
+    if (result < 0)
+        return refuse(&program, "too many words on the line in master.cf");
+    return divide(&program);
+}

@@ -1,0 +1,36 @@
+#ifndef SUPERVISOR_JOURNAL_LIMIT_H
+#define SUPERVISOR_JOURNAL_LIMIT_H
+
+/*
+ * How often the same problem is said: five times, then once a minute with the number of times it was not said. One struct
+ * for each kind of problem that others can bring about as often as they like (refused requests, lost workers, no
+ * descriptors). Pure: the time is given, in us of any monotonic clock.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define JOURNAL_LIMIT_BURST 5
+#define JOURNAL_LIMIT_INTERVAL UINT64_C(60000000)
+
+/* All zero is a good start. */
+struct journal_limit {
+    uint64_t since;  /* from when on the next line is earned */
+    unsigned said;   /* of the burst, not yet earned back: one is earned back each interval */
+    uint64_t unsaid; /* times it was not said since the last line */
+};
+
+/*
+ * It happened. True: say it, and that it happened `*unsaid` times more since the last line (often 0). False: it is
+ * counted.
+ */
+bool journal_limit_happened(struct journal_limit *limit, uint64_t now, uint64_t *unsaid);
+
+/*
+ * To be asked now and then (each minute, and at the end with `last`), so that a flood that is over is still told.
+ * True: say that it happened `*unsaid` times more.
+ */
+bool journal_limit_remainder(struct journal_limit *limit, uint64_t now, bool last,
+                             uint64_t *unsaid);
+
+#endif

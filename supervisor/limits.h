@@ -1,0 +1,29 @@
+#ifndef SUPERVISOR_LIMITS_H
+#define SUPERVISOR_LIMITS_H
+
+/*
+ * What the dispatcher allows others to make it hold, and how long it waits for them. What their
+ * messages may look like is limited in agents/limits.h; what the operator may change is in
+ * supervisor/config.h.
+ */
+
+/* Bytes of requests held at a time; above, nothing is accepted. 2000 common requests are 2 MB. */
+#define HELD_BYTES_MAX (UINT64_C(64) << 20)
+
+/* qmgr(8) sends a request in one go; what is not complete by then is refused. Microseconds. */
+#define READ_TIMEOUT UINT64_C(60000000)
+
+/* An idle worker greets in a tenth of a millisecond, a new one in ten; on a machine that thrashes
+ * in seconds. One that does not within this time is left alone and not counted on. Microseconds. */
+#define GREET_TIMEOUT UINT64_C(60000000)
+
+/* Idle for so long, a worker is surplus: it costs 1.2 to 1.6 MB. Stock's max_idle is 100 s. */
+#define IDLE_SURPLUS UINT64_C(30000000)
+
+/* Workers that start at the same time. A start is CPU: more at a time do not come sooner. */
+#define STARTS_AT_ONCE 8
+
+/* Descriptors that are not for clients and workers: journal, channels, sources, the odd file. */
+#define DESCRIPTORS_RESERVED 64
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The workers, seen from the dispatcher: start, greet, reply, go back to idle, leave.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agents/worker.h"
+#include "supervisor/channel.h"
+#include "supervisor/dispatch.h"
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static int on_status(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+int workers_create(struct dispatcher *dispatcher)
+{
+    unsigned size = dispatcher->settings->config->workers_max;
+    int result = pool_create(&dispatcher->pool, size);
+
+    if (result < 0)
+        return result;
+    dispatcher->worker = calloc(size, sizeof *dispatcher->worker);
+    if (!dispatcher->worker)
+        return -ENOMEM;
+    for (unsigned i = 0; i < size; i++) {
+        dispatcher->worker[i].dispatcher = dispatcher;
+        dispatcher->worker[i].number = (int)i;
+        dispatcher->worker[i].status = -1;
+        dispatcher->worker[i].conversation.fd = -1;
+    }
+    return 0;
+}
+
+void workers_destroy(struct dispatcher *dispatcher)
+{
+    for (unsigned i = 0; dispatcher->worker && i < dispatcher->pool.size; i++) {
+        sd_event_source_unref(dispatcher->worker[i].status_source);
+        sd_event_source_unref(dispatcher->worker[i].conversation_source);
+        conversation_end(&dispatcher->worker[i].conversation);
+    }
+    free(dispatcher->worker);
+    pool_destroy(&dispatcher->pool);
+}
+
+static enum worker_state state_of(const struct worker *worker)
+{
+    return worker->dispatcher->pool.worker[worker->number].state;
+}
+
+static void move(struct worker *worker, enum worker_state state)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    enum worker_state before = state_of(worker);
+
+    if (pool_move(&dispatcher->pool, worker->number, state, dispatcher_now(dispatcher)) < 0)
+        dispatcher_broken(dispatcher, "worker", (int)before, (int)state);
+}
+
+/* A source is made once and then used for one descriptor after the other. */
+static int watch(struct worker *worker, sd_event_source **source, int fd,
+                 sd_event_io_handler_t handler)
+{
+    int result;
+
+    if (!*source)
+        return sd_event_add_io(worker->dispatcher->event, source, fd, EPOLLIN, handler, worker);
+    result = sd_event_source_set_io_fd(*source, fd);
+    if (result >= 0)
+        result = sd_event_source_set_io_events(*source, EPOLLIN);
+    if (result >= 0)
+        result = sd_event_source_set_enabled(*source, SD_EVENT_ON);
+    return result;
+}
+
+static void unwatch(sd_event_source *source, int *fd)
+{
+    if (*fd < 0)
+        return;
+    if (source)
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    close(*fd);
+    *fd = -1;
+}
+
+static void connection_close(struct worker *worker)
+{
+    if (worker->conversation_source)
+        sd_event_source_set_enabled(worker->conversation_source, SD_EVENT_OFF);
+    conversation_end(&worker->conversation);
+}
+
+/* It is not used again. The end of its status channel tells it to go, as soon as it is idle. */
+static void leave(struct worker *worker)
+{
+    connection_close(worker);
+    unwatch(worker->status_source, &worker->status);
+    worker_unlink((unsigned)worker->number);
+    if (state_of(worker) != WORKER_LEAVING)
+        move(worker, WORKER_LEAVING);
+}
+
+void worker_retire(struct worker *worker)
+{
+    leave(worker);
+}
+
+void worker_release(struct worker *worker)
+{
+    connection_close(worker);
+    if (worker->gone)
+        leave(worker);
+    else
+        move(worker, WORKER_RELEASING);
+}
+
+static int connect_to(struct worker *worker)
+{
+    int result = worker_connect((unsigned)worker->number);
+
+    if (result < 0)
+        return result;
+    conversation_begin(&worker->conversation, result);
+    result = watch(worker, &worker->conversation_source, result, on_connection);
+    if (result < 0)
+        connection_close(worker);
+    return result;
+}
+
+bool worker_open(struct worker *worker)
+{
+    int result = connect_to(worker);
+
+    if (result >= 0) {
+        move(worker, WORKER_CONNECTING);
+        return true;
+    }
+    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM)
+        dispatcher_descriptors_short(worker->dispatcher, -result);
+    else
+        leave(worker);
+    return false;
+}
+
+bool worker_write(struct worker *worker)
+{
+    const struct part *part = worker->part;
+    /* writev(2) takes what it only reads as writable memory. */
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)part->bytes, .iov_len = part->length};
+    bool done = conversation_request(&worker->conversation, &piece, 1) == 0;
+
+    sd_event_source_set_io_events(worker->conversation_source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    return done;
+}
+
+/* Starts failed: says so once for each reason, and pauses. */
+static void start_failed(struct dispatcher *dispatcher, int error, const char *reason)
+{
+    unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher_now(dispatcher));
+
+    if (dispatcher->start_error == error)
+        return;
+    dispatcher->start_error = error;
+    journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR, NULL, 0,
+                "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
+                dispatcher->settings->postconf->daemon_directory,
+                dispatcher->settings->config->agent, reason, pause);
+}
+
+/* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
+static int start(struct worker *worker)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    int fds[CHANNEL_DESCRIPTORS] = {-1, -1};
+    int ends[2];
+    int result;
+
+    result = fds[0] = worker_listen((unsigned)worker->number);
+    if (result < 0)
+        goto out;
+    /* The worker's end blocks, as master's does; ours must not. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        result = -errno;
+        goto out;
+    }
+    worker->status = ends[0];
+    fds[1] = ends[1];
+    if (fcntl(worker->status, F_SETFL, O_NONBLOCK) < 0) {
+        result = -errno;
+        goto out;
+    }
+    result = watch(worker, &worker->status_source, worker->status, on_status);
+    if (result >= 0)
+        result = connect_to(worker);
+    if (result >= 0)
+        result = channel_send(
+            dispatcher->settings->channel,
+            &(struct channel_message){.kind = CHANNEL_SPAWN, .worker = (uint32_t)worker->number},
+            fds);
+out:
+    for (unsigned i = 0; i < CHANNEL_DESCRIPTORS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result < 0 ? result : 0;
+}
+
+bool workers_start(struct dispatcher *dispatcher)
+{
+    uint64_t now = dispatcher_now(dispatcher);
+    struct worker *worker;
+    int number, result;
+
+    if (!pool_may_start(&dispatcher->pool, now))
+        return false;
+    number = pool_start(&dispatcher->pool, now);
+    if (number == POOL_NONE)
+        return false;
+    worker = &dispatcher->worker[number];
+    worker->pid = 0;
+    worker->gone = false;
+    worker->lost[0] = '\0';
+    master_status_reader_start(&worker->reader, 0, 0);
+    result = start(worker);
+    if (result < 0) {
+        leave(worker);
+        move(worker, WORKER_FREE);
+        if (result == -EMFILE || result == -ENFILE)
+            dispatcher_descriptors_short(dispatcher, -result);
+        start_failed(dispatcher, -result, strerror(-result));
+        return false;
+    }
+    return true;
+}
+
+void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, unsigned generation)
+{
+    struct worker *worker = &dispatcher->worker[number];
+
+    worker->pid = pid;
+    worker->reader.pid = pid;
+    worker->reader.generation = generation;
+    dispatcher->totals.started++;
+    if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
+        dispatcher->totals.most_live = pool_live(&dispatcher->pool);
+}
+
+void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error)
+{
+    struct worker *worker = &dispatcher->worker[number];
+
+    leave(worker);
+    move(worker, WORKER_FREE);
+    start_failed(dispatcher, error, strerror(error));
+}
+
+/* Says which request a worker died with, once it is known what it died of. */
+static void say_lost(struct worker *worker, int status)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    uint64_t unsaid;
+
+    if (worker->lost[0] == '\0' ||
+        !journal_limit_happened(&dispatcher->lost_lines, dispatcher_now(dispatcher), &unsaid))
+        return;
+    journal_log(dispatcher->journal, EVENT_WORKER_LOST, LOG_WARNING,
+                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", worker->lost),
+                                         JOURNAL_NUMBER("HEADROOM_WORKER_PID", worker->pid),
+                                         JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)},
+                3, "%s: worker %d ended with it (%s %d); it is deferred and will be tried again",
+                worker->lost, (int)worker->pid, WIFSIGNALED(status) ? "signal" : "exit status",
+                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void connection_read(struct worker *worker);
+
+void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
+{
+    struct worker *worker = &dispatcher->worker[number];
+    enum worker_state state = state_of(worker);
+    char reason[64];
+
+    worker->gone = true;
+    /* What it said before it ended is still there to be read, and then its end. */
+    while (worker->conversation.fd >= 0 && worker->part)
+        connection_read(worker);
+    say_lost(worker, status);
+    if (state == WORKER_STARTING) {
+        snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
+                 WIFSIGNALED(status) ? "signal" : "exit status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        start_failed(dispatcher, -1 - status, reason);
+    }
+    leave(worker);
+    move(worker, WORKER_FREE);
+}
+
+/* The status channel: AVAIL makes it idle, the end means that it is ending. */
+static int on_status(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct worker *worker = userdata;
+    struct master_status status;
+    int result;
+
+    (void)source;
+    (void)events;
+    while ((result = master_status_read(fd, &worker->reader, &status)) == 1)
+        if (status.available == MASTER_AVAILABLE && state_of(worker) == WORKER_RELEASING)
+            move(worker, WORKER_IDLE);
+    if (result < 0) {
+        worker->gone = true;
+        unwatch(worker->status_source, &worker->status);
+        /* With a connection its end is seen there; while it starts, by the parent. */
+        if (worker->conversation.fd < 0 && state_of(worker) != WORKER_STARTING)
+            leave(worker);
+    }
+    dispatcher_pump(worker->dispatcher);
+    return 0;
+}
+
+/* The other end is closed, or talks nonsense. */
+static void connection_lost(struct worker *worker)
+{
+    worker->gone = true;
+    if (worker->part)
+        part_worker_gone(worker->part);
+    if (state_of(worker) == WORKER_STARTING) {
+        /* It stays STARTING until its end is known, and with it the reason. */
+        connection_close(worker);
+        unwatch(worker->status_source, &worker->status);
+    } else {
+        leave(worker);
+    }
+}
+
+/* It has greeted: a new one is ready for its first request, an idle one for the one chosen for it. */
+static void greeted(struct worker *worker, size_t length)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    struct part *part = worker->part;
+
+    if (length != dispatcher->greeting_length ||
+        memcmp(worker->conversation.early, dispatcher->greeting, length) != 0) {
+        memcpy(dispatcher->greeting, worker->conversation.early, length);
+        dispatcher->greeting_length = length;
+    }
+    if (state_of(worker) == WORKER_STARTING) {
+        if (pool_start_succeeded(&dispatcher->pool))
+            journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
+                        "%s starts again", dispatcher->settings->config->agent);
+        dispatcher->start_error = 0;
+        part = parts_next(dispatcher);
+    }
+    if (!part) {
+        worker_release(worker);
+        return;
+    }
+    move(worker, WORKER_BUSY);
+    part_greeted(part, worker);
+}
+
+static void greeting_read(struct worker *worker)
+{
+    size_t length;
+    int result = conversation_greeting(&worker->conversation, &length);
+
+    if (result == 0)
+        greeted(worker, length);
+    else if (result != -EAGAIN)
+        connection_lost(worker);
+}
+
+static void reply_read(struct worker *worker)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    struct reply reply;
+    const char *bytes;
+    int result = conversation_reply(&worker->conversation, dispatcher->scratch,
+                                    sizeof dispatcher->scratch, &reply, &bytes);
+
+    if (result == 0) {
+        part_replied(worker->part, &reply, bytes);
+        worker_release(worker);
+    } else if (result != -EAGAIN) {
+        connection_lost(worker);
+    }
+}
+
+static void connection_read(struct worker *worker)
+{
+    if (state_of(worker) == WORKER_BUSY)
+        reply_read(worker);
+    else
+        greeting_read(worker);
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct worker *worker = userdata;
+
+    (void)source;
+    (void)fd;
+    if ((events & EPOLLOUT) && worker->part && worker->part->state == PART_SENDING)
+        part_write(worker->part);
+    if (worker->conversation.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        connection_read(worker);
+    dispatcher_pump(worker->dispatcher);
+    return 0;
+}
+
+void workers_expire(struct dispatcher *dispatcher, uint64_t now)
+{
+    struct pool *pool = &dispatcher->pool;
+    int number;
+
+    while (pool_live(pool) > dispatcher->settings->config->workers_min && now > IDLE_SURPLUS &&
+           (number = pool_surplus(pool, now - IDLE_SURPLUS)) != POOL_NONE)
+        leave(&dispatcher->worker[number]);
+
+    if (pool->count[WORKER_STARTING] + pool->count[WORKER_CONNECTING] +
+            pool->count[WORKER_RELEASING] ==
+        0)
+        return;
+    for (unsigned i = 0; i < pool->size; i++) {
+        enum worker_state state = pool->worker[i].state;
+
+        if ((state == WORKER_STARTING || state == WORKER_CONNECTING || state == WORKER_RELEASING) &&
+            now - pool->worker[i].since >= GREET_TIMEOUT) {
+            journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_WARNING, NULL, 0,
+                        "worker %d does not answer; it is not used any more and goes when it can",
+                        (int)dispatcher->worker[i].pid);
+            if (dispatcher->worker[i].part)
+                part_worker_gone(dispatcher->worker[i].part);
+            leave(&dispatcher->worker[i]);
+        }
+    }
+}
