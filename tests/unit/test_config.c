@@ -414,6 +414,11 @@ Test(config, problems_of_other_services_are_warnings)
          "f:1:24: services.other is 5 but must be an object in braces");
     says("{\"services\": {\"other\": {\"workers\": {\"min\": 600}}}}", 0,
          "f:1:44: workers.min is 600 but must be at most workers.max, which is 500");
+    /* An entry is judged on top of the defaults, not on top of ours. */
+    cr_expect_eq(good("{}, \"services\": {\"mine\": {\"workers\": {\"max\": 5}}, \"other\": "
+                      "{\"workers\": {\"min\": 50}}}")
+                     .workers_max,
+                 5);
     says("{\"services\": {\"mine\": {\"agent\": 5}, \"other\": {}}}", 1,
          "f:1:33: agent is 5 but must be a plain name in double quotes, of letters, digits and . _ "
          "+ - without a slash, at most 63 characters");
