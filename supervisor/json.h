@@ -18,8 +18,8 @@
 
 #define JSON_TEXT_MAX ((size_t)1 << 20) /* bytes; a real file has a few hundred */
 #define JSON_DEPTH_MAX 16 /* levels; a configuration has four, and both scanners recurse */
-#define JSON_VALUES_MAX                                                                            \
-    4096                   /* 170 services with all keys; the search for duplicates is quadratic */
+/* The search for duplicates is quadratic; this is 170 services with all keys. */
+#define JSON_VALUES_MAX ((size_t)4096)
 #define JSON_NUMBER_MAX 32 /* characters of a number; cJSON cuts one at 63 without a word */
 
 /* Offsets in bytes from the start of the text. */

@@ -414,6 +414,11 @@ Test(config, problems_of_other_services_are_warnings)
          "f:1:24: services.other is 5 but must be an object in braces");
     says("{\"services\": {\"other\": {\"workers\": {\"min\": 600}}}}", 0,
          "f:1:44: workers.min is 600 but must be at most workers.max, which is 500");
+    /* An entry is judged on top of the defaults, not on top of ours. */
+    cr_expect_eq(good("{}, \"services\": {\"mine\": {\"workers\": {\"max\": 5}}, \"other\": "
+                      "{\"workers\": {\"min\": 50}}}")
+                     .workers_max,
+                 5);
     says("{\"services\": {\"mine\": {\"agent\": 5}, \"other\": {}}}", 1,
          "f:1:33: agent is 5 but must be a plain name in double quotes, of letters, digits and . _ "
          "+ - without a slash, at most 63 characters");
@@ -549,6 +554,45 @@ Test(config, prints_what_it_can_read)
             cr_assert_eq(config_print_value(&keys[j], &reread, again, sizeof(again)), 0);
             cr_expect_str_eq(again, value);
         }
+    }
+}
+
+Test(config, places_are_right_behind_nested_values)
+{
+    says("{\"defaults\": {\"workers\": {\"min\": 2, \"max\": 3},\n \"shed\": {\"after\": 1, "
+         "\"grace\": []}}}",
+         1,
+         "f:2:32: shed.grace is a list but must be a time from 0 to 1h: seconds as a number, or "
+         "with "
+         "s, m, h or d as in \"5m\"");
+    says("{\"defaults\": {\"workers\": {\"min\": 2}},\n \"foo\": 1}", 0,
+         "f:2:2: \"foo\" is not a known key here, known are: defaults, services");
+    says("{\"services\": {\"other\": {\"workers\": {\"min\": 2}},\n \"mine\": {\"journal\": 3}}}",
+         1, "f:2:22: journal is 3 but must be an object in braces with domains");
+}
+
+Test(config, prints_values_as_people_write_them)
+{
+    static const struct {
+        const char *section;
+        const char *path;
+        const char *value;
+    } texts[] = {
+        {"{\"destination\": {\"pace\": 0.05}}", "destination.pace", "\"0.05s\""},
+        {"{\"destination\": {\"pace\": 90.25}}", "destination.pace", "\"90.25s\""},
+        {"{\"destination\": {\"pace\": 90}}", "destination.pace", "\"90s\""},
+        {"{\"waiting\": {\"time\": 7200}}", "waiting.time", "\"2h\""},
+        {"{\"memory\": {\"limit\": \"1024M\"}}", "memory.limit", "\"1G\""},
+        {"{\"memory\": {\"limit\": 8388609}}", "memory.limit", "8388609"},
+        {"{\"pressure\": {\"full\": \"12.50%\"}}", "pressure.full", "12.5"},
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct config config = good(texts[i].section);
+        char value[CONFIG_VALUE_SIZE];
+
+        config_print_value(config_key_find(texts[i].path), &config, value, sizeof(value));
+        cr_expect_str_eq(value, texts[i].value);
     }
 }
 

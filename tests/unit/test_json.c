@@ -117,6 +117,7 @@ Test(json, refuses_with_place_and_cure)
         {"[1e]", 1, 2, "exponent"},
         {"[1e999]", 1, 2, "too large"},
         {"[-1e999]", 1, 2, "too large"},
+        {"[1, [2, 3], 1e999]", 1, 13, "too large"},
         {"[64M]", 1, 2, "found 64M without quotes: a value with a unit is a string, \"64M\""},
         {"[5%]", 1, 2, "\"5%\""},
         {"[0x10]", 1, 2, "0x10"},
@@ -200,6 +201,16 @@ Test(json, bounds_depth_values_and_size)
     json_free(&document);
     cr_expect_eq(json_parse(text, JSON_TEXT_MAX + 1, &document, &error), -EINVAL);
     cr_expect_not_null(strstr(error.text, "bytes"));
+}
+
+Test(json, bounds_depth_not_the_number_of_brackets)
+{
+    accepts(
+        "[[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]],[[]]]");
+    accepts("[{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{"
+            "\"a\":1},"
+            "{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{\"a\":1},{"
+            "\"a\":1}]");
 }
 
 static const char sample[] = "{\"a\": {\"b\": [1, \"\xe2\x82\xac\\u20ac\", {}], \"c\": -1.5e3},\n"
