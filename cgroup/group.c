@@ -121,7 +121,9 @@ static int make_groups(struct pool_group *group, const struct group_config *conf
     if (plan->mode == GROUP_UNIT)
         result = make_room(plan->below, plan->move);
     if (result == 0)
-        result = make_memory_group(plan->memory.mount, group->memory);
+        /* Not libcgroup for v2: it writes subtree_control of every group above, also of those that were not delegated to us. */
+        result = plan->v1 ? make_memory_group(plan->memory.mount, group->memory)
+                          : make_plain_group(group->memory);
     if (result == -EEXIST) {
         group->adopted = true;
         result = 0;

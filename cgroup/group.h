@@ -4,10 +4,11 @@
 /*
  * The pool's memory group: found, made, entered, counted, removed.
  *
- * Life of it: the parent calls group_open once, as root, before it forks anything; then
- * memory_source_open and pressure_arm, whose descriptors the dispatcher inherits; group_clone for
- * each worker; group_remove and group_close at its end. The dispatcher may call the functions that
- * only read the struct, and group_close. Nothing here logs: what is to be said is in group_note.
+ * Life of it: the parent, holding the lock of its service (a second one would adopt a living group),
+ * calls group_open once, as root, before it forks anything; then memory_source_open and
+ * pressure_arm, whose descriptors the dispatcher inherits; group_clone for each worker; group_remove
+ * and group_close at its end. The dispatcher may call the functions that only read the struct, and
+ * group_close. Nothing here logs: what is to be said is in group_note.
  *
  * The struct is not called `struct group`, because <grp.h> has that one.
  */

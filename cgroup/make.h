@@ -5,11 +5,12 @@
 
 #include "cgroup/kernel.h"
 
-/* Makes the directory of a group of the memory controller, by libcgroup where it serves the tree at `mount`, else by
+/* Makes the directory of a group of the v1 memory controller, by libcgroup where it serves the tree at `mount`, else by
  * mkdir(2). -EEXIST when it was there. */
 int make_memory_group(const char *mount, const char *directory);
 
-/* The same for a group of the cgroup2 tree without controllers, which libcgroup 2 cannot reach. */
+/* The same for a cgroup2 group: libcgroup 2 cannot reach a cgroup2 tree without controllers, and where it can reach one it
+ * changes the groups above. */
 int make_plain_group(const char *directory);
 
 /* Sets one value of a group of the memory controller. */

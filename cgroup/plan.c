@@ -183,6 +183,15 @@ static void plan_hybrid(struct group_plan *plan, const struct group_config *conf
         plan_because(plan, "cgroup v1 has no memory.high: kept by starting no worker above it");
 }
 
+/* Our own group, or the one whose leaf `main` we are in. */
+static bool is_own(const struct kernel_tree *tree, const char *directory)
+{
+    char leaf[KERNEL_PATH_MAX];
+    return strcmp(directory, tree->own) == 0 ||
+           (kernel_join(leaf, sizeof leaf, directory, PLAN_MAIN) == 0 &&
+            strcmp(leaf, tree->own) == 0);
+}
+
 /* Unit mode: which group gets the leaves. After an earlier start we are in its leaf `main` already. */
 static void find_unit(struct group_plan *plan)
 {
@@ -230,8 +239,9 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
         return;
     }
     plan->mode = GROUP_UNIT;
-    /* Only our own processes are moved, never those of a group that was merely named. */
-    plan->move = strcmp(plan->below, plan->unified.own) == 0 && !is_kernel_root(plan->below);
+    /* Only our own group is emptied, never one that was merely named. Also when we are in its leaf already: another service
+     * of the same unit, started at the same time, may have moved us and not be done yet. */
+    plan->move = is_own(&plan->unified, plan->below) && !is_kernel_root(plan->below);
 }
 
 /* Without the file for the machine there is none for a group either. */

@@ -114,13 +114,15 @@ static uint64_t watch(const struct memory_source *source, struct pressure_trigge
 
 int main(int count, char **word)
 {
+    char instance[32]; /* the pid, so that several can run side by side */
     struct group_config config = {
-        .service = "stall", .instance = "memory_stall", .high = MEMORY_UNLIMITED};
+        .service = "stall", .instance = instance, .high = MEMORY_UNLIMITED};
     struct pool_group *group;
     struct memory_source source;
     struct pressure_trigger trigger;
     pid_t reader[READERS_MAX];
     int readers = count > 2 ? atoi(word[2]) : 0;
+    (void)snprintf(instance, sizeof instance, "%d", (int)getpid());
     if (count < 4 || readers < 1 || readers > READERS_MAX) {
         fprintf(stderr, "usage: memory_stall LIMIT_MB READERS SECONDS [DIRECTORY]\n");
         return 2;
