@@ -181,7 +181,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
     state->since_kill += view->tick;
     state->knee_age += view->tick;
     if (view->kills > 0 && state->since_kill >= 1.0) {
-        state->law = at_most(state->law, live) / 2;
+        state->law = at_most(state->law, live / 2);
         state->since_kill = 0.0;
     } else if (over >= 1.0) {
         /* Stall elsewhere, with memory to spare here, is no reason to stop the mail. */
@@ -223,10 +223,8 @@ static unsigned start_find(const struct limit_state *state, const struct limit_v
         return 0;
     double spent = limit_spent(state);
     double half = (more + spent) / 2 - spent;
-    /* One is always half of something: after a quiet night the first request must not wait. */
-    if (spent == 0.0)
-        half = at_least(half, 1.0);
-    return whole(half, UINT32_MAX);
+    /* Rounded up, so that after a quiet night the first request need not wait. */
+    return whole(at_most(half + 0.99, more), UINT32_MAX);
 }
 
 static struct limit_reason open_reason(const struct limit_settings *settings,
