@@ -15,51 +15,6 @@
 /* A lane that could have had a slot but was passed over this often gets the next one. */
 #define MISSED_MAX 64
 
-/* In 64ths of the limit: see the table that tests/sim/queueing.c prints, below. */
-#define SIXTY_FOURTHS 64
-
-#define TOKEN                                                                                      \
-    ADMISSION_SECOND /* one token, in the unit that makes the refill exact per microsecond */
-
-static const struct {
-    const char *name;
-    unsigned share;   /* together with the lanes below */
-    unsigned own;     /* alone */
-    unsigned reserve; /* left free for the lanes above */
-} lanes[ADMISSION_LANES] = {
-    [ADMISSION_PROVEN] = {"proven", 64, 64, 0},    [ADMISSION_FIRST] = {"first", 62, 62, 0},
-    [ADMISSION_PASSED] = {"passed", 48, 48, 16},   [ADMISSION_SLOW] = {"slow", 40, 32, 0},
-    [ADMISSION_UNKNOWN] = {"unknown", 16, 16, 16}, [ADMISSION_DEAD] = {"dead", 8, 8, 16},
-};
-
-const char *admission_lane_name(enum admission_lane lane)
-{
-    return lanes[lane].name;
-}
-
-/* Rounded up, and with a slot for every lane that shares it, as far as the limit goes. */
-unsigned admission_share(enum admission_lane lane, unsigned limit)
-{
-    uint64_t share = ((uint64_t)limit * lanes[lane].share) / SIXTY_FOURTHS;
-    unsigned below = ADMISSION_LANES - (unsigned)lane;
-
-    if (share < below)
-        share = below;
-    return share < limit ? (unsigned)share : limit;
-}
-
-unsigned admission_reserve(enum admission_lane lane, unsigned limit)
-{
-    return (unsigned)((uint64_t)limit * lanes[lane].reserve / SIXTY_FOURTHS);
-}
-
-static unsigned own_share(enum admission_lane lane, unsigned limit)
-{
-    unsigned share = (unsigned)((uint64_t)limit * lanes[lane].own / SIXTY_FOURTHS);
-
-    return share > 0 ? share : 1;
-}
-
 static struct part *part_in(struct admission *admission, unsigned number, enum part_state least,
                             enum part_state most)
 {
@@ -132,8 +87,8 @@ static void land(struct admission *admission, struct part *part, bool give_back)
     admission->lane[destination->charge].in_flight--;
     if (part->hanging)
         destination->hanging--;
-    if (part->token && give_back)
-        admission->tokens += TOKEN; /* refill() cuts what is too much */
+    if (give_back)
+        share_give_back(admission, part);
     if (destination->heavy) {
         destination->heavy = false;
         list_remove(&destination->ready);
@@ -210,61 +165,26 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
 {
     struct part *part = part_in(admission, number, PART_CHOSEN, PART_RUNNING);
     bool answered = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED;
+    bool quick = service < admission->settings.slow_after;
 
     if (part == NULL)
         return -EINVAL;
     if (service < 0)
         service = 0;
     destination_learn(&admission->settings, part->destination, outcome, service, now);
-    land(admission, part, answered && service < admission->settings.slow_after);
+    land(admission, part, answered && quick);
     admission->count.finished++;
     admission_release(admission, part, now);
     return 0;
-}
-
-/* A bucket of an eighth of the limit, filled in as much time as 16 s: 8 and 2 a second at 64. */
-static int64_t bucket_size(unsigned limit)
-{
-    return (limit < 16 ? 2 : limit / 8) * TOKEN;
-}
-
-static int64_t bucket_rate(unsigned limit) /* tokens a second */
-{
-    return limit < 32 ? 1 : limit / 32;
-}
-
-static void refill(struct admission *admission, unsigned limit, int64_t now)
-{
-    int64_t size = bucket_size(limit);
-
-    if (admission->token_time != ADMISSION_NEVER && admission->tokens < size) {
-        int64_t passed = now - admission->token_time;
-        if (passed > 3600 * ADMISSION_SECOND)
-            passed = 3600 * ADMISSION_SECOND;
-        admission->tokens += passed * bucket_rate(limit);
-    }
-    admission->token_time = now;
-    if (admission->tokens > size)
-        admission->tokens = size;
-}
-
-/* What the passed over leave in the bucket for newcomers. */
-static int64_t token_floor(enum admission_lane lane, unsigned limit)
-{
-    return lane == ADMISSION_PASSED ? bucket_size(limit) / 2 : 0;
-}
-
-static bool takes_token(enum admission_lane lane)
-{
-    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
 }
 
 /* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
 static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 {
     struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
+    bool flood = admission->newcomers > share_newcomers(limit);
 
-    refill(admission, limit, now);
+    share_advance(admission, limit, now);
     for (int i = 0; i < SWEEP && !list_empty(&admission->started); i++) {
         struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
         if (now - part->since < admission->settings.slow_after)
@@ -275,52 +195,30 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
         list_push_tail(&admission->hanging, &part->time);
         destination_place(admission, part->destination, PLACE_KEEP, now);
     }
+    if (flood)
+        share_flood(admission, now);
     for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
         struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
-        if (now - oldest->first_since < admission->settings.patience)
+        if (now - oldest->first_since < admission->settings.patience && !flood)
             break;
         destination_place(admission, oldest, PLACE_TURN, now);
     }
     return destination_unpace(admission, now);
 }
 
-static unsigned nested(const struct admission *admission, enum admission_lane lane)
+static bool in_first(enum admission_lane lane)
 {
-    unsigned sum = 0;
-
-    for (int i = lane; i < ADMISSION_LANES; i++)
-        sum += admission->lane[i].in_flight;
-    return sum;
-}
-
-/* How many more a lane may start, by its shares and by what it leaves free, when `total` are in flight and `sum` of them
- * nested; its own first slot needs no reserve. */
-static unsigned lane_room(enum admission_lane lane, unsigned limit, unsigned total, unsigned sum,
-                          unsigned own)
-{
-    unsigned share = admission_share(lane, limit);
-    unsigned alone = own_share(lane, limit);
-    unsigned keep = admission_reserve(lane, limit);
-    unsigned room;
-
-    if (total >= limit || sum >= share || own >= alone)
-        return 0;
-    room = limit - total > keep ? limit - total - keep : 0;
-    if (room == 0 && own == 0)
-        room = 1;
-    if (room > share - sum)
-        room = share - sum;
-    return room < alone - own ? room : alone - own;
+    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
 }
 
 static bool may_start(const struct admission *admission, enum admission_lane lane, unsigned limit)
 {
     if (list_empty(&admission->lane[lane].ring))
         return false;
-    if (takes_token(lane) && admission->tokens < TOKEN + token_floor(lane, limit))
+    if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
         return false;
-    return lane_room(lane, limit, admission->in_flight, nested(admission, lane),
-                     admission->lane[lane].in_flight) > 0;
+    return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
+           0;
 }
 
 static int pick_lane(const struct admission *admission, unsigned limit)
@@ -357,7 +255,7 @@ static struct part *next_part(struct destination *destination, enum admission_la
     bool first = destination->waiting_first > 0;
 
     if (destination->lane == ADMISSION_UNKNOWN)
-        first = takes_token(lane);
+        first = in_first(lane);
     else if (first && destination->waiting_retry > 0 && ++destination->turn % 4 == 0)
         first = false;
     if (first)
@@ -379,10 +277,7 @@ static struct admission_choice start(struct admission *admission, struct destina
     part->state = PART_CHOSEN;
     part->since = now;
     list_push_tail(&admission->started, &part->time);
-    if (takes_token(lane)) {
-        part->token = true;
-        admission->tokens -= TOKEN;
-    }
+    share_spend(admission, part, lane);
     if (destination->charge != lane) {
         admission->lane[destination->charge].in_flight -= destination->in_flight;
         admission->lane[lane].in_flight += destination->in_flight;
@@ -415,7 +310,7 @@ static struct destination *front(struct admission *admission, enum admission_lan
 
 static bool stands_in(const struct destination *destination, enum admission_lane lane)
 {
-    if (takes_token(lane))
+    if (in_first(lane))
         return list_linked(&destination->first) && destination->first_lane == lane;
     return list_linked(&destination->ready) && destination->ready_lane == lane;
 }
@@ -433,9 +328,8 @@ static struct destination *heaviest(struct admission *admission, unsigned limit)
     if (list_empty(&admission->heavy))
         return NULL;
     destination = LIST_ENTRY(admission->heavy.next, struct destination, ready);
-    if (lane_room(destination->ready_lane, limit, admission->in_flight,
-                  nested(admission, destination->ready_lane),
-                  admission->lane[destination->ready_lane].in_flight) == 0)
+    if (share_room(admission, destination->ready_lane, limit, admission->in_flight,
+                   share_nested(admission, destination->ready_lane)) == 0)
         return NULL;
     return destination;
 }
@@ -473,7 +367,7 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         destination_place(admission, destination, PLACE_KEEP, now);
         if (!stands_in(destination, lane))
             continue;
-        if (!takes_token(lane) && too_heavy(destination, limit)) {
+        if (!in_first(lane) && too_heavy(destination, limit)) {
             list_remove(&destination->ready);
             list_push_tail(&admission->heavy, &destination->ready);
             destination->heavy = true;
@@ -481,12 +375,12 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         }
         return start(admission, destination, lane, limit, now);
     }
-    for (int lane = ADMISSION_FIRST; lane <= ADMISSION_PASSED; lane++) {
-        int64_t short_of = TOKEN + token_floor(lane, limit) - admission->tokens;
-        if (list_empty(&admission->lane[lane].ring) || short_of <= 0)
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        int64_t due;
+        if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
             continue;
-        int64_t due = now + short_of / bucket_rate(limit) + 1;
-        if (none.again == ADMISSION_NEVER || due < none.again)
+        due = share_token_due(admission, lane, limit, now);
+        if (due != ADMISSION_NEVER && (none.again == ADMISSION_NEVER || due < none.again))
             none.again = due;
     }
     return none;
@@ -494,26 +388,23 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
 
 unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most)
 {
-    unsigned total, started = 0, below[ADMISSION_LANES];
-    int64_t tokens;
+    unsigned total, started = 0, spent = 0, sum[ADMISSION_LANES];
 
     sweep(admission, limit, now);
     total = admission->in_flight;
-    tokens = admission->tokens;
     for (int lane = 0; lane < ADMISSION_LANES; lane++)
-        below[lane] = nested(admission, lane);
+        sum[lane] = share_nested(admission, lane);
     for (int lane = 0; lane < ADMISSION_LANES && started < most; lane++) {
         unsigned able = admission->lane[lane].startable;
-        unsigned room = lane_room(lane, limit, total, below[lane], admission->lane[lane].in_flight);
-        if (takes_token(lane)) {
-            int64_t left = tokens - token_floor(lane, limit);
-            if (left < (int64_t)able * TOKEN)
-                able = left > 0 ? (unsigned)(left / TOKEN) : 0;
-        }
+        unsigned room = share_room(admission, lane, limit, total, sum[lane]);
         if (able > room)
             able = room;
-        if (takes_token(lane))
-            tokens -= able * TOKEN;
+        if (share_takes_token(lane)) {
+            unsigned tokens = share_tokens(admission, lane, limit, spent);
+            if (able > tokens)
+                able = tokens;
+            spent += able;
+        }
         started += able;
         total += able;
     }

@@ -171,9 +171,6 @@ int admission_shed(struct admission *admission, int64_t grace, int64_t now, int6
 /* The share of the limit that a lane holds together with the lanes below it. */
 unsigned admission_share(enum admission_lane lane, unsigned limit);
 
-/* The slots that a lane leaves free for those above it, once it holds one itself. */
-unsigned admission_reserve(enum admission_lane lane, unsigned limit);
-
 const char *admission_lane_name(enum admission_lane lane);
 
 struct admission_counters {

@@ -53,7 +53,6 @@ struct admission *admission_create(const struct admission_settings *settings, un
     admission->destinations_max = destinations;
     admission->bucket_mask = buckets - 1;
     admission->random = settings->seed[0] ^ settings->seed[1] ^ 0x9e3779b97f4a7c15U;
-    admission->tokens = INT64_MAX; /* a full bucket, whatever the limit turns out to be */
     admission->token_time = ADMISSION_NEVER;
     admission->expire_at = ADMISSION_NEVER;
     admission->expire_end = ADMISSION_NEVER;

@@ -25,8 +25,9 @@ struct part {
     uint8_t state;
     bool first;
     bool exempt;
-    bool token;   /* it took a token, which a quick answer gives back */
-    bool hanging; /* in flight for longer than slow_after */
+    bool token;    /* it took a token, which a quick answer gives back */
+    bool newcomer; /* it took it in the lane of first attempts */
+    bool hanging;  /* in flight for longer than slow_after */
 };
 
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
@@ -112,8 +113,14 @@ struct admission {
     unsigned over_count; /* parts more than their destinations' backlogs */
     unsigned doomed;     /* deferrable parts of slow and dead destinations */
 
-    int64_t tokens; /* millionths */
+    unsigned newcomers; /* destinations in the list of the lane of first attempts */
+    int64_t tokens;     /* millionths */
+    int64_t
+        burst; /* the same, of the small bucket that keeps the large one from being emptied at once */
+    int64_t flood; /* when more newcomers waited than share_newcomers(), lately */
     int64_t token_time;
+    int64_t tick_time;
+    int64_t proven_peak; /* millionths of slots that the proven used, decaying */
     unsigned first_turn;
     int64_t expire_at;  /* pacing of deferrals */
     int64_t expire_end; /* the current flood should have left by then */
@@ -147,13 +154,34 @@ unsigned destination_excess(const struct admission_settings *settings,
 /* destination_place.c: standing */
 enum destination_why {
     PLACE_ARRIVAL, /* a part arrived: a newcomer goes to the front */
-    PLACE_TURN,    /* it had its turn: to the end */
+    PLACE_TURN,    /* it had its turn, or missed it */
     PLACE_KEEP     /* anything else */
 };
 void destination_place(struct admission *admission, struct destination *destination,
                        enum destination_why why, int64_t now);
 /* Those whose pace is over get ready; -> when the next one is due, or ADMISSION_NEVER. */
 int64_t destination_unpace(struct admission *admission, int64_t now);
+
+/* admission_share.c: shares and tokens; `limit` is L */
+/* The clock's part: refill, decay. To be called before the others. */
+void share_advance(struct admission *admission, unsigned limit, int64_t now);
+bool share_takes_token(enum admission_lane lane);
+/* Tokens that the lane may take, when `spent` are gone already. */
+unsigned share_tokens(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                      unsigned spent);
+/* When there will be one, ADMISSION_NEVER when there is. */
+int64_t share_token_due(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                        int64_t now);
+/* So many newcomers may wait for their turn; if there are more, it is a flood. */
+unsigned share_newcomers(unsigned limit);
+void share_flood(struct admission *admission, int64_t now);
+void share_spend(struct admission *admission, struct part *part, enum admission_lane lane);
+void share_give_back(struct admission *admission, struct part *part);
+/* In flight in the lane and those below it. */
+unsigned share_nested(const struct admission *admission, enum admission_lane lane);
+/* How many more the lane may start with `total` in flight, `sum` of them nested. Its own first slot needs no reserve. */
+unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                    unsigned total, unsigned sum);
 
 /* admission.c */
 /* Takes a waiting part out of every list; the part keeps its destination. */

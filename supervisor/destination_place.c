@@ -66,6 +66,8 @@ static void leave_ready(struct admission *admission, struct destination *destina
 
 static void leave_first(struct admission *admission, struct destination *destination)
 {
+    if (list_linked(&destination->first) && destination->first_lane == ADMISSION_FIRST)
+        admission->newcomers--;
     list_remove(&destination->first);
     admission->lane[destination->first_lane].startable -= destination->counted_first;
     destination->counted_first = 0;
@@ -93,7 +95,7 @@ static void stand_ready(struct admission *admission, struct destination *destina
     list_push_tail(&lane->ring, &destination->ready);
 }
 
-/* A newcomer goes to the front; who had its turn, or has waited already, goes to those who were passed over. */
+/* Who had its turn, or has waited already, is no newcomer. In both lists the newest is in front. */
 static void stand_first(struct admission *admission, struct destination *destination, unsigned able,
                         enum destination_why why, int64_t now)
 {
@@ -112,9 +114,8 @@ static void stand_first(struct admission *admission, struct destination *destina
     destination->counted_first = able;
     admission->lane[destination->first_lane].startable += able;
     if (why == PLACE_ARRIVAL)
-        list_push_head(&admission->lane[ADMISSION_FIRST].ring, &destination->first);
-    else
-        list_push_tail(&admission->lane[ADMISSION_PASSED].ring, &destination->first);
+        admission->newcomers++;
+    list_push_head(&admission->lane[destination->first_lane].ring, &destination->first);
 }
 
 static bool doomed(enum admission_lane lane)
