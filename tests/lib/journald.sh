@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A private systemd-journald, for tests that read the journal. Sourced after test.sh, in a mount namespace of the test's
 # own (tests/run gives it). Needs root; no systemd has to run.
 #

@@ -53,6 +53,7 @@
 #define CONTROL_MAX 8192
 #define EVENTS_MAX 256
 #define BACKLOG 4096
+#define HEAP_MAX (1U << 20) /* connections, where descriptors are not limited */
 #define NEVER UINT64_MAX
 #define DRAIN_TIME 5000000U /* us that a client has to hang up after the last answer */
 #define TELL_TIMEOUT 5      /* s */
@@ -618,21 +619,6 @@ static void serve_event(struct server *server, struct connection *connection, ui
     settle(server, connection, alive);
 }
 
-static bool heap_reserve(struct server *server)
-{
-    size_t size = server->heap_size == 0 ? 1024 : server->heap_size * 2;
-    struct connection **grown;
-
-    if (server->open < server->heap_size)
-        return true;
-    grown = realloc(server->heap, size * sizeof(struct connection *));
-    if (grown == NULL)
-        return false;
-    server->heap = grown;
-    server->heap_size = size;
-    return true;
-}
-
 static void accept_connections(struct server *server)
 {
     struct epoll_event event = {.events = EPOLLRDHUP};
@@ -646,7 +632,7 @@ static void accept_connections(struct server *server)
                 listener_pause(server, true);
             return;
         }
-        connection = heap_reserve(server) ? malloc(sizeof(*connection)) : NULL;
+        connection = server->open < server->heap_size ? malloc(sizeof(*connection)) : NULL;
         if (connection == NULL) {
             close(fd);
             return;
@@ -894,10 +880,14 @@ static int server_open(struct server *server, const char *log_path)
     struct rlimit limit;
     sigset_t set;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    server->heap_size = limit.rlim_cur < HEAP_MAX ? limit.rlim_cur : HEAP_MAX;
+    server->heap = calloc(server->heap_size, sizeof(struct connection *));
+    if (server->heap == NULL)
+        return -ENOMEM;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server->epoll < 0)
         return -errno;

@@ -431,11 +431,12 @@ static int make_body(struct generator *generator)
         line = left < LINE_LENGTH ? left : LINE_LENGTH;
         line = line < 3 ? 3 : line;
         memset(at, 'x', line - 2);
-        memcpy(at + line - 2, "\r\n", 2);
+        at[line - 2] = '\r';
+        at[line - 1] = '\n';
         at += line;
         left -= line < left ? line : left;
     }
-    memcpy(at, end, sizeof(end) - 1);
+    memcpy(at, end, sizeof(end)); /* its NUL is not sent */
     generator->body_length = (size_t)(at - generator->body) + sizeof(end) - 1;
     return 0;
 }

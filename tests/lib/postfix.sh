@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A private, disposable Postfix, for tests, the demonstration and the benchmarks. Sourced after test.sh. Needs root.
 #
 # Every function takes the instance's directory DIR first; an instance's state is in its directory, so several can run
@@ -28,6 +29,7 @@ postfix_daemons=$(postconf -h daemon_directory)
 # Every instance gets an address of its own in 127.64.0.0/10, made from its directory's name.
 postfix_make_address()
 {
+    # shellcheck disable=SC2046
     set -- $(printf %s "$1" | cksum)
     echo "127.$((64 + $1 % 64)).$(($1 / 64 % 256)).$(($1 / 16384 % 254 + 1))"
 }
@@ -220,6 +222,8 @@ postfix_stop()
         kill -KILL "$pf_pid" 2>/dev/null || true
     done
     kill -s KILL -- "-$pf_group" 2>/dev/null || true
+    # Read by test.sh.
+    # shellcheck disable=SC2034
     TEST_LEFT=1
     return 1
 }

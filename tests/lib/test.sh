@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What every system test begins with:
 #     . "${0%/*}/../lib/test.sh"
 #
@@ -21,7 +22,7 @@ export PATH LIBRARY BUILD AGENT
 # say TEXT...: a line of progress, with the seconds since the machine's start, to compare it with others.
 say()
 {
-    read -r say_now say_rest </proc/uptime
+    read -r say_now _ </proc/uptime
     printf '%s: %s\n' "$say_now" "$*"
 }
 
@@ -42,11 +43,11 @@ skip()
 # wait_for SECONDS COMMAND...: runs COMMAND until it succeeds; status 1 when it did not within SECONDS.
 wait_for()
 {
-    read -r wait_until wait_rest </proc/uptime
+    read -r wait_until _ </proc/uptime
     wait_until=$((${wait_until%.*} + $1 + 1))
     shift
     until "$@" >/dev/null 2>&1; do
-        read -r wait_now wait_rest </proc/uptime
+        read -r wait_now _ </proc/uptime
         [ "${wait_now%.*}" -lt "$wait_until" ] || return 1
         sleep 0.05
     done

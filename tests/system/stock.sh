@@ -3,9 +3,11 @@
 # a deferral are told apart; a message that somebody removes is found missing, one that is sent twice is found doubled;
 # mail can be put aside, aged and released.
 
+# shellcheck source=tests/lib/test.sh
 . "${0%/*}/../lib/test.sh"
+# shellcheck source=tests/lib/postfix.sh
 . "$LIBRARY/postfix.sh"
-AGENT=lmtp
+export AGENT=lmtp
 
 p=$TEST_DIR/postfix
 s=$TEST_DIR/sink
