@@ -205,30 +205,32 @@ static void client_complete(struct client *client)
 
 /*
  * Room for more bytes: in the scratch buffer at first, since most requests come in one piece and
- * are then kept in a buffer of just their size. NULL when there is no memory.
+ * are then kept in a buffer of just their size. 0 or -ENOMEM.
  */
-static char *room_for_more(struct client *client, size_t *room)
+static int room_for_more(struct client *client, char **into, size_t *room)
 {
     struct dispatcher *dispatcher = client->dispatcher;
     size_t capacity = client->capacity * 2;
     char *larger;
 
     if (!client->bytes) {
+        *into = dispatcher->scratch;
         *room = sizeof dispatcher->scratch;
-        return dispatcher->scratch;
+        return 0;
     }
     if (client->capacity - client->length < READ_AT_LEAST) {
         if (capacity < client->length + READ_AT_LEAST)
             capacity = client->length + READ_AT_LEAST;
         larger = realloc(client->bytes, capacity);
         if (!larger)
-            return NULL;
+            return -ENOMEM;
         dispatcher->held_bytes += capacity - client->capacity;
         client->bytes = larger;
         client->capacity = capacity;
     }
+    *into = client->bytes + client->length;
     *room = client->capacity - client->length;
-    return client->bytes + client->length;
+    return 0;
 }
 
 /* Keeps what was read into the scratch buffer. */
@@ -246,11 +248,11 @@ static int keep(struct client *client, size_t length)
 static void client_read(struct client *client)
 {
     size_t room;
-    char *into = room_for_more(client, &room);
+    char *into;
     ssize_t got;
     int result;
 
-    if (!into) {
+    if (room_for_more(client, &into, &room) < 0) {
         client_refuse(client, "no memory for it");
         return;
     }

@@ -44,7 +44,7 @@ struct part {
     enum part_state state;
     struct client *client;
     int worker; /* from CONNECTING to RUNNING, else POOL_NONE */
-    const char *bytes;
+    char *bytes;
     size_t length;
     char *own;        /* the bytes, when they are not the client's: a share of a split request */
     uint64_t started; /* handed over at */

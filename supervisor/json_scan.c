@@ -350,7 +350,7 @@ static int scan_value(struct scan *scan, size_t key)
     int result;
 
     if (index == JSON_VALUES_MAX)
-        return fail(scan, start, "found more than %d values", JSON_VALUES_MAX);
+        return fail(scan, start, "found more than %zu values", JSON_VALUES_MAX);
     scan->count++;
     if (c == '{' || c == '[')
         result = scan_container(scan);

@@ -152,8 +152,7 @@ bool worker_open(struct worker *worker)
 bool worker_write(struct worker *worker)
 {
     const struct part *part = worker->part;
-    /* writev(2) takes what it only reads as writable memory. */
-    struct iovec piece = {.iov_base = (void *)(uintptr_t)part->bytes, .iov_len = part->length};
+    struct iovec piece = {.iov_base = part->bytes, .iov_len = part->length};
     bool done = conversation_request(&worker->conversation, &piece, 1) == 0;
 
     sd_event_source_set_io_events(worker->conversation_source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
