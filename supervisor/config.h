@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define CONFIG_NAME_SIZE                                                                           \
-    64 /* with the final NUL; the longest name in a stock daemon_directory has 11 characters */
+    64 /* with the final NUL; names of stock agents have less than twenty characters */
 #define CONFIG_PATH_SIZE 512 /* with the final NUL; groups of container managers have some 200 */
 /* Holds the printed value of any key: a path of which every character is escaped, two quotes and the final NUL. */
 #define CONFIG_VALUE_SIZE (2 * CONFIG_PATH_SIZE + 2)
