@@ -24,7 +24,9 @@ sent=$TEST_DIR/sent
 
 scene()
 {
-    postfix_create "$p" "inet:[127.0.0.1]:10083" "$@"
+    # One next hop for everything, and qmgr holds nothing back: as on a relay.
+    postfix_create "$p" "inet:[127.0.0.1]:10083" 'default_destination_concurrency_limit = 10000' \
+        'initial_destination_concurrency = 10000' "$@"
     : >"$sent"
 }
 
@@ -159,4 +161,15 @@ watch_workers()
     watcher=$!
     echo 0 >"$1"
     AT_EXIT="kill $watcher 2>/dev/null; $AT_EXIT"
+}
+
+# ended COUNT: so many supervisors have written their last line.
+ended()
+{
+    [ "$(said 'headroom ends: ')" -ge "$1" ]
+}
+
+no_supervisor()
+{
+    [ -z "$(supervisors)" ]
 }
