@@ -98,7 +98,8 @@ parent()
 dispatcher()
 {
     dispatcher_parent=$(parent)
-    [ -z "$dispatcher_parent" ] || children "$dispatcher_parent" headroom
+    # A worker is called headroom too until it becomes lmtp; the dispatcher came before all of them.
+    [ -z "$dispatcher_parent" ] || children "$dispatcher_parent" headroom | head -n 1
 }
 
 workers()
