@@ -192,6 +192,9 @@ static int start(struct worker *worker)
         goto out;
     }
     result = watch(worker, &worker->status_source, worker->status, on_status);
+    /* Not before STARTED: its messages cannot be checked without its pid and GENERATION. */
+    if (result >= 0)
+        result = sd_event_source_set_enabled(worker->status_source, SD_EVENT_OFF);
     if (result >= 0)
         result = connect_to(worker);
     if (result >= 0)
@@ -241,6 +244,8 @@ void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, 
     worker->pid = pid;
     worker->reader.pid = pid;
     worker->reader.generation = generation;
+    if (worker->status >= 0)
+        sd_event_source_set_enabled(worker->status_source, SD_EVENT_ON);
     dispatcher->totals.started++;
     if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
         dispatcher->totals.most_live = pool_live(&dispatcher->pool);
