@@ -462,7 +462,10 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
     struct pool *pool = &dispatcher->pool;
     int number;
 
-    while (pool_live(pool) > dispatcher->settings->config->workers_min && now > IDLE_SURPLUS &&
+    /* Those that leave are not of the minimum that stays. */
+    while (pool_live(pool) - pool->count[WORKER_LEAVING] >
+               dispatcher->settings->config->workers_min &&
+           now > IDLE_SURPLUS &&
            (number = pool_surplus(pool, now - IDLE_SURPLUS)) != POOL_NONE)
         leave(&dispatcher->worker[number]);
 
