@@ -278,7 +278,8 @@ static void say_lost(struct worker *worker, int status)
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-static void connection_read(struct worker *worker);
+static void connection_lost(struct worker *worker);
+static void reply_read(struct worker *worker);
 
 void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
 {
@@ -287,9 +288,15 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
     char reason[64];
 
     worker->gone = true;
-    /* What it said before it ended is still there to be read, and then its end. */
-    while (worker->connection >= 0 && worker->part)
-        connection_read(worker);
+    /* Not greeted yet: nothing of the request was sent, and nothing is to be sent to the dead. */
+    if (worker->part && state == WORKER_CONNECTING)
+        connection_lost(worker);
+    /* What it replied before it ended is still there to be read, and then its end: ours, because a
+     * process that it left behind may have the other end open. */
+    if (worker->part)
+        shutdown(worker->connection, SHUT_RDWR);
+    while (worker->part)
+        reply_read(worker);
     say_lost(worker, status);
     if (state == WORKER_STARTING) {
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
