@@ -132,8 +132,12 @@ void part_write(struct part *part)
             return;
         }
         /* Its end is seen where its reply is read, and an answer that it gave before. */
-        if (sent < 0)
+        if (sent < 0) {
+            /* Should it not be gone (no memory in the kernel): half a request is never followed by
+             * the wait for an answer. */
+            shutdown(worker->connection, SHUT_RDWR);
             break;
+        }
         part->sent += (size_t)sent;
     }
     worker_want_write(worker, false);
