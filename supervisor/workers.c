@@ -215,7 +215,7 @@ bool workers_start(struct dispatcher *dispatcher)
     struct worker *worker;
     int number, result;
 
-    if (!pool_may_start(&dispatcher->pool, now))
+    if (dispatcher->descriptors_short || !pool_may_start(&dispatcher->pool, now))
         return false;
     number = pool_start(&dispatcher->pool, now);
     if (number == POOL_NONE)
@@ -231,7 +231,8 @@ bool workers_start(struct dispatcher *dispatcher)
         move(worker, WORKER_FREE);
         if (result == -EMFILE || result == -ENFILE)
             dispatcher_descriptors_short(dispatcher, -result);
-        start_failed(dispatcher, -result, strerror(-result));
+        else
+            start_failed(dispatcher, -result, strerror(-result));
         return false;
     }
     return true;
