@@ -197,7 +197,10 @@ _Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what
 int clients_create(struct dispatcher *dispatcher);
 void clients_destroy(struct dispatcher *dispatcher);
 
-/* Accepts, or does not, by whether there is room for one more. */
+/*
+ * Accepts, or does not, by whether there is room for one more. More than waiting.max wait only when
+ * none of them may be deferred by us.
+ */
 void clients_listen(struct dispatcher *dispatcher);
 int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
 

@@ -341,7 +341,6 @@ Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
     config.workers_max = 6;
     config.workers_min = 2;
     dispatcher->settings = &settings;
-    TAILQ_INIT(&dispatcher->waiting);
     cr_assert_eq(sd_event_new(&dispatcher->event), 0);
     cr_assert_geq(workers_create(dispatcher), 0);
     for (int i = 0; i < 5; i++) {
