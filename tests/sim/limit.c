@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "supervisor/limit.h"
+#include "supervisor/limit/limit.h"
 #include "tests/sim/limit_world.h"
 
 #define GOAL 0.90

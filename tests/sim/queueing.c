@@ -1,5 +1,5 @@
 /*
- * A queueing simulator that drives supervisor/admission.h with arrivals, service times and dead domains: the cases of the
+ * A queueing simulator that drives supervisor/admission/admission.h with arrivals, service times and dead domains: the cases of the
  * measure "during a flush of dead mail, good mail is delivered as if nothing were wrong".
  *
  *     queueing [-n seeds] [-s first-seed] [case...]
@@ -10,7 +10,7 @@
  * a goal is missed in the pool of all seeds, 2 when the core broke its promise.
  */
 
-#include "supervisor/admission.h"
+#include "supervisor/admission/admission.h"
 
 #include <math.h>
 #include <stdio.h>
