@@ -158,8 +158,8 @@ static inline const char *fake_path(const struct fake *fake, const char *name)
 }
 
 /* In the child: the descriptors where master puts them, nothing else left open, and off. */
-_Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int master, int listening,
-                                      int channel)
+_Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int master,
+                                      int listening, int channel)
 {
     static struct postconf postconf = {.daemon_directory = "/daemons", .hash_queue_depth = 1};
     struct dispatcher_settings settings = {

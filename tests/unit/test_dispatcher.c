@@ -116,8 +116,8 @@ Test(dispatcher, a_large_request)
 /* What a stock agent answers with status -1, and goes on. */
 Test(dispatcher, what_is_refused)
 {
-    static const char *const bad[] = {"W", "flags|3|flags|3|", "|", "queue_id|../../x|",
-                                      WIRE_HEAD "recipient_count|0||"};
+    static const char none[] = WIRE_HEAD "recipient_count|0||";
+    static const char *const bad[] = {"W", "flags|3|flags|3|", "|", "queue_id|../../x|", none};
     struct wire request = fake_request("AAAA1", 1), absent = fake_request("BBBB2", 1);
     struct fake fake;
     int qmgr, lock;
