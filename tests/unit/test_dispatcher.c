@@ -247,16 +247,17 @@ Test(dispatcher, no_more_wait_than_may)
     int first, second, third, fourth, worker;
 
     fake_prepare(&fake);
-    fake.config.workers_max = 1;
     fake.config.waiting_max = 2;
     fake_start(&fake);
     number = fake_first_worker(&fake);
     first = fake_ask(&fake, "AAAA1");
     worker = fake_serve(&fake, number);
     fake_expect_request(worker, "AAAA1");
+    /* Workers are wanted for the others, but none comes: not their number is the bound here. */
     second = fake_ask(&fake, "BBBB2");
+    fake_expect_spawn(&fake);
     third = fake_ask(&fake, "CCCC3");
-    fake_expect_lock(&fake, "CCCC3", true);
+    fake_expect_spawn(&fake);
     fourth = fake_connect(&fake);
     cr_assert(!readable(fourth, QUIET_MS), "three wait");
     fake_say(worker, WIRE_REPLY_DONE);

@@ -21,23 +21,27 @@ Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
 {
     struct fake fake;
     unsigned number;
-    int qmgr, worker;
+    int qmgr, second, worker;
 
     fake_prepare(&fake);
+    fake.config.workers_max = 1;
     fake_start(&fake);
     number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
     worker = fake_accept(&fake, number);
+    second = fake_ask(&fake, "BBBB2");
+    fake_expect_lock(&fake, "BBBB2", true);
     close(worker);
     fake_exited(&fake, number, 0);
     number = fake_expect_spawn(&fake);
     cr_assert(fake_locked(&fake, "AAAA1"));
     fake_started(&fake, number);
     worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    fake_expect_request(worker, "AAAA1"); /* it came first, and has not lost its place */
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(qmgr, WIRE_REPLY_DONE);
     fake_released(&fake, number, worker);
+    close(second);
     fake_end(&fake);
 }
 
@@ -240,6 +244,9 @@ Test(dispatcher_workers, one_that_lies_on_its_status_channel)
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(qmgr, WIRE_REPLY_DONE);
     fake_expect_end(worker);
+    /* And it is not waited for. */
+    close(fake_ask(&fake, "BBBB2"));
+    cr_assert_neq(fake_expect_spawn(&fake), number);
     fake_exited(&fake, number, 0);
     fake_end(&fake);
 }
