@@ -59,7 +59,7 @@ struct destination {
     unsigned counted_over;
     unsigned counted_doomed;
     uint8_t lane;       /* by evidence */
-    uint8_t charge;     /* the lane its in-flight parts are charged to */
+    uint8_t charge;     /* the lane all its in-flight parts are charged to */
     uint8_t ready_lane; /* the ring it stands in */
     uint8_t first_lane; /* ADMISSION_FIRST or ADMISSION_PASSED */
     bool heavy;
