@@ -122,8 +122,9 @@ struct admission {
     int64_t tick_time;
     int64_t proven_peak; /* millionths of slots that the proven used, decaying */
     unsigned first_turn;
-    int64_t expire_at;  /* pacing of deferrals */
-    int64_t expire_end; /* the current flood should have left by then */
+    int64_t expire_at;    /* pacing of deferrals */
+    unsigned expire_left; /* parts that had to leave still, after the last one */
+    int64_t expire_end;   /* the current flood should have left by then */
     int64_t shed_at;
     uint64_t random;
 
