@@ -78,14 +78,14 @@ struct scenario {
     const char *name;
     const char *what;
     void (*set_up)(struct simulation *);
+    double p99; /* s, of the good mail */
+    double jain;
     unsigned workers;    /* 0 for WORKERS */
-    double p99;          /* s, of the good mail */
-    bool all_good;       /* every good message is delivered */
-    bool none_deferred;  /* of the good mail */
     unsigned peak_least; /* workers at once */
     unsigned peak_most;
-    double jain;
-    bool healed; /* at the end every destination with traffic is proven and nothing waits */
+    bool all_good;      /* every good message is delivered */
+    bool none_deferred; /* of the good mail */
+    bool healed;        /* at the end every destination with traffic is proven and nothing waits */
 };
 
 static uint64_t random_next(struct simulation *sim)

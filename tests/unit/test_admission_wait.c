@@ -98,7 +98,7 @@ Test(admission_wait, a_dead_destination_keeps_its_backlog_until_it_has_waited_to
     while (now < 299 * SECOND) {
         int part = admission_expire(admission, now, &again);
         if (part >= 0) {
-            cr_assert_eq(part, --left, "the newest first");
+            cr_assert_eq(part, (int)--left, "the newest first");
             continue;
         }
         cr_assert_gt(again, now);

@@ -93,11 +93,11 @@ Test(learned, ages_out)
                      *month = harness_create(10, 100);
 
     cr_assert_eq(learned_save(directory, NAME, before, 60 * SECOND, WALL), 0);
-    cr_assert_eq(learned_load(directory, NAME, day, 0, WALL + 24 * 3600 * SECOND), 3);
+    cr_assert_eq(learned_load(directory, NAME, day, 0, WALL + 86400 * SECOND), 3);
     cr_assert_eq(harness_look(day, "good.example").lane, ADMISSION_FIRST,
                  "was good, not proven now");
     cr_assert_eq(harness_look(day, "dead.example").lane, ADMISSION_UNKNOWN);
-    cr_assert_eq(learned_load(directory, NAME, month, 0, WALL + 30 * 24 * 3600 * SECOND), 0);
+    cr_assert_eq(learned_load(directory, NAME, month, 0, WALL + 2592000 * SECOND), 0);
     admission_destroy(before);
     admission_destroy(day);
     admission_destroy(month);
