@@ -278,15 +278,12 @@ static struct admission_choice start(struct admission *admission, struct destina
     part->since = now;
     list_push_tail(&admission->started, &part->time);
     share_spend(admission, part, lane);
-    if (destination->charge != lane) {
-        admission->lane[destination->charge].in_flight -= destination->in_flight;
-        admission->lane[lane].in_flight += destination->in_flight;
+    if (destination->in_flight == 0)
         destination->charge = (uint8_t)lane;
-    }
     destination->in_flight++;
     destination->last_start = now;
     admission->in_flight++;
-    admission->lane[lane].in_flight++;
+    admission->lane[destination->charge].in_flight++;
     admission->count.started[lane]++;
     destination_place(admission, destination, PLACE_TURN, now);
     return (struct admission_choice){.answer = ADMISSION_START,

@@ -239,7 +239,10 @@ struct admission_memory {
 bool admission_recall(const struct admission *admission, uint32_t *cursor, int64_t now,
                       struct admission_memory *memory);
 
-/* Takes a memory over, unless the destination is known already or the table is full. For the start. -EINVAL when out of range. */
+/*
+ * Takes a memory over, unless the destination is known already or the table is full. For the start; to be called in the
+ * order of admission_recall(). -EINVAL when something in it is out of range.
+ */
 int admission_teach(struct admission *admission, const struct admission_memory *memory,
                     int64_t now);
 

@@ -14,7 +14,7 @@ void admission_defaults(struct admission_settings *settings)
         .proven_for = 3600 * ADMISSION_SECOND,
         .patience = 5 * ADMISSION_SECOND,
         .waiting_time = 300 * ADMISSION_SECOND,
-        .spread = 300 * ADMISSION_SECOND,
+        .spread = 240 * ADMISSION_SECOND,
         .backlog = 30,
         .window = 5,
     };

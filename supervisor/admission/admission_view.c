@@ -173,5 +173,7 @@ int admission_teach(struct admission *admission, const struct admission_memory *
     destination->service = memory->service;
     destination->hung = memory->hung;
     destination_place(admission, destination, PLACE_KEEP, now);
+    list_remove(&destination->use);
+    list_push_tail(&admission->idle, &destination->use);
     return 0;
 }

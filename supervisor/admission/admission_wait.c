@@ -118,22 +118,27 @@ static struct part *overdue(struct admission *admission, int64_t now, int64_t *d
 }
 
 /*
- * The mean time between two deferrals: what has to leave, over what is left of `spread` for this flood, at most as long as the
- * room will last. A flood that grows or comes late gets a tenth more.
+ * The time until the next deferral: what has to leave, over what is left of `spread`, which shrinks with the room. What comes
+ * on top of the flood that is leaving moves the end by its part of the whole.
  */
 static int64_t expire_interval(struct admission *admission, int64_t now)
 {
     int64_t spread =
         admission->settings.spread / admission->parts * (admission->parts - admission->waiting);
     unsigned leaving = admission->over_count > 0 ? admission->over_count : admission->doomed;
+    int64_t end;
 
-    if (admission->expire_end == ADMISSION_NEVER)
-        admission->expire_end = now + spread;
-    if (admission->expire_end - now < spread / 10)
+    if (leaving == 0)
+        leaving = 1;
+    if (leaving > admission->expire_left) {
+        end = now + spread / leaving * (leaving - admission->expire_left);
+        if (end > admission->expire_end)
+            admission->expire_end = end;
+    }
+    if (admission->expire_end <= now)
         admission->expire_end = now + spread / 10;
-    if (admission->expire_end - now < spread)
-        spread = admission->expire_end - now;
-    return jitter(admission, spread / (leaving > 0 ? leaving : 1));
+    admission->expire_left = leaving - 1;
+    return jitter(admission, (admission->expire_end - now) / leaving);
 }
 
 int admission_expire(struct admission *admission, int64_t now, int64_t *again)
@@ -161,7 +166,7 @@ int admission_expire(struct admission *admission, int64_t now, int64_t *again)
     }
     if (part == NULL) {
         if (list_empty(&admission->over))
-            admission->expire_end = ADMISSION_NEVER;
+            admission->expire_left = 0;
         answer_again(again, due);
         return -1;
     }

@@ -139,7 +139,7 @@ struct destination *destination_get(struct admission *admission, const char *key
     if (destination != NULL)
         return destination;
     if (admission->destinations_used < admission->destinations_max) {
-        destination = &admission->destinations[admission->destinations_used++];
+        destination = by_number(admission, ++admission->destinations_used);
     } else {
         /* There are more destinations than parts, so one of them is idle. */
         if (list_empty(&admission->idle))
@@ -148,6 +148,8 @@ struct destination *destination_get(struct admission *admission, const char *key
         forget(admission, destination);
         *destination = (struct destination){0};
     }
+    if (destination == NULL)
+        return NULL;
     memcpy(destination->key, kept, keep + 1);
     destination->hash = hash;
     destination->chain = *bucket;

@@ -59,7 +59,7 @@ struct destination {
     unsigned counted_over;
     unsigned counted_doomed;
     uint8_t lane;       /* by evidence */
-    uint8_t charge;     /* the lane its in-flight parts are charged to */
+    uint8_t charge;     /* the lane all its in-flight parts are charged to */
     uint8_t ready_lane; /* the ring it stands in */
     uint8_t first_lane; /* ADMISSION_FIRST or ADMISSION_PASSED */
     bool heavy;
@@ -122,8 +122,9 @@ struct admission {
     int64_t tick_time;
     int64_t proven_peak; /* millionths of slots that the proven used, decaying */
     unsigned first_turn;
-    int64_t expire_at;  /* pacing of deferrals */
-    int64_t expire_end; /* the current flood should have left by then */
+    int64_t expire_at;    /* pacing of deferrals */
+    unsigned expire_left; /* parts that had to leave still, after the last one */
+    int64_t expire_end;   /* the current flood should have left by then */
     int64_t shed_at;
     uint64_t random;
 

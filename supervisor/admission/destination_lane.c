@@ -77,7 +77,7 @@ int64_t destination_pace(const struct destination *destination)
     return destination->pace > backoff ? destination->pace : backoff;
 }
 
-/* `in_flight` still counts the part that has ended: the window grows only where it was the limit. */
+/* `in_flight` still counts the part that has ended: the window grows only where it is used. */
 void destination_learn(const struct admission_settings *settings, struct destination *destination,
                        enum admission_outcome outcome, int64_t service, int64_t now)
 {
@@ -90,7 +90,8 @@ void destination_learn(const struct admission_settings *settings, struct destina
             destination->window = settings->window;
             destination->service = service;
         } else {
-            if (destination->in_flight >= destination->window && destination->window < WINDOW_MAX)
+            if (destination->in_flight * 2 >= destination->window &&
+                destination->window < WINDOW_MAX)
                 destination->window++;
             destination->service += (service - destination->service) / 8;
         }
