@@ -23,6 +23,13 @@
 /* And of the headroom: room for one more worker and for a sixteenth of those that live, or HOLD would flap. */
 #define CALM_PART 16.0
 
+/*
+ * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
+ * its share and had workers killed (scenario "parent"); the pressure event came too late.
+ */
+#define NEXT_OPEN 1.0
+#define NEXT_TENSE 0.25
+
 void limit_init(const struct limit_settings *settings, struct limit_state *state)
 {
     memset(state, 0, sizeof *state);
@@ -250,6 +257,7 @@ static struct limit_decision fixed_step(const struct limit_settings *settings,
         .limit = settings->max,
         .start = demand->live < settings->max ? settings->max - demand->live : 0,
         .mode = LIMIT_OPEN,
+        .next = NEXT_OPEN,
         .reason = {.input = LIMIT_BY_FIXED,
                    .value = settings->max,
                    .threshold = settings->max,
@@ -316,6 +324,7 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
         decision.retire = demand->idle;
     decision.mode = state->mode;
     decision.shed = state->mode == LIMIT_SHED;
+    decision.next = state->mode == LIMIT_OPEN ? NEXT_OPEN : NEXT_TENSE;
     decision.reason =
         state->mode == LIMIT_OPEN ? open_reason(settings, state, &view, memory) : state->held;
     state->budget = decision.start;
