@@ -15,6 +15,8 @@
 /* Fall per second for each target by which the stall exceeds target; at most a half per second. */
 #define LAW_BETA 0.02
 #define LAW_FALL_MAX 0.6931
+/* A target of nothing would be a division by it. */
+#define TARGET_MIN 0.0001
 /* Running into `high` or the hard limit counts as a stall of this many targets. */
 #define EVENT_TARGETS 2.0
 /* Calm that is asked for before a mode is left, s. */
@@ -180,7 +182,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
                        const struct limit_demand *demand, const struct limit_view *view,
                        double memory)
 {
-    double over = view->some / settings->target;
+    double over = view->some / at_least(settings->target, TARGET_MIN);
     double live = at_least(demand->live, settings->min);
 
     if (view->event)
