@@ -10,8 +10,11 @@
 /* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
  * this part of it, rests so long (s), and goes on by so much per second. */
 #define KNEE_PART 0.95
-#define KNEE_REST 60.0
+#define KNEE_REST 30.0
 #define LAW_PROBE 0.01
+/* Nor less than so many workers a second. Past the knee by this factor the cause is gone, and growth is fast again. */
+#define LAW_PROBE_LEAST 0.2
+#define KNEE_PAST 1.25
 /* Fall per second for each target by which the stall exceeds target; at most a half per second. */
 #define LAW_BETA 0.02
 #define LAW_FALL_MAX 0.6931
@@ -164,7 +167,9 @@ static void law_grow(const struct limit_settings *settings, struct limit_state *
         if (state->knee > 0.0)
             law = at_most(law, state->knee);
     } else if (state->knee_age >= KNEE_REST) {
-        law += law * LAW_PROBE * tick;
+        law += at_least(law * LAW_PROBE, LAW_PROBE_LEAST) * tick;
+        if (law > state->knee * KNEE_PAST)
+            state->knee = 0.0;
     }
     state->law = at_most(law, settings->max);
 }

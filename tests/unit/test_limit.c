@@ -259,18 +259,18 @@ Test(limit, growth_rests_where_a_stall_began_that_memory_does_not_explain)
     scene_begin(&s);
     scene_grow(&s, 200);
     scene_run(&s, 1, 1, 0.10, 0);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 25; i++) {
         scene_workers(&s, s.decision.limit, s.decision.limit, 2 * MIB);
         scene_run(&s, 1, 1, 0, 0);
     }
     cr_assert_geq(s.decision.limit, 180);
     cr_assert_lt(s.decision.limit, 200);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 25; i++) {
         scene_workers(&s, s.decision.limit, s.decision.limit, 2 * MIB);
         scene_run(&s, 1, 1, 0, 0);
     }
     cr_assert_gt(s.decision.limit, 200, "and goes on after a while");
-    cr_assert_lt(s.decision.limit, 400, "slowly");
+    cr_assert_lt(s.decision.limit, 240, "slowly");
 }
 
 Test(limit, meeting_the_limit_is_pressure_only_while_the_working_set_is_near_it)
@@ -325,7 +325,7 @@ Test(limit, a_failed_fork_is_no_headroom)
     cr_assert_eq(s.decision.start, 0);
     cr_assert_eq(s.decision.limit, 60);
     s.demand.failed = 0;
-    scene_run(&s, 40, 1, 0, 0);
+    scene_run(&s, 25, 1, 0, 0);
     cr_assert_eq(s.decision.mode, LIMIT_OPEN);
     cr_assert_eq(s.decision.limit, 60, "no try a second: the limit on tasks is still there");
     scene_run(&s, 60, 1, 0, 0);
