@@ -10,11 +10,16 @@
 /* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
  * this part of it, rests so long (s), and goes on by so much per second. */
 #define KNEE_PART 0.95
-#define KNEE_REST 60.0
+#define KNEE_REST 30.0
 #define LAW_PROBE 0.01
+/* Nor less than so many workers a second. Past the knee by this factor the cause is gone, and growth is fast again. */
+#define LAW_PROBE_LEAST 0.2
+#define KNEE_PAST 1.25
 /* Fall per second for each target by which the stall exceeds target; at most a half per second. */
 #define LAW_BETA 0.02
 #define LAW_FALL_MAX 0.6931
+/* A target of nothing would be a division by it. */
+#define TARGET_MIN 0.0001
 /* Running into `high` or the hard limit counts as a stall of this many targets. */
 #define EVENT_TARGETS 2.0
 /* Calm that is asked for before a mode is left, s. */
@@ -22,6 +27,13 @@
 #define CALM_SHED 15.0
 /* And of the headroom: room for one more worker and for a sixteenth of those that live, or HOLD would flap. */
 #define CALM_PART 16.0
+
+/*
+ * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
+ * its share and had workers killed (scenario "parent"); the pressure event came too late.
+ */
+#define NEXT_OPEN 1.0
+#define NEXT_TENSE 0.25
 
 void limit_init(const struct limit_settings *settings, struct limit_state *state)
 {
@@ -155,7 +167,9 @@ static void law_grow(const struct limit_settings *settings, struct limit_state *
         if (state->knee > 0.0)
             law = at_most(law, state->knee);
     } else if (state->knee_age >= KNEE_REST) {
-        law += law * LAW_PROBE * tick;
+        law += at_least(law * LAW_PROBE, LAW_PROBE_LEAST) * tick;
+        if (law > state->knee * KNEE_PAST)
+            state->knee = 0.0;
     }
     state->law = at_most(law, settings->max);
 }
@@ -173,7 +187,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
                        const struct limit_demand *demand, const struct limit_view *view,
                        double memory)
 {
-    double over = view->some / settings->target;
+    double over = view->some / at_least(settings->target, TARGET_MIN);
     double live = at_least(demand->live, settings->min);
 
     if (view->event)
@@ -250,6 +264,7 @@ static struct limit_decision fixed_step(const struct limit_settings *settings,
         .limit = settings->max,
         .start = demand->live < settings->max ? settings->max - demand->live : 0,
         .mode = LIMIT_OPEN,
+        .next = NEXT_OPEN,
         .reason = {.input = LIMIT_BY_FIXED,
                    .value = settings->max,
                    .threshold = settings->max,
@@ -316,6 +331,7 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
         decision.retire = demand->idle;
     decision.mode = state->mode;
     decision.shed = state->mode == LIMIT_SHED;
+    decision.next = state->mode == LIMIT_OPEN ? NEXT_OPEN : NEXT_TENSE;
     decision.reason =
         state->mode == LIMIT_OPEN ? open_reason(settings, state, &view, memory) : state->held;
     state->budget = decision.start;

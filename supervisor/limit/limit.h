@@ -16,7 +16,8 @@
  *           The law is Breakwater's (Cho et al., OSDI 2020), with a stall in the place of a queueing delay, and rates per
  *           second in the place of steps, because the time between two calls varies.
  *
- * When to call: once a second, and earlier on a pressure event (0.1 to 2 s are fine; longer gaps are counted as 2 s). A
+ * When to call: when `next` of the last decision is over (a second, less while memory is short), and earlier on a pressure
+ * event. What happens depends on the time between two steps, not on their number; 0.1 to 2 s are fine, more counts as 2 s. A
  * caller that has slept calls limit_step() first, then limit_take().
  * Between two steps, workers are started out of the decision's budget: limit_take() says how many of those wanted may be
  * started now, and notes them. What could not be forked goes into `failed` of the next demand.
@@ -100,7 +101,8 @@ struct limit_decision {
     unsigned start;  /* how many may be started until the next step */
     unsigned retire; /* how many idle ones are to be ended now */
     enum limit_mode mode;
-    bool shed; /* defer waiting requests older than shed.grace */
+    bool shed;   /* defer waiting requests older than shed.grace */
+    double next; /* s until the next step is due: 1, or 1/4 while the mode is not OPEN */
     struct limit_reason reason;
 };
 

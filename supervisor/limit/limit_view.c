@@ -167,11 +167,13 @@ static void footprint_update(const struct limit_settings *settings, struct limit
 }
 
 /* The rate at which others take memory of one source, bytes a second; never negative. */
-static double trend_update(struct limit_trend *trend, double others, double tick)
+static double trend_update(struct limit_trend *trend, double others, double size, double tick)
 {
-    if (trend->known && tick > 0.0)
-        trend->rate += ((others - trend->others) / tick - trend->rate) *
-                       (1.0 - limit_fade(tick / TREND_MEMORY));
+    if (trend->known && tick > 0.0) {
+        /* Nobody takes all of it within a second: a figure that says so must not be remembered for long. */
+        double rate = at_most(at_least((others - trend->others) / tick, -size), size);
+        trend->rate += (rate - trend->rate) * (1.0 - limit_fade(tick / TREND_MEMORY));
+    }
     trend->known = true;
     trend->others = others;
     return at_least(trend->rate, 0.0);
@@ -189,7 +191,8 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
             continue;
         }
         double working_set = (double)group->working_set;
-        double falling = trend_update(&state->trend[i], working_set - pool, view->tick);
+        double falling =
+            trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
         double share = (double)group->limit * LIMIT_SHARE;
         double room = share - working_set - falling * TREND_AHEAD;
         if (room >= view->room)
@@ -212,7 +215,7 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
     if (settings->min_available == LIMIT_AUTO)
         floor = at_most(AVAILABLE_FLOOR, (double)sample->total * AVAILABLE_PART);
     double available = (double)sample->available;
-    double falling = trend_update(trend, -available - pool, view->tick);
+    double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
     double room = available - floor - falling * TREND_AHEAD;
     if (room < view->room) {
         view->room = room;
