@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-#include "supervisor/limit.h"
+#include "supervisor/limit/limit.h"
 
 #define MIB (UINT64_C(1024) * 1024)
 
