@@ -47,7 +47,8 @@ struct postconf {
 /*
  * Fills `out`. `config_directory` NULL: MAIL_CONFIG from the environment, which postconf honours itself, else Postfix's
  * own default. `overrides`: texts "name=value" as given to -o, later ones win; ends with NULL, or is NULL.
- * Forks, waits at most POSTCONF_TIMEOUT_SECONDS and leaves no child behind. SIGCHLD must not be ignored.
+ * Forks, waits at most POSTCONF_TIMEOUT_SECONDS and leaves no child behind. SIGCHLD must not be ignored. Takes 5 ms; 2 s
+ * when main.cf was changed within the last two seconds (Postfix waits until a file has settled), 1 s more when it fails.
  *
  * A negative errno with one line in `error`: what postconf said for itself, or the parameter that is missing, too long
  * or not a number. -ETIMEDOUT: killed; -EPROTO: it failed or answered nonsense; -EINVAL: a value cannot be used;

@@ -5,8 +5,8 @@
  * The configuration of one service: the values, the table of keys, and the reading of them from
  * JSON text.
  *
- *   {"defaults": {"workers": {"max": 200}}, "services": {"lmtp-filtermail": {"memory": {"limit":
- * "64M"}}}}
+ *   {"defaults": {"workers": {"max": 200}},
+ *    "services": {"lmtp-filtermail": {"memory": {"limit": "64M"}}}}
  *
  * "defaults" and each entry of "services" have the same keys. What a service says wins over
  * "defaults", whatever comes first in the text; what neither says has the default of the table. The
@@ -15,9 +15,11 @@
  *
  * How values are written:
  *   count    a whole number
- *   size     bytes as a whole number, or a string with K, M or G (powers of 1024): "64M"; some have
- * a word: "auto" time     seconds as a number, or a string with s, m, h or d as in postconf(5),
- * decimals allowed: "5m", "0.5s" percent  a number, or a string with a percent sign: 0.5, "0.5%"
+ *   size     bytes as a whole number, or a string with K, M or G (powers of 1024): "64M";
+ *            some keys have a word: "auto", "none"
+ *   time     seconds as a number, or a string with s, m, h or d as in postconf(5): "5m";
+ *            decimals are allowed: "0.5s"
+ *   percent  a number, or a string with a percent sign: 0.5, "0.5%"
  *   choice, name, path   strings; boolean: true or false
  *
  * Nothing here does I/O or keeps state. config_parse() allocates (cJSON) and gives back all of it.
@@ -28,7 +30,7 @@
 #include <stdint.h>
 
 #define CONFIG_NAME_SIZE                                                                           \
-    64 /* with the final NUL; the longest name in a stock daemon_directory has 11 characters */
+    64 /* with the final NUL; names of stock agents have less than twenty characters */
 #define CONFIG_PATH_SIZE 512 /* with the final NUL; groups of container managers have some 200 */
 /* Holds the printed value of any key: a path of which every character is escaped, two quotes and the final NUL. */
 #define CONFIG_VALUE_SIZE (2 * CONFIG_PATH_SIZE + 2)

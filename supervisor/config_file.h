@@ -25,8 +25,8 @@ enum config_source { CONFIG_FROM_DEFAULTS, CONFIG_FROM_FILE, CONFIG_FROM_LAST_GO
 
 /*
  * path              the file; a symbolic link is followed
- * named             the operator named it (-C FILE): then it must exist; when not, its absence is
- * no warning state_directory   a directory descriptor, or -1: no copy is read or kept (headroomctl)
+ * named             the operator named it (-C FILE), so that its absence is worth a warning
+ * state_directory   a directory descriptor, or -1: no copy is read or kept (headroomctl)
  * report            is called with CONFIG_WARNING only
  * Returns where *out came from.
  */

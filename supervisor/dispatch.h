@@ -142,8 +142,9 @@ struct dispatcher {
 
     struct client *client; /* clients_max of them */
     unsigned clients_max;
-    unsigned clients; /* in use */
-    LIST_HEAD(, client) free;
+    unsigned clients;         /* in use */
+    unsigned clients_touched; /* used ever: the memory of the others is not there yet */
+    LIST_HEAD(, client) free; /* used, and free again */
     LIST_HEAD(, client) reading;
     unsigned reading_count;
     uint64_t held_bytes;
@@ -151,6 +152,7 @@ struct dispatcher {
     struct part *part; /* parts_max of them */
     unsigned parts_max;
     unsigned parts; /* in use */
+    unsigned parts_touched;
     TAILQ_HEAD(part_list, part) parts_free;
     unsigned waiting_count;
     struct admission *admission;

@@ -431,10 +431,15 @@ Test(descriptors, checked)
     cr_expect_not_null(strstr(error, "descriptor 7"), "%s", error);
 }
 
-/* An open file or a connected socket at 6 is not a service. */
+/* A socket at 6 that nobody can connect to is not a service: the first one is a listener, the second is not. */
 Test(descriptors, not_listening)
 {
     char error[300] = "";
+    int connected[2];
 
     cr_expect_eq(check_in_child(0, 1, -1, error, sizeof error), -ENOTSOCK);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, connected), 0);
+    cr_assert_eq(dup2(connected[0], MASTER_LISTEN_FD + 20), MASTER_LISTEN_FD + 20);
+    cr_expect_eq(check_in_child(20, 21, -1, error, sizeof error), -ENOTSOCK);
+    cr_expect_not_null(strstr(error, "descriptor 26"), "%s", error);
 }
