@@ -166,10 +166,21 @@ int64_t share_token_due(const struct admission *admission, enum admission_lane l
                         int64_t now)
 {
     int64_t missing = TOKEN + token_floor(admission, lane, limit) - admission->tokens;
-
     int64_t due = missing > 0 ? now + missing / bucket_rate(limit) + 1 : ADMISSION_NEVER;
+    int64_t end;
 
-    missing = lane == ADMISSION_FIRST ? TOKEN - admission->burst : 0;
+    if (lane != ADMISSION_FIRST)
+        return due;
+    if (due != ADMISSION_NEVER && admission->flood != ADMISSION_NEVER) {
+        /* The floor is gone at the end of the flood; then a token is enough. */
+        end = admission->flood + FLOOD_TIME + 1;
+        missing = TOKEN - admission->tokens;
+        if (missing > 0 && end < now + missing / bucket_rate(limit) + 1)
+            end = now + missing / bucket_rate(limit) + 1;
+        if (end < due)
+            due = end;
+    }
+    missing = TOKEN - admission->burst;
     if (missing > 0 && due < now + missing / burst_rate(limit) + 1)
         due = now + missing / burst_rate(limit) + 1;
     return due;

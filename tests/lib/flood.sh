@@ -10,7 +10,7 @@
 #     flood_put PREFIX MAILGEN_ARG...       mail to each of them, put aside
 #     flood_age SECONDS                     what was put aside is that much older; at least a restart either way. From now
 #                                           on mail is no longer put aside, and what was is deferred mail
-#     flood_flush                           all deferred mail at once
+#     flood_flush                           all deferred mail at once; flood_taken: has qmgr(8) taken all of it?
 #     flood_send PREFIX MAILGEN_ARG...      mail to each of them, in the background; flood_sent waits for the end of it
 #     flood_latency CASE P99 PREFIX...      prints the figures of both for the messages with these prefixes. Ours: all
 #                                           must be delivered, by now or within FLOOD_GRACE (5) s, and the 99th percentile
@@ -142,6 +142,13 @@ flood_flush_one()
 flood_flush()
 {
     flood_each flood_flush_one
+}
+
+flood_taken()
+{
+    for ft_name in $FLOOD; do
+        [ "$(postfix_count "$TEST_DIR/$ft_name" deferred)" -eq 0 ] || return 1
+    done
 }
 
 FLOOD_SENDING=

@@ -22,6 +22,7 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     flood_put dead --count 1500 --rcpt 'user%d@dead%d.invalid' --cycle 300
     flood_age "$(flood_age_of "$variant")"
     flood_flush
+    wait_for 10 flood_taken || fail "the flush was not taken up"
     flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle "$cycle"
     case $variant in
     *-more) flood_send more --rate 2 --time "$FLOOD_TIME" --first 1000 --rcpt 'user%d@dead%d.invalid' ;;
