@@ -22,14 +22,14 @@
 
 /*
  * A second, small and fast bucket for newcomers: of a flood that arrives within milliseconds only three start before it is
- * seen that it is one, namely when more newcomers wait than NEWCOMERS. Then they are passed over at once, and for a
+ * seen that it is one, namely when more newcomers wait than NEWCOMERS. Then they are passed over at once, and for half a
  * second newcomers leave five tokens for those that come after the flood. Good ones give their tokens back and do not notice.
  */
 #define BURST 3
 #define BURST_RATE 50
 #define NEWCOMERS 8
 #define FLOOD_FLOOR 5
-#define FLOOD_TIME ADMISSION_SECOND
+#define FLOOD_TIME (ADMISSION_SECOND / 2)
 
 /* Decay goes by ticks: by microseconds it would be rounded away. */
 #define TICK (ADMISSION_SECOND / 10)
