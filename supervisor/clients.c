@@ -39,6 +39,7 @@ void clients_listen(struct dispatcher *dispatcher)
 {
     bool room = dispatcher->greeting_length > 0 && !dispatcher->descriptors_short &&
                 dispatcher->clients < dispatcher->clients_max &&
+                dispatcher->waiting_count <= dispatcher->settings->config->waiting_max &&
                 dispatcher->held_bytes < HELD_BYTES_MAX;
 
     if (room == dispatcher->listening)

@@ -22,11 +22,11 @@
 #include "agents/redirect.h"
 #include "agents/reply.h"
 #include "agents/request.h"
-#include "supervisor/admission.h"
+#include "supervisor/admission/admission.h"
 #include "supervisor/dispatcher.h"
-#include "supervisor/journal.h"
-#include "supervisor/journal_limit.h"
-#include "supervisor/limit.h"
+#include "supervisor/journal/journal.h"
+#include "supervisor/journal/journal_limit.h"
+#include "supervisor/limit/limit.h"
 #include "supervisor/limits.h"
 #include "supervisor/router.h"
 
@@ -197,7 +197,10 @@ _Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what
 int clients_create(struct dispatcher *dispatcher);
 void clients_destroy(struct dispatcher *dispatcher);
 
-/* Accepts, or does not, by whether there is room for one more. */
+/*
+ * Accepts, or does not, by whether there is room for one more. More than waiting.max wait only when
+ * none of them may be deferred by us.
+ */
 void clients_listen(struct dispatcher *dispatcher);
 int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
 

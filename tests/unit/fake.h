@@ -57,6 +57,7 @@ struct fake {
     int master;  /* master's end of the status channel */
     int channel; /* the parent's end */
     int log;
+    int lifetime;       /* of messages, s; the captured ones are of 2026 */
     rlim_t descriptors; /* a lower limit for the dispatcher, or 0 */
     unsigned started;
     struct fake_worker worker[WORKERS_MAX];
@@ -158,8 +159,8 @@ static inline const char *fake_path(const struct fake *fake, const char *name)
 }
 
 /* In the child: the descriptors where master puts them, nothing else left open, and off. */
-_Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int master, int listening,
-                                      int channel)
+_Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int master,
+                                      int listening, int channel)
 {
     static struct postconf postconf = {.daemon_directory = "/daemons", .hash_queue_depth = 1};
     struct dispatcher_settings settings = {
@@ -172,6 +173,8 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
         .sockets = 1,
         .owner = geteuid() == 0 ? getpwnam("nobody") : getpwuid(geteuid()),
     };
+    static struct memory_source memory;
+    struct pool_group *group;
     char postlog[128];
     sigset_t signals;
     int status;
@@ -200,6 +203,17 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
+    postconf.maximal_queue_lifetime = postconf.bounce_queue_lifetime = fake->lifetime;
+    if (group_open(&group, &(struct group_config){.service = "test",
+                                                  .wish = GROUP_WISH_OBSERVE,
+                                                  .limit = MEMORY_UNLIMITED,
+                                                  .high = MEMORY_UNLIMITED}) < 0 ||
+        memory_source_open(&memory, group) < 0)
+        _exit(99);
+    settings.group = group;
+    settings.memory = &memory;
+    for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
+        settings.trigger[i].descriptor = -1;
     alarm(60); /* should it spin, and the test be gone */
     status = dispatcher_run(&settings);
     _exit(status);
@@ -207,7 +221,7 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
 
 static inline void fake_prepare(struct fake *fake)
 {
-    *fake = (struct fake){.directory = "/tmp/headroom-test-XXXXXX"};
+    *fake = (struct fake){.directory = "/tmp/headroom-test-XXXXXX", .lifetime = INT_MAX};
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         fake->worker[i] = (struct fake_worker){.listening = -1, .status = -1};
     config_defaults(&fake->config);

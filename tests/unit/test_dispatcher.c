@@ -239,16 +239,20 @@ Test(dispatcher, qmgr_hangs_up_while_it_runs)
     fake_end(&fake);
 }
 
-/* Two wait, which is all that may: the next is not taken in until there is room. */
+/*
+ * Two may wait. A third is taken in, to see which of the three has to be deferred; but the messages
+ * of these requests are too old for that, so nothing more is taken in until there is room.
+ */
 Test(dispatcher, no_more_wait_than_may)
 {
     struct fake fake;
     unsigned number;
-    int first, second, third, fourth, worker;
+    int first, second, third, fourth, fifth, worker;
 
     fake_prepare(&fake);
     fake.config.workers_max = 1;
     fake.config.waiting_max = 2;
+    fake.lifetime = 1;
     fake_start(&fake);
     number = fake_first_worker(&fake);
     first = fake_ask(&fake, "AAAA1");
@@ -257,14 +261,17 @@ Test(dispatcher, no_more_wait_than_may)
     second = fake_ask(&fake, "BBBB2");
     third = fake_ask(&fake, "CCCC3");
     fake_expect_lock(&fake, "CCCC3", true);
-    fourth = fake_connect(&fake);
-    cr_assert(!readable(fourth, QUIET_MS), "three wait");
+    fourth = fake_ask(&fake, "DDDD4");
+    fake_expect_lock(&fake, "DDDD4", true);
+    fifth = fake_connect(&fake);
+    cr_assert(!readable(fifth, QUIET_MS), "four are held");
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(first, WIRE_REPLY_DONE);
     fake_released(&fake, number, worker);
-    fake_expect(fourth, WIRE_GREETING);
+    fake_expect(fifth, WIRE_GREETING);
     worker = fake_serve(&fake, number);
     fake_expect_request(worker, "BBBB2"); /* in order of arrival */
+    close(fifth);
     close(fourth);
     close(second);
     close(third);
