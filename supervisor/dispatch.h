@@ -233,6 +233,9 @@ struct part *parts_next(struct dispatcher *dispatcher);
 /* How many could be chosen now, if there were as many workers as that. */
 unsigned parts_runnable(struct dispatcher *dispatcher);
 
+/* Lets the clock wake the dispatcher when what waits may start by then, also when no worker is idle. */
+void parts_wake(struct dispatcher *dispatcher);
+
 /* A chosen part runs on this idle worker: connects. False when the worker has gone. */
 bool part_connect(struct part *part, struct worker *worker);
 

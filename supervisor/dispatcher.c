@@ -79,6 +79,7 @@ void dispatcher_pump(struct dispatcher *dispatcher)
            regulator_take(dispatcher, 1) == 1)
         if (!workers_start(dispatcher))
             break;
+    parts_wake(dispatcher);
     deferrals_pump(dispatcher);
     clients_listen(dispatcher);
 }

@@ -323,6 +323,12 @@ unsigned parts_runnable(struct dispatcher *dispatcher)
     return admission_runnable(dispatcher->admission, limit, now_of(dispatcher), limit);
 }
 
+void parts_wake(struct dispatcher *dispatcher)
+{
+    wake_at(dispatcher,
+            admission_due(dispatcher->admission, regulator_limit(dispatcher), now_of(dispatcher)));
+}
+
 static struct worker *worker_of(const struct part *part)
 {
     return &part->client->dispatcher->worker[part->worker];
