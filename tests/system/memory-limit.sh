@@ -29,7 +29,7 @@ fit=$(memory_fit 65536)
 # Time for the pool to grow beyond what fits, if it would.
 sleep 3
 say "workers now $(memory_pool_processes), unshared KiB of each:" \
-    "$(memory_unshared $(memory_pool_pids) | sort -n | tr '\n' ' ')"
+    "$(memory_pool_pids | memory_unshared | sort -n | tr '\n' ' ')"
 memory_watch_table "$watch"
 most=$(memory_watch_max "$watch" 4)
 say "workers at most $most, 64 MB hold $fit"
