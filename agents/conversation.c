@@ -82,8 +82,12 @@ int conversation_request(struct conversation *conversation, const struct iovec *
             conversation->sent += (size_t)sent;
         else if (errno == EAGAIN)
             return -EAGAIN;
-        else if (errno != EINTR)
+        else if (errno != EINTR) {
+            /* Should it not be gone (no memory in the kernel): half a request is never followed by
+             * the wait for an answer. What it said before can still be read. */
+            shutdown(conversation->fd, SHUT_RDWR);
             return 0;
+        }
     }
 }
 

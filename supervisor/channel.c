@@ -88,7 +88,8 @@ int channel_receive(int end, struct channel_message *message, int descriptors[CH
         .msg_iov = &vector,
         .msg_iovlen = 1,
         .msg_control = &control,
-        .msg_controllen = sizeof control.space,
+        /* Not all of the space: its padding is room for a descriptor that nobody would close. */
+        .msg_controllen = CMSG_LEN(DESCRIPTORS_READ * sizeof(int)),
     };
     int taken[DESCRIPTORS_READ];
     ssize_t got;

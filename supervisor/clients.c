@@ -23,16 +23,12 @@ int clients_create(struct dispatcher *dispatcher)
         return -ENOMEM;
     LIST_INIT(&dispatcher->free);
     LIST_INIT(&dispatcher->reading);
-    for (unsigned i = dispatcher->clients_max; i > 0; i--) {
-        dispatcher->client[i - 1].dispatcher = dispatcher;
-        LIST_INSERT_HEAD(&dispatcher->free, &dispatcher->client[i - 1], link);
-    }
     return 0;
 }
 
 void clients_destroy(struct dispatcher *dispatcher)
 {
-    for (unsigned i = 0; dispatcher->client && i < dispatcher->clients_max; i++) {
+    for (unsigned i = 0; i < dispatcher->clients_touched; i++) {
         free(dispatcher->client[i].bytes);
         sd_event_source_unref(dispatcher->client[i].source);
     }
@@ -43,6 +39,7 @@ void clients_listen(struct dispatcher *dispatcher)
 {
     bool room = dispatcher->greeting_length > 0 && !dispatcher->descriptors_short &&
                 dispatcher->clients < dispatcher->clients_max &&
+                dispatcher->waiting_count <= dispatcher->settings->config->waiting_max &&
                 dispatcher->held_bytes < HELD_BYTES_MAX;
 
     if (room == dispatcher->listening)
@@ -324,10 +321,23 @@ static int source_ready(struct client *client, int connection)
     return result;
 }
 
+/* A free client, one that was used before if there is one. There is one while there is room. */
+static struct client *client_free(struct dispatcher *dispatcher)
+{
+    struct client *client = LIST_FIRST(&dispatcher->free);
+
+    if (!client) {
+        client = &dispatcher->client[dispatcher->clients_touched++];
+        client->dispatcher = dispatcher;
+        LIST_INSERT_HEAD(&dispatcher->free, client, link);
+    }
+    return client;
+}
+
 /* Takes in one connection and greets it. */
 static void client_begin(struct dispatcher *dispatcher, int connection)
 {
-    struct client *client = LIST_FIRST(&dispatcher->free);
+    struct client *client = client_free(dispatcher);
     ssize_t sent;
 
     if (source_ready(client, connection) < 0) {

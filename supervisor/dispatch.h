@@ -22,11 +22,11 @@
 #include "agents/redirect.h"
 #include "agents/reply.h"
 #include "agents/request.h"
-#include "supervisor/admission.h"
+#include "supervisor/admission/admission.h"
 #include "supervisor/dispatcher.h"
-#include "supervisor/journal.h"
-#include "supervisor/journal_limit.h"
-#include "supervisor/limit.h"
+#include "supervisor/journal/journal.h"
+#include "supervisor/journal/journal_limit.h"
+#include "supervisor/limit/limit.h"
 #include "supervisor/limits.h"
 #include "supervisor/router.h"
 
@@ -142,8 +142,9 @@ struct dispatcher {
 
     struct client *client; /* clients_max of them */
     unsigned clients_max;
-    unsigned clients; /* in use */
-    LIST_HEAD(, client) free;
+    unsigned clients;         /* in use */
+    unsigned clients_touched; /* used ever: the memory of the others is not there yet */
+    LIST_HEAD(, client) free; /* used, and free again */
     LIST_HEAD(, client) reading;
     unsigned reading_count;
     uint64_t held_bytes;
@@ -151,6 +152,7 @@ struct dispatcher {
     struct part *part; /* parts_max of them */
     unsigned parts_max;
     unsigned parts; /* in use */
+    unsigned parts_touched;
     TAILQ_HEAD(part_list, part) parts_free;
     unsigned waiting_count;
     struct admission *admission;
@@ -195,7 +197,10 @@ _Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what
 int clients_create(struct dispatcher *dispatcher);
 void clients_destroy(struct dispatcher *dispatcher);
 
-/* Accepts, or does not, by whether there is room for one more. */
+/*
+ * Accepts, or does not, by whether there is room for one more. More than waiting.max wait only when
+ * none of them may be deferred by us.
+ */
 void clients_listen(struct dispatcher *dispatcher);
 int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
 

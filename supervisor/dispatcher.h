@@ -29,8 +29,8 @@
 #include "cgroup/group.h"
 #include "cgroup/memory_source.h"
 #include "cgroup/pressure.h"
-#include "supervisor/config.h"
-#include "supervisor/journal.h"
+#include "supervisor/config/config.h"
+#include "supervisor/journal/journal.h"
 
 /* Of the pool's group, and of the machine. */
 #define DISPATCHER_TRIGGERS 2

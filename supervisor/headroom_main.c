@@ -21,9 +21,9 @@
 #include "agents/master.h"
 #include "agents/postconf.h"
 #include "supervisor/channel.h"
-#include "supervisor/config_file.h"
+#include "supervisor/config/config_file.h"
 #include "supervisor/dispatcher.h"
-#include "supervisor/journal.h"
+#include "supervisor/journal/journal.h"
 #include "supervisor/parent.h"
 #include "supervisor/setup.h"
 

@@ -4,7 +4,7 @@
 /*
  * What the dispatcher allows others to make it hold, and how long it waits for them. What their
  * messages may look like is limited in agents/limits.h; what the operator may change is in
- * supervisor/config.h.
+ * supervisor/config/config.h.
  */
 
 /* Bytes of requests held at a time; above, nothing is accepted. 2000 common requests are 2 MB. */

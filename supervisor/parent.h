@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #include "cgroup/group.h"
-#include "supervisor/journal.h"
+#include "supervisor/journal/journal.h"
 
 struct parent {
     int channel; /* our end */

@@ -30,16 +30,12 @@ int parts_create(struct dispatcher *dispatcher)
     if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         return -EIO;
     dispatcher->admission = admission_create(&settings, dispatcher->parts_max, DESTINATIONS_MAX);
-    if (!dispatcher->part || !dispatcher->admission)
-        return -ENOMEM;
-    for (unsigned i = 0; i < dispatcher->parts_max; i++)
-        TAILQ_INSERT_TAIL(&dispatcher->parts_free, &dispatcher->part[i], link);
-    return 0;
+    return dispatcher->part && dispatcher->admission ? 0 : -ENOMEM;
 }
 
 void parts_destroy(struct dispatcher *dispatcher)
 {
-    for (unsigned i = 0; dispatcher->part && i < dispatcher->parts_max; i++)
+    for (unsigned i = 0; i < dispatcher->parts_touched; i++)
         free(dispatcher->part[i].own);
     free(dispatcher->part);
     admission_destroy(dispatcher->admission);
@@ -153,7 +149,10 @@ static struct part *part_new(struct client *client)
     struct dispatcher *dispatcher = client->dispatcher;
     struct part *part = TAILQ_FIRST(&dispatcher->parts_free);
 
-    TAILQ_REMOVE(&dispatcher->parts_free, part, link);
+    if (part)
+        TAILQ_REMOVE(&dispatcher->parts_free, part, link);
+    else
+        part = &dispatcher->part[dispatcher->parts_touched++];
     dispatcher->parts++;
     dispatcher->waiting_count++;
     *part = (struct part){

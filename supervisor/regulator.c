@@ -1,5 +1,5 @@
 /*
- * How many: samples memory, asks the limit (supervisor/limit.h), and acts on its decision.
+ * How many: samples memory, asks the limit (supervisor/limit/limit.h), and acts on its decision.
  */
 
 #include <errno.h>

@@ -196,6 +196,9 @@ static int start(struct worker *worker)
         goto out;
     }
     result = watch(worker, &worker->status_source, worker->status, on_status);
+    /* Not before STARTED: its messages cannot be checked without its pid and GENERATION. */
+    if (result >= 0)
+        result = sd_event_source_set_enabled(worker->status_source, SD_EVENT_OFF);
     if (result >= 0)
         result = connect_to(worker);
     if (result >= 0)
@@ -214,7 +217,8 @@ bool workers_may_start(const struct dispatcher *dispatcher)
 {
     const struct pool *pool = &dispatcher->pool;
 
-    return pool->count[WORKER_FREE] > 0 && pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
+    return !dispatcher->descriptors_short && pool->count[WORKER_FREE] > 0 &&
+           pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
            pool_may_start(pool, dispatcher_now(dispatcher));
 }
 
@@ -238,7 +242,8 @@ bool workers_start(struct dispatcher *dispatcher)
         move(worker, WORKER_FREE);
         if (result == -EMFILE || result == -ENFILE)
             dispatcher_descriptors_short(dispatcher, -result);
-        start_failed(dispatcher, -result, strerror(-result));
+        else
+            start_failed(dispatcher, -result, strerror(-result));
         return false;
     }
     return true;
@@ -251,6 +256,8 @@ void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, 
     worker->pid = pid;
     worker->reader.pid = pid;
     worker->reader.generation = generation;
+    if (worker->status >= 0)
+        sd_event_source_set_enabled(worker->status_source, SD_EVENT_ON);
     dispatcher->totals.started++;
     if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
         dispatcher->totals.most_live = pool_live(&dispatcher->pool);
@@ -290,7 +297,8 @@ static void say_lost(struct worker *worker, int status)
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-static void connection_read(struct worker *worker);
+static void connection_lost(struct worker *worker);
+static void reply_read(struct worker *worker);
 
 void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
 {
@@ -299,9 +307,15 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
     char reason[64];
 
     worker->gone = true;
-    /* What it said before it ended is still there to be read, and then its end. */
-    while (worker->conversation.fd >= 0 && worker->part)
-        connection_read(worker);
+    /* Not greeted yet: nothing of the request was sent, and nothing is to be sent to the dead. */
+    if (worker->part && state == WORKER_CONNECTING)
+        connection_lost(worker);
+    /* What it replied before it ended is still there to be read, and then its end: ours, because a
+     * process that it left behind may have the other end open. */
+    if (worker->part)
+        shutdown(worker->conversation.fd, SHUT_RDWR);
+    while (worker->part)
+        reply_read(worker);
     say_lost(worker, status);
     if (state == WORKER_STARTING) {
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
@@ -433,8 +447,10 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
     struct pool *pool = &dispatcher->pool;
     int number;
 
-    while (pool_live(pool) > dispatcher->settings->config->workers_min && now > IDLE_SURPLUS &&
-           (number = pool_surplus(pool, now - IDLE_SURPLUS)) != POOL_NONE)
+    /* Those that leave are not of the minimum that stays. */
+    while (pool_live(pool) - pool->count[WORKER_LEAVING] >
+               dispatcher->settings->config->workers_min &&
+           now > IDLE_SURPLUS && (number = pool_surplus(pool, now - IDLE_SURPLUS)) != POOL_NONE)
         worker_retire(&dispatcher->worker[number]);
 
     if (pool->count[WORKER_STARTING] + pool->count[WORKER_CONNECTING] +

@@ -1,5 +1,5 @@
 /*
- * Any bytes as a configuration: no crash, no hang, no leak, and every promise of supervisor/config.h and json.h kept.
+ * Any bytes as a configuration: no crash, no hang, no leak, and every promise of supervisor/config/config.h and json.h kept.
  *
  *   clang -std=c17 -I. -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
  *       -o build/fuzz_config tests/fuzz/fuzz_config.c supervisor/config*.c supervisor/json*.c -lcjson
@@ -7,8 +7,8 @@
  *   build/fuzz_config -max_total_time=60 -timeout=5 -dict=tests/fuzz/config.dict build/corpus
  */
 
-#include "supervisor/config.h"
-#include "supervisor/json.h"
+#include "supervisor/config/config.h"
+#include "supervisor/config/json.h"
 
 #include <errno.h>
 #include <stdlib.h>

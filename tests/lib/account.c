@@ -25,7 +25,7 @@
  *                is about to be marked.
  *
  * Recipients that the server got but nobody sent (bounces, or mail of which a generator never saw the 250) are not held
- * against anyone. Status 1 when something is lost, or more than --may-double (0) is doubled, or a queue file is damaged.
+ * against anyone. Status 1 when nothing was sent, something is lost, or more than --may-double (0) is doubled, or a queue file is damaged.
  * With --latency it also prints, from the first delivery of each, in seconds since X-Sent-At,
  *
  *     latency of N: p50 S p99 S max S
@@ -371,7 +371,9 @@ static int report(const struct ledger *ledger, unsigned long may_double)
         printf("%lu of those doubled were delivered and are still queued\n", again);
     if (unknown > 0)
         printf("%lu deliveries of unknown mail\n", unknown);
-    return lost > 0 || doubled > may_double || ledger->damaged > 0 ? 1 : 0;
+    if (sent == 0)
+        fprintf(stderr, "account: nothing was sent; that proves nothing\n");
+    return sent == 0 || lost > 0 || doubled > may_double || ledger->damaged > 0 ? 1 : 0;
 }
 
 static int usage(void)

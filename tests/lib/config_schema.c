@@ -6,7 +6,7 @@
  * tests/unit/test_config_schema.c compares the packaged file with the table.
  */
 
-#include "supervisor/config.h"
+#include "supervisor/config/config.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

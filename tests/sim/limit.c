@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "supervisor/limit.h"
+#include "supervisor/limit/limit.h"
 #include "tests/sim/limit_world.h"
 
 #define GOAL 0.90
@@ -121,14 +121,14 @@ static const struct world_scenario scenarios[] = {
      .neighbour = 200,
      .takes = {80, 5, 150}},
     {.name = "triple",
-     .what = "jobs triple in size within 20 s and shrink again, pool limited to 512 MB",
+     .what = "jobs triple in size at once, and shrink again after 100 s, pool limited to 512 MB",
      .length = 300,
      .total = 4000,
      .base = 600,
      .pool = 512,
      .size = 1.0,
      .factor = 3,
-     .shift = {100, 20, 200},
+     .shift = {100, 0, 200},
      .rate = 100,
      .low = 1,
      .high = 5},
@@ -352,7 +352,8 @@ static void run(const struct world_scenario *plan, enum rule rule, const struct 
             }
             last = world.time;
             stalled = 0;
-            next = world.time + world_between(&world, 0.9, 1.1);
+            next = world.time +
+                   world_between(&world, 0.9, 1.1) * (rule == RULE_LIMIT ? decision.next : 1);
         }
 
         world_dispatch(&world, limit);

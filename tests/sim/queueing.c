@@ -1,5 +1,5 @@
 /*
- * A queueing simulator that drives supervisor/admission.h with arrivals, service times and dead domains: the cases of the
+ * A queueing simulator that drives supervisor/admission/admission.h with arrivals, service times and dead domains: the cases of the
  * measure "during a flush of dead mail, good mail is delivered as if nothing were wrong".
  *
  *     queueing [-n seeds] [-s first-seed] [case...]
@@ -10,7 +10,7 @@
  * a goal is missed in the pool of all seeds, 2 when the core broke its promise.
  */
 
-#include "supervisor/admission.h"
+#include "supervisor/admission/admission.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -78,15 +78,14 @@ struct scenario {
     const char *name;
     const char *what;
     void (*set_up)(struct simulation *);
+    double p99; /* s, of the good mail */
+    double jain;
     unsigned workers;    /* 0 for WORKERS */
-    double least;        /* share of the good messages that are delivered */
-    double p99;          /* s, of the good mail */
-    bool all_good;       /* every good message is delivered */
-    bool none_deferred;  /* of the good mail */
     unsigned peak_least; /* workers at once */
     unsigned peak_most;
-    double jain;
-    bool healed; /* at the end every destination with traffic is proven and nothing waits */
+    bool all_good;      /* every good message is delivered */
+    bool none_deferred; /* of the good mail */
+    bool healed;        /* at the end every destination with traffic is proven and nothing waits */
 };
 
 static uint64_t random_next(struct simulation *sim)
@@ -499,9 +498,10 @@ static void contention(struct simulation *sim)
 }
 
 /*
- * 3fnt cannot reach its goal with 64 workers, whatever the rule: two new dead domains a second, each for 30 s, hold 60 of them,
- * and the few slots that the flood took before anybody could know are missing for seconds at a time. Nothing tells
- * a dead domain from a good one before it is tried. The goal is checked with 96 workers (3f+).
+ * 3fnt cannot be within 1 s with 64 workers, whatever the rule: two new dead domains a second, each for 30 s, hold 60 of them,
+ * and the few slots that the flood took before anybody could know are missing for seconds at a time. Nothing tells a
+ * dead domain from a good one before it is tried. The time is checked with 96 workers (3f+); 3mnt is the same, with
+ * the unknown lane in the place of the flood.
  */
 static const struct scenario scenarios[] = {
     {"1", "2000 to one dead domain", one_dead, .p99 = 0.25, .all_good = true},
@@ -515,7 +515,7 @@ static const struct scenario scenarios[] = {
     {"3f5", "300 dead x 5, fresh; good to five", fresh_five, .p99 = 1, .all_good = true},
     {"3fn", "  good to a new domain each", fresh_new, .p99 = 1, .all_good = true},
     {"3f5t", "  five, 2 new dead a second on top", fresh_five_top, .p99 = 1, .all_good = true},
-    {"3fnt", "  new, 2 new dead a second on top", fresh_new_top, .least = 0.95},
+    {"3fnt", "  new, 2 new dead a second on top", fresh_new_top, .all_good = true},
     {"3f+", "  the same with 96 workers", fresh_new_top, .workers = 96, .p99 = 1, .all_good = true},
     {"4", "slow (8 s), 2.5 a second, one domain", slow_alone, .all_good = true,
      .none_deferred = true, .peak_least = 20},
@@ -684,8 +684,6 @@ static const char *missed(const struct scenario *goal, const struct total *total
 {
     if (goal->all_good && total->delivered < total->good)
         return "good mail is not delivered";
-    if ((double)total->delivered < goal->least * (double)total->good)
-        return "too little good mail is delivered";
     if (goal->none_deferred && total->good_deferred > 0)
         return "good mail is deferred";
     if (goal->p99 > 0 && quantile(total, 0.99) > goal->p99)

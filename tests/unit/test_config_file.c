@@ -1,4 +1,4 @@
-#include "supervisor/config_file.h"
+#include "supervisor/config/config_file.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* The packaged JSON Schema says what the table of keys says: every key, its type, bounds, choices and default. */
 
-#include "supervisor/config.h"
-#include "supervisor/config_file.h"
+#include "supervisor/config/config.h"
+#include "supervisor/config/config_file.h"
 
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>

@@ -20,9 +20,9 @@
 
 #include <criterion/criterion.h>
 
-#include "supervisor/journal.h"
-#include "supervisor/journal_line.h"
-#include "supervisor/journal_sink.h"
+#include "supervisor/journal/journal.h"
+#include "supervisor/journal/journal_line.h"
+#include "supervisor/journal/journal_sink.h"
 
 #define JOURNALD "/run/systemd/journal/socket"
 #define POSTLOG "/run/postlog"

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "supervisor/journal_limit.h"
+#include "supervisor/journal/journal_limit.h"
 
 #define SECOND UINT64_C(1000000)
 

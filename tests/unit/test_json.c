@@ -1,4 +1,4 @@
-#include "supervisor/json.h"
+#include "supervisor/config/json.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,0 +1,409 @@
+/*
+ * The life of a part, and the decision who is next. See admission.h.
+ */
+
+#include "supervisor/admission/destination.h"
+
+#include <errno.h>
+
+/* What is moved on by the clock is moved this many at a time, so that no call takes long after a pause. */
+#define SWEEP 32
+
+/* A destination whose evidence turns out to have changed is put in its place and another one is looked at. */
+#define TRIES 16
+
+/* A lane that could have had a slot but was passed over this often gets the next one. */
+#define MISSED_MAX 64
+
+static struct part *part_in(struct admission *admission, unsigned number, enum part_state least,
+                            enum part_state most)
+{
+    struct part *part;
+
+    if (number >= admission->parts)
+        return NULL;
+    part = &admission->part_array[number];
+    return part->state >= least && part->state <= most ? part : NULL;
+}
+
+static void queue_part(struct admission *admission, struct part *part, bool at_head, int64_t now)
+{
+    struct destination *destination = part->destination;
+    enum queue which = part->first ? (part->exempt ? QUEUE_FIRST_EXEMPT : QUEUE_FIRST)
+                                   : (part->exempt ? QUEUE_RETRY_EXEMPT : QUEUE_RETRY);
+
+    part->state = PART_WAITING;
+    part->since = now;
+    part->token = false;
+    part->hanging = false;
+    if (at_head)
+        list_push_head(&destination->queue[which], &part->queue);
+    else
+        list_push_tail(&destination->queue[which], &part->queue);
+    if (part->first)
+        destination->waiting_first++;
+    else
+        destination->waiting_retry++;
+    admission->waiting++;
+    if (!part->exempt) {
+        list_push_tail(&admission->arrived, &part->time);
+        destination_lengthen(admission, destination, 1);
+    }
+}
+
+void admission_unqueue(struct admission *admission, struct part *part)
+{
+    struct destination *destination = part->destination;
+
+    list_remove(&part->queue);
+    list_remove(&part->time);
+    if (part->first)
+        destination->waiting_first--;
+    else
+        destination->waiting_retry--;
+    admission->waiting--;
+    if (!part->exempt)
+        destination_lengthen(admission, destination, -1);
+}
+
+void admission_release(struct admission *admission, struct part *part, int64_t now)
+{
+    struct destination *destination = part->destination;
+
+    part->state = PART_FREE;
+    part->destination = NULL;
+    destination_place(admission, destination, PLACE_KEEP, now);
+    destination_use(admission, destination);
+}
+
+/* Takes a part out of flight; what it was worth is the caller's business. */
+static void land(struct admission *admission, struct part *part, bool give_back)
+{
+    struct destination *destination = part->destination;
+
+    list_remove(&part->time);
+    destination->in_flight--;
+    admission->in_flight--;
+    admission->lane[destination->charge].in_flight--;
+    if (part->hanging)
+        destination->hanging--;
+    if (give_back)
+        share_give_back(admission, part);
+    if (destination->heavy) {
+        destination->heavy = false;
+        list_remove(&destination->ready);
+        list_push_tail(&admission->lane[destination->ready_lane].ring, &destination->ready);
+    }
+}
+
+int admission_arrive(struct admission *admission, unsigned number,
+                     const struct admission_arrival *arrival, int64_t now)
+{
+    struct part *part = part_in(admission, number, PART_FREE, PART_FREE);
+    struct destination *destination;
+
+    if (part == NULL)
+        return -EINVAL;
+    destination = destination_get(admission, arrival->key, arrival->key_length);
+    if (destination == NULL)
+        return -EINVAL; /* cannot be: there are more destinations than parts */
+    destination->pace = arrival->pace > 0 ? arrival->pace : 0;
+    part->destination = destination;
+    part->first = arrival->first;
+    part->exempt = arrival->exempt;
+    queue_part(admission, part, false, now);
+    destination_place(admission, destination, PLACE_ARRIVAL, now);
+    destination_use(admission, destination);
+    return 0;
+}
+
+int admission_started(struct admission *admission, unsigned number, int64_t now)
+{
+    struct part *part = part_in(admission, number, PART_CHOSEN, PART_CHOSEN);
+
+    if (part == NULL)
+        return -EINVAL;
+    part->state = PART_RUNNING;
+    if (!part->hanging) {
+        part->since = now;
+        list_remove(&part->time);
+        list_push_tail(&admission->started, &part->time);
+    }
+    return 0;
+}
+
+int admission_put_back(struct admission *admission, unsigned number, int64_t now)
+{
+    struct part *part = part_in(admission, number, PART_CHOSEN, PART_CHOSEN);
+
+    if (part == NULL)
+        return -EINVAL;
+    land(admission, part, true);
+    queue_part(admission, part, true, now);
+    admission->count.put_back++;
+    destination_place(admission, part->destination, PLACE_ARRIVAL, now);
+    return 0;
+}
+
+int admission_cancel(struct admission *admission, unsigned number, int64_t now)
+{
+    struct part *part = part_in(admission, number, PART_WAITING, PART_CHOSEN);
+
+    if (part == NULL)
+        return -EINVAL;
+    if (part->state == PART_WAITING)
+        admission_unqueue(admission, part);
+    else
+        land(admission, part, true);
+    admission->count.cancelled++;
+    admission_release(admission, part, now);
+    return 0;
+}
+
+int admission_finished(struct admission *admission, unsigned number, enum admission_outcome outcome,
+                       int64_t service, int64_t now)
+{
+    struct part *part = part_in(admission, number, PART_CHOSEN, PART_RUNNING);
+    bool answered = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED;
+    bool quick = service < admission->settings.slow_after;
+
+    if (part == NULL)
+        return -EINVAL;
+    if (service < 0)
+        service = 0;
+    destination_learn(&admission->settings, part->destination, outcome, service, now);
+    land(admission, part, answered && quick);
+    admission->count.finished++;
+    admission_release(admission, part, now);
+    return 0;
+}
+
+/* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
+static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
+{
+    struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
+    bool flood = admission->newcomers > share_newcomers(limit);
+
+    share_advance(admission, limit, now);
+    for (int i = 0; i < SWEEP && !list_empty(&admission->started); i++) {
+        struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
+        if (now - part->since < admission->settings.slow_after)
+            break;
+        part->hanging = true;
+        part->destination->hanging++;
+        list_remove(&part->time);
+        list_push_tail(&admission->hanging, &part->time);
+        destination_place(admission, part->destination, PLACE_KEEP, now);
+    }
+    if (flood)
+        share_flood(admission, now);
+    for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
+        struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
+        if (now - oldest->first_since < admission->settings.patience && !flood)
+            break;
+        destination_place(admission, oldest, PLACE_TURN, now);
+    }
+    return destination_unpace(admission, now);
+}
+
+static bool in_first(enum admission_lane lane)
+{
+    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
+}
+
+static bool may_start(const struct admission *admission, enum admission_lane lane, unsigned limit)
+{
+    if (list_empty(&admission->lane[lane].ring))
+        return false;
+    if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
+        return false;
+    return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
+           0;
+}
+
+static int pick_lane(const struct admission *admission, unsigned limit)
+{
+    int found = -1;
+
+    for (int lane = ADMISSION_LANES - 1; lane >= 0; lane--) {
+        if (!may_start(admission, lane, limit))
+            continue;
+        found = lane;
+        if (admission->lane[lane].missed >= MISSED_MAX)
+            break;
+    }
+    return found;
+}
+
+static struct part *oldest_of(const struct destination *destination, enum queue a, enum queue b)
+{
+    const struct list *one = &destination->queue[a];
+    const struct list *two = &destination->queue[b];
+
+    if (list_empty(one))
+        return LIST_ENTRY(two->next, struct part, queue);
+    if (list_empty(two))
+        return LIST_ENTRY(one->next, struct part, queue);
+    struct part *x = LIST_ENTRY(one->next, struct part, queue);
+    struct part *y = LIST_ENTRY(two->next, struct part, queue);
+    return x->since <= y->since ? x : y;
+}
+
+/* First attempts before retries, but every fourth start is a retry's, so that they do not starve. */
+static struct part *next_part(struct destination *destination, enum admission_lane lane)
+{
+    bool first = destination->waiting_first > 0;
+
+    if (destination->lane == ADMISSION_UNKNOWN)
+        first = in_first(lane);
+    else if (first && destination->waiting_retry > 0 && ++destination->turn % 4 == 0)
+        first = false;
+    if (first)
+        return oldest_of(destination, QUEUE_FIRST, QUEUE_FIRST_EXEMPT);
+    return oldest_of(destination, QUEUE_RETRY, QUEUE_RETRY_EXEMPT);
+}
+
+static struct admission_choice start(struct admission *admission, struct destination *destination,
+                                     enum admission_lane lane, unsigned limit, int64_t now)
+{
+    struct part *part = next_part(destination, lane);
+
+    for (int i = 0; i < ADMISSION_LANES; i++)
+        if (i == (int)lane)
+            admission->lane[i].missed = 0;
+        else if (may_start(admission, i, limit))
+            admission->lane[i].missed++;
+    admission_unqueue(admission, part);
+    part->state = PART_CHOSEN;
+    part->since = now;
+    list_push_tail(&admission->started, &part->time);
+    share_spend(admission, part, lane);
+    if (destination->in_flight == 0)
+        destination->charge = (uint8_t)lane;
+    destination->in_flight++;
+    destination->last_start = now;
+    admission->in_flight++;
+    admission->lane[destination->charge].in_flight++;
+    admission->count.started[lane]++;
+    destination_place(admission, destination, PLACE_TURN, now);
+    return (struct admission_choice){.answer = ADMISSION_START,
+                                     .part = (unsigned)(part - admission->part_array),
+                                     .lane = lane,
+                                     .again = ADMISSION_NEVER};
+}
+
+/* The one at the front, or of those passed over at every fourth time the one that waits for the longest. */
+static struct destination *front(struct admission *admission, enum admission_lane lane)
+{
+    struct list *ring = &admission->lane[lane].ring;
+
+    if (lane == ADMISSION_FIRST)
+        return LIST_ENTRY(ring->next, struct destination, first);
+    if (lane == ADMISSION_PASSED)
+        return LIST_ENTRY(++admission->first_turn % 4 == 0 ? ring->prev : ring->next,
+                          struct destination, first);
+    return LIST_ENTRY(ring->next, struct destination, ready);
+}
+
+static bool stands_in(const struct destination *destination, enum admission_lane lane)
+{
+    if (in_first(lane))
+        return list_linked(&destination->first) && destination->first_lane == lane;
+    return list_linked(&destination->ready) && destination->ready_lane == lane;
+}
+
+static bool too_heavy(const struct destination *destination, unsigned limit)
+{
+    return destination->in_flight >= (limit > 1 ? limit / 2 : 1);
+}
+
+/* When only destinations with half of the limit are left, they may have the rest. */
+static struct destination *heaviest(struct admission *admission, unsigned limit)
+{
+    struct destination *destination;
+
+    if (list_empty(&admission->heavy))
+        return NULL;
+    destination = LIST_ENTRY(admission->heavy.next, struct destination, ready);
+    if (share_room(admission, destination->ready_lane, limit, admission->in_flight,
+                   share_nested(admission, destination->ready_lane)) == 0)
+        return NULL;
+    return destination;
+}
+
+struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now)
+{
+    struct admission_choice none = {.answer = ADMISSION_HELD};
+    struct destination *destination;
+
+    none.again = sweep(admission, limit, now);
+    if (admission->waiting == 0) {
+        none.answer = ADMISSION_EMPTY;
+        none.again = ADMISSION_NEVER;
+        return none;
+    }
+    if (admission->in_flight >= limit) {
+        none.answer = ADMISSION_LIMIT;
+        none.again = ADMISSION_NEVER;
+        return none;
+    }
+    for (int try = 0; try < TRIES; try++) {
+        int lane = pick_lane(admission, limit);
+        admission->count.steps++;
+        if (lane < 0) {
+            destination = heaviest(admission, limit);
+            if (destination == NULL)
+                break;
+            lane = destination->ready_lane;
+            destination_place(admission, destination, PLACE_KEEP, now);
+            if (stands_in(destination, lane))
+                return start(admission, destination, lane, limit, now);
+            continue;
+        }
+        destination = front(admission, lane);
+        destination_place(admission, destination, PLACE_KEEP, now);
+        if (!stands_in(destination, lane))
+            continue;
+        if (!in_first(lane) && too_heavy(destination, limit)) {
+            list_remove(&destination->ready);
+            list_push_tail(&admission->heavy, &destination->ready);
+            destination->heavy = true;
+            continue;
+        }
+        return start(admission, destination, lane, limit, now);
+    }
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        int64_t due;
+        if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
+            continue;
+        due = share_token_due(admission, lane, limit, now);
+        if (due != ADMISSION_NEVER && (none.again == ADMISSION_NEVER || due < none.again))
+            none.again = due;
+    }
+    return none;
+}
+
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most)
+{
+    unsigned total, started = 0, spent = 0, sum[ADMISSION_LANES];
+
+    sweep(admission, limit, now);
+    total = admission->in_flight;
+    for (int lane = 0; lane < ADMISSION_LANES; lane++)
+        sum[lane] = share_nested(admission, lane);
+    for (int lane = 0; lane < ADMISSION_LANES && started < most; lane++) {
+        unsigned able = admission->lane[lane].startable;
+        unsigned room = share_room(admission, lane, limit, total, sum[lane]);
+        if (able > room)
+            able = room;
+        if (share_takes_token(lane)) {
+            unsigned tokens = share_tokens(admission, lane, limit, spent);
+            if (able > tokens)
+                able = tokens;
+            spent += able;
+        }
+        started += able;
+        total += able;
+    }
+    return started < most ? started : most;
+}

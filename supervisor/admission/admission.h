@@ -1,0 +1,249 @@
+#ifndef SUPERVISOR_ADMISSION_H
+#define SUPERVISOR_ADMISSION_H
+
+/*
+ * Who may run: destinations, lanes, windows and the waiting room.
+ *
+ * The limit says how many workers there may be; this module says which waiting part gets the next one, and which part
+ * has to be deferred because waiting cannot help it. It is pure: no I/O, no clock, no globals, and after
+ * admission_create() no allocation. The dispatcher calls it and acts on the answers.
+ *
+ * PARTS. A part is the unit that runs: one delivery request, or one destination's share of a request that was split. The
+ * caller numbers its parts 0 .. parts-1 and passes the number as a handle; a handle is used by at most one part at a
+ * time. The life of a handle:
+ *
+ *     free --arrive--> waiting --next--> chosen --started--> running --finished--> free
+ *                       ^  |               |  |
+ *                       |  |               |  +--cancel--> free (the connection to qmgr broke before the bytes left)
+ *                       |  |               +--put_back--> waiting (the worker vanished before it took anything)
+ *                       |  +--victim, expire, shed, cancel--> free (the caller defers it, or forgets it)
+ *
+ * A call that does not fit the state returns -EINVAL and changes nothing; for the caller that is a broken promise.
+ *
+ * DESTINATIONS. A destination is the recipient's domain also where every domain shares one next hop, because that is who
+ * is slow or dead (the caller may choose another key: destination.key). It is known by the bytes of its key, lower case
+ * already. Keys longer than ADMISSION_KEY - 1 bytes are folded: a prefix and a checksum. The table is bounded; a
+ * destination that has nothing waiting nor in flight can be evicted, least recently used first.
+ *
+ * LANES, by evidence, in the order served; a destination's evidence is read when it is looked at, so it ages by itself:
+ *
+ *     proven   a delivery within `proven_for`, on the average faster than `slow_after`, and nothing hangs now
+ *     first    the part was never tried before and nothing is known of the destination; or the destination's last sign
+ *              of life was good or a quick answer (greylisting), though not recent enough to be proven
+ *     passed   as first, but found no slot within `patience`: behind newer ones, ahead of all retries
+ *     slow     delivers, but slower than `slow_after`
+ *     unknown  a retry to a destination of which nothing is known
+ *     dead     fails or hangs, no success within `proven_for`
+ *
+ * Every lane has a share of the limit that it holds together with the lanes below it (admission_share()), at least one
+ * slot each; lanes that only hope keep some slots free for those above (admission_reserve()). A lane that was passed
+ * over many times gets a turn, so that nothing starves while slots turn over.
+ *
+ * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
+ * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
+ *
+ * COST. Every call costs a bounded number of steps whatever the number of destinations and parts, except a logarithm
+ * where destinations have to be paced. admission_counters.steps counts them, so that a test can see it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ADMISSION_NEVER INT64_MIN
+#define ADMISSION_SECOND INT64_C(1000000)
+
+/* Room for a key with its final NUL. Most domains have less than 40 bytes; longer ones are folded, not refused. */
+#define ADMISSION_KEY 96
+
+/* The most parts and destinations that can be asked for; handles and sums stay far from overflow. */
+#define ADMISSION_PARTS_MAX 1000000
+#define ADMISSION_DESTINATIONS_MAX 1000000
+
+enum admission_lane {
+    ADMISSION_PROVEN,
+    ADMISSION_FIRST,
+    ADMISSION_PASSED,
+    ADMISSION_SLOW,
+    ADMISSION_UNKNOWN,
+    ADMISSION_DEAD,
+    ADMISSION_LANES
+};
+
+enum admission_outcome {
+    ADMISSION_DELIVERED, /* status 0: every recipient was delivered or bounced, nothing is left in the queue */
+    ADMISSION_FAILED, /* deferred with a DSN: the agent says that the destination itself is at fault */
+    ADMISSION_DEFERRED, /* deferred without one: the destination answered, or the recipient is at fault */
+    ADMISSION_LOST /* the worker died; nothing is learned about the destination */
+};
+
+/* From the configuration; admission_defaults() fills it in. Times in us. */
+struct admission_settings {
+    int64_t slow_after;   /* a delivery that takes this long is slow, or hangs while it runs */
+    int64_t proven_for;   /* how long a success or a failure counts as evidence */
+    int64_t patience;     /* a first attempt that waited this long goes behind newer ones */
+    int64_t waiting_time; /* waiting.time: then a part of a slow or dead destination is deferred */
+    int64_t spread;       /* deferrals of a flood leave over this time */
+    unsigned backlog; /* destination.backlog: waiting parts of a dead destination that are kept */
+    unsigned window;  /* a destination's window after its first success */
+    uint64_t seed[2]; /* for the hash and the jitter; random in production */
+};
+
+struct admission;
+
+void admission_defaults(struct admission_settings *settings);
+
+/*
+ * NULL when there is not enough memory or a number is 0 or above its maximum. `destinations` is raised to `parts` + 1, so that a part that
+ * arrives always finds room for its destination. Memory that was never touched costs nothing.
+ */
+struct admission *admission_create(const struct admission_settings *settings, unsigned parts,
+                                   unsigned destinations);
+void admission_destroy(struct admission *admission);
+
+/* After a reload: the seed stays. What waits is judged by the new settings when it is looked at next. */
+void admission_reconfigure(struct admission *admission, const struct admission_settings *settings);
+
+struct admission_arrival {
+    const char *key; /* lower case, need not end in NUL; copied */
+    size_t key_length;
+    bool
+        first; /* never tried: active_arrival - incoming_arrival < 60 s (postfix-protocol.md, MSG_STATS) */
+    bool exempt;  /* never to be deferred by us: over-age mail, address probes */
+    int64_t pace; /* destination.pace for this key: shortest time between two starts, 0 for none */
+};
+
+/* -EINVAL: the handle is out of range or in use. */
+int admission_arrive(struct admission *admission, unsigned part,
+                     const struct admission_arrival *arrival, int64_t now);
+
+enum admission_answer {
+    ADMISSION_START, /* `part` is chosen */
+    ADMISSION_EMPTY, /* nothing waits */
+    ADMISSION_LIMIT, /* as many are in flight as the limit allows */
+    ADMISSION_HELD   /* what waits may not start now: windows, shares, pace, tokens */
+};
+
+struct admission_choice {
+    enum admission_answer answer;
+    unsigned part;            /* with ADMISSION_START */
+    enum admission_lane lane; /* with ADMISSION_START: the lane it runs in */
+    int64_t again; /* else: when to ask again if nothing else happens, or ADMISSION_NEVER */
+};
+
+/* To be called whenever a worker is free, with the limit L of the moment. */
+struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
+
+/*
+ * How many parts could start now if that many workers were free, at most `most`. For deciding how many workers to start:
+ * zero exactly when admission_next() would choose nothing; above one it may err upwards by destinations that wait in two lanes.
+ */
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now,
+                            unsigned most);
+
+/* The worker took the bytes of a chosen part: its service time runs from `now`. */
+int admission_started(struct admission *admission, unsigned part, int64_t now);
+
+/* A chosen part goes back to the head of its queue, nothing learned. Its waiting time begins anew. */
+int admission_put_back(struct admission *admission, unsigned part, int64_t now);
+
+/* A chosen or running part has ended after `service` us. */
+int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
+                       int64_t service, int64_t now);
+
+/* A waiting or chosen part is gone, nothing learned. */
+int admission_cancel(struct admission *admission, unsigned part, int64_t now);
+
+/*
+ * Deferrals. Each of the three gives the handle of a part that the caller has to defer, and frees the handle; or -1, and in
+ * *again (unless NULL) when it is worth to ask again, ADMISSION_NEVER when only an event can change the answer.
+ */
+
+/* The waiting room is full: the newest part of the destination with the longest queue (4.4.5). Never paced. */
+int admission_victim(struct admission *admission, int64_t now);
+
+/* A part that waited too long for a slow or dead destination, or that is more than its backlog. Paced. */
+int admission_expire(struct admission *admission, int64_t now, int64_t *again);
+
+/* To be called in SHED only: a part that got no worker within `grace` us (4.3.2). Paced. */
+int admission_shed(struct admission *admission, int64_t grace, int64_t now, int64_t *again);
+
+/* The share of the limit that a lane holds together with the lanes below it. */
+unsigned admission_share(enum admission_lane lane, unsigned limit);
+
+const char *admission_lane_name(enum admission_lane lane);
+
+struct admission_counters {
+    unsigned waiting;                  /* parts now */
+    unsigned in_flight;                /* chosen and running parts now */
+    unsigned lane[ADMISSION_LANES];    /* of these, by lane */
+    unsigned destinations;             /* in the table now */
+    uint64_t started[ADMISSION_LANES]; /* since creation */
+    uint64_t finished;                 /* of them, by any outcome */
+    uint64_t put_back;
+    uint64_t cancelled;
+    uint64_t full;    /* victims of a full waiting room */
+    uint64_t expired; /* waited too long, or backlog */
+    uint64_t shed;
+    uint64_t evicted; /* destinations forgotten to make room */
+    uint64_t steps;   /* of work done, for tests of the cost */
+};
+
+void admission_count(const struct admission *admission, struct admission_counters *counters);
+
+/* What is known of one destination, for people. */
+struct admission_view {
+    char key[ADMISSION_KEY];
+    enum admission_lane lane;
+    int64_t since; /* in that lane */
+    unsigned in_flight;
+    unsigned hanging; /* of them, for longer than slow_after */
+    unsigned waiting;
+    unsigned window;
+    int64_t
+        oldest_start; /* of those in flight that admission_slowest() found, else ADMISSION_NEVER */
+    int64_t service;  /* decaying mean of its deliveries, us; 0 when there was none */
+    int64_t last_success; /* or ADMISSION_NEVER */
+    int64_t last_failure; /* or ADMISSION_NEVER */
+    uint64_t deferred;    /* parts that were deferred for its sake since it was first seen */
+};
+
+/* -ENOENT when the destination is not in the table. */
+int admission_look(const struct admission *admission, const char *key, size_t key_length,
+                   struct admission_view *view);
+
+/* The destinations with the longest queues, longest first; returns how many were filled in. */
+size_t admission_longest(const struct admission *admission, struct admission_view *views,
+                         size_t most);
+
+/* The destinations whose deliveries have been running for the longest time, slowest first. */
+size_t admission_slowest(const struct admission *admission, struct admission_view *views,
+                         size_t most);
+
+/*
+ * What is learned of a destination and worth to be kept over a restart; learned.h writes and reads it. Ages in us before
+ * the moment of the call, ADMISSION_NEVER when it never happened.
+ */
+struct admission_memory {
+    char key[ADMISSION_KEY];
+    int64_t success_age;
+    int64_t failure_age;
+    int64_t answer_age;
+    int64_t service;
+    unsigned window;
+    bool hung; /* the last failure was a hang */
+};
+
+/* Walks the destinations of which anything is known, most recently used first: start with *cursor = 0; false at the end. No
+ * other call may come between. */
+bool admission_recall(const struct admission *admission, uint32_t *cursor, int64_t now,
+                      struct admission_memory *memory);
+
+/*
+ * Takes a memory over, unless the destination is known already or the table is full. For the start; to be called in the
+ * order of admission_recall(). -EINVAL when something in it is out of range.
+ */
+int admission_teach(struct admission *admission, const struct admission_memory *memory,
+                    int64_t now);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * The table of destinations: a hash table with chains by number, an order of last use, and an order by length of queue.
+ */
+
+#include "supervisor/admission/destination.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A keyed hash (SipHash-1-3's rounds), so that a sender who makes up domains cannot make them collide. */
+struct hash_state {
+    uint64_t a, b, c, d;
+};
+
+static uint64_t rotate(uint64_t value, unsigned by)
+{
+    return (value << by) | (value >> (64 - by));
+}
+
+static void hash_round(struct hash_state *state)
+{
+    state->a += state->b;
+    state->b = rotate(state->b, 13) ^ state->a;
+    state->a = rotate(state->a, 32);
+    state->c += state->d;
+    state->d = rotate(state->d, 16) ^ state->c;
+    state->a += state->d;
+    state->d = rotate(state->d, 21) ^ state->a;
+    state->c += state->b;
+    state->b = rotate(state->b, 17) ^ state->c;
+    state->c = rotate(state->c, 32);
+}
+
+static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t length)
+{
+    struct hash_state state = {seed[0] ^ 0x736f6d6570736575U, seed[1] ^ 0x646f72616e646f6dU,
+                               seed[0] ^ 0x6c7967656e657261U, seed[1] ^ 0x7465646279746573U};
+    size_t at = 0;
+
+    while (at <= length) { /* the last word holds the length and up to seven bytes */
+        size_t take = length - at < 8 ? length - at : 8;
+        uint64_t word = 0;
+        for (size_t i = 0; i < take; i++)
+            word |= (uint64_t)(unsigned char)bytes[at + i] << (8 * i);
+        if (take < 8)
+            word |= (uint64_t)length << 56;
+        state.d ^= word;
+        hash_round(&state);
+        state.a ^= word;
+        at += 8;
+    }
+    state.c ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        hash_round(&state);
+    return state.a ^ state.b ^ state.c ^ state.d;
+}
+
+/*
+ * The key as it is kept. What is too long becomes a prefix, '~' and a checksum of all, with a fixed seed because it is
+ * kept over a restart. Who makes two of them collide has made his own two destinations share a window. A NUL would
+ * cut the key for people to read; it becomes '?'.
+ */
+static size_t key_fold(char kept[ADMISSION_KEY], const char *key, size_t length)
+{
+    static const uint64_t fixed[2] = {0, 0};
+    size_t keep = length;
+
+    if (length >= ADMISSION_KEY)
+        keep = ADMISSION_KEY - 1 - 17;
+    for (size_t i = 0; i < keep; i++)
+        kept[i] = key[i] != '\0' ? key[i] : '?';
+    kept[keep] = '\0';
+    if (keep < length) {
+        snprintf(kept + keep, ADMISSION_KEY - keep, "~%016llx",
+                 (unsigned long long)hash_bytes(fixed, key, length));
+        keep = ADMISSION_KEY - 1;
+    }
+    return keep;
+}
+
+static uint32_t number_of(const struct admission *admission, const struct destination *destination)
+{
+    return (uint32_t)(destination - admission->destinations) + 1;
+}
+
+static struct destination *by_number(const struct admission *admission, uint32_t number)
+{
+    return number == 0 ? NULL : &admission->destinations[number - 1];
+}
+
+static struct destination *find(const struct admission *admission, const char *kept, uint64_t hash,
+                                uint64_t *steps)
+{
+    struct destination *destination =
+        by_number(admission, admission->buckets[hash & admission->bucket_mask]);
+
+    while (destination != NULL) {
+        ++*steps;
+        if (destination->hash == hash && strcmp(destination->key, kept) == 0)
+            return destination;
+        destination = by_number(admission, destination->chain);
+    }
+    return NULL;
+}
+
+struct destination *destination_find(const struct admission *admission, const char *key,
+                                     size_t length)
+{
+    char kept[ADMISSION_KEY];
+    size_t keep = key_fold(kept, key, length);
+    uint64_t steps = 0;
+
+    return find(admission, kept, hash_bytes(admission->settings.seed, kept, keep), &steps);
+}
+
+static void forget(struct admission *admission, struct destination *destination)
+{
+    uint32_t number = number_of(admission, destination);
+    uint32_t *link = &admission->buckets[destination->hash & admission->bucket_mask];
+
+    while (*link != number) {
+        admission->count.steps++;
+        link = &by_number(admission, *link)->chain;
+    }
+    *link = destination->chain;
+    list_remove(&destination->use);
+    admission->count.evicted++;
+    admission->count.destinations--;
+}
+
+struct destination *destination_get(struct admission *admission, const char *key, size_t length)
+{
+    char kept[ADMISSION_KEY];
+    size_t keep = key_fold(kept, key, length);
+    uint64_t hash = hash_bytes(admission->settings.seed, kept, keep);
+    struct destination *destination = find(admission, kept, hash, &admission->count.steps);
+    uint32_t *bucket = &admission->buckets[hash & admission->bucket_mask];
+
+    if (destination != NULL)
+        return destination;
+    if (admission->destinations_used < admission->destinations_max) {
+        destination = by_number(admission, ++admission->destinations_used);
+    } else {
+        /* There are more destinations than parts, so one of them is idle. */
+        if (list_empty(&admission->idle))
+            return NULL;
+        destination = LIST_ENTRY(admission->idle.prev, struct destination, use);
+        forget(admission, destination);
+        *destination = (struct destination){0};
+    }
+    if (destination == NULL)
+        return NULL;
+    memcpy(destination->key, kept, keep + 1);
+    destination->hash = hash;
+    destination->chain = *bucket;
+    *bucket = number_of(admission, destination);
+    for (int i = 0; i < QUEUES; i++)
+        list_init(&destination->queue[i]);
+    destination->window = 1;
+    destination->lane = ADMISSION_UNKNOWN;
+    destination->charge = ADMISSION_UNKNOWN;
+    destination->since = ADMISSION_NEVER;
+    destination->last_start = ADMISSION_NEVER;
+    destination->last_success = ADMISSION_NEVER;
+    destination->last_failure = ADMISSION_NEVER;
+    destination->last_answer = ADMISSION_NEVER;
+    list_push_head(&admission->idle, &destination->use);
+    admission->count.destinations++;
+    return destination;
+}
+
+void destination_use(struct admission *admission, struct destination *destination)
+{
+    bool busy = destination->in_flight > 0 || destination->waiting_first > 0 ||
+                destination->waiting_retry > 0;
+
+    list_remove(&destination->use);
+    list_push_head(busy ? &admission->busy : &admission->idle, &destination->use);
+}
+
+static void length_unlink(struct admission *admission, struct destination *destination)
+{
+    struct destination *shorter = by_number(admission, destination->shorter);
+    struct destination *longer = by_number(admission, destination->longer);
+
+    if (longer != NULL)
+        longer->shorter = destination->shorter;
+    else
+        admission->lengths[destination->deferrable] = destination->shorter;
+    if (shorter != NULL)
+        shorter->longer = destination->longer;
+    destination->longer = 0;
+    destination->shorter = 0;
+}
+
+static void length_link(struct admission *admission, struct destination *destination)
+{
+    uint32_t *head = &admission->lengths[destination->deferrable];
+
+    destination->longer = 0;
+    destination->shorter = *head;
+    if (*head != 0)
+        by_number(admission, *head)->longer = number_of(admission, destination);
+    *head = number_of(admission, destination);
+}
+
+/*
+ * Lengths change by one, so the longest is always a step away: no search. `longer` and `shorter` are the neighbours in the
+ * list of those with the same length; the names only say the direction.
+ */
+void destination_lengthen(struct admission *admission, struct destination *destination, int by)
+{
+    if (destination->deferrable > 0)
+        length_unlink(admission, destination);
+    if (by > 0)
+        destination->deferrable++;
+    else
+        destination->deferrable--;
+    if (destination->deferrable > 0)
+        length_link(admission, destination);
+    if (destination->deferrable > admission->longest)
+        admission->longest = destination->deferrable;
+    else if (by < 0 && admission->longest == destination->deferrable + 1 &&
+             admission->lengths[admission->longest] == 0)
+        admission->longest--;
+}

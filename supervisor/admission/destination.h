@@ -1,0 +1,193 @@
+#ifndef SUPERVISOR_DESTINATION_H
+#define SUPERVISOR_DESTINATION_H
+
+/*
+ * The inside of admission.h: its structs, the destination table, what is learned, and where a destination stands.
+ * Only admission*.c, destination*.c include this.
+ *
+ * A destination stands in at most one of: the ring of its lane (something waits and its window is open), the list of the
+ * heavy (as the ring, but it holds half of the limit), the heap of the paced. Beside that it may stand in the list of
+ * first attempts. destination_place() is the one function that decides where; it is called after every change.
+ */
+
+#include "supervisor/admission/admission.h"
+#include "supervisor/admission/list.h"
+
+/* Where a part is in its life. Zero is free, as calloc leaves it. */
+enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING };
+
+struct part {
+    struct destination *destination;
+    struct list queue; /* waiting: in a queue of its destination */
+    struct list time;  /* waiting and not exempt: by arrival; in flight: by start */
+    int64_t since;     /* waiting: arrival; in flight: start */
+    int64_t looked;    /* waiting for too long: when that was seen */
+    uint8_t state;
+    bool first;
+    bool exempt;
+    bool token;    /* it took a token, which a quick answer gives back */
+    bool newcomer; /* it took it in the lane of first attempts */
+    bool hanging;  /* in flight for longer than slow_after */
+};
+
+/* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
+enum queue { QUEUE_FIRST, QUEUE_FIRST_EXEMPT, QUEUE_RETRY, QUEUE_RETRY_EXEMPT, QUEUES };
+
+struct destination {
+    char key[ADMISSION_KEY];
+    uint64_t hash;
+    uint32_t chain;   /* next in the bucket of the hash table, as number + 1; 0 is the end */
+    uint32_t heap_at; /* place in the heap of the paced, 0 when not in it */
+    uint32_t
+        longer; /* neighbours among the destinations with as many deferrable parts, as number + 1 */
+    uint32_t shorter;
+    struct list use;   /* idle (least recently used last) or busy */
+    struct list ready; /* ring of a lane, or the heavy */
+    struct list first; /* first attempts: newcomers, or passed over */
+    struct list over;  /* has more waiting than its backlog */
+    struct list queue[QUEUES];
+    unsigned waiting_first;
+    unsigned waiting_retry;
+    unsigned deferrable; /* waiting and not exempt */
+    unsigned in_flight;
+    unsigned hanging;
+    unsigned window;        /* grows and falls; destination_window() is what counts */
+    unsigned failures;      /* in a row */
+    unsigned turn;          /* starts, to let retries in between first attempts */
+    unsigned counted_ready; /* what it adds to lane.startable, and to the first lane's */
+    unsigned counted_first;
+    unsigned counted_over;
+    unsigned counted_doomed;
+    uint8_t lane;       /* by evidence */
+    uint8_t charge;     /* the lane all its in-flight parts are charged to */
+    uint8_t ready_lane; /* the ring it stands in */
+    uint8_t first_lane; /* ADMISSION_FIRST or ADMISSION_PASSED */
+    bool heavy;
+    bool hung;           /* its last failure was a hang */
+    int64_t since;       /* in this lane */
+    int64_t first_since; /* as a newcomer */
+    int64_t pace;
+    int64_t last_start;
+    int64_t due; /* in the heap: when it may start again */
+    int64_t last_success;
+    int64_t last_failure;
+    int64_t last_answer; /* a quick answer that was not a success */
+    int64_t service;
+    uint64_t deferred;
+};
+
+struct lane {
+    struct list ring; /* destinations that may start one; for first attempts: newest first */
+    unsigned in_flight;
+    unsigned startable; /* what the destinations of the ring could start by their windows */
+    unsigned missed;    /* starts elsewhere while it had something to start */
+};
+
+struct admission {
+    struct admission_settings settings;
+    struct lane lane[ADMISSION_LANES];
+    struct list heavy;
+    struct list idle; /* destinations, most recently used first */
+    struct list busy;
+    struct list over;
+    struct list arrived; /* waiting parts that may be deferred, by arrival */
+    struct list
+        late; /* of those, they waited too long but not for a slow destination; by last look */
+    struct list started; /* parts in flight, by start, those not known as hanging */
+    struct list hanging; /* parts in flight, by start, the rest */
+
+    struct destination *destinations;
+    uint32_t *buckets; /* of the hash table: number + 1 */
+    uint32_t *lengths; /* by deferrable parts: number + 1 of a destination that has that many */
+    struct destination **heap; /* from 1 */
+    struct part *part_array;
+    size_t mapped[5];
+    uint32_t bucket_mask;
+    unsigned parts;
+    unsigned destinations_max;
+    unsigned destinations_used; /* ever taken from the array */
+    unsigned heap_used;
+    unsigned longest; /* the highest number of deferrable parts of any destination */
+    unsigned waiting;
+    unsigned in_flight;
+    unsigned over_count; /* parts more than their destinations' backlogs */
+    unsigned doomed;     /* deferrable parts of slow and dead destinations */
+
+    unsigned newcomers; /* destinations in the list of the lane of first attempts */
+    int64_t tokens;     /* millionths */
+    int64_t
+        burst; /* the same, of the small bucket that keeps the large one from being emptied at once */
+    int64_t flood; /* when more newcomers waited than share_newcomers(), lately */
+    int64_t token_time;
+    int64_t tick_time;
+    int64_t proven_peak; /* millionths of slots that the proven used, decaying */
+    unsigned first_turn;
+    int64_t expire_at;    /* pacing of deferrals */
+    unsigned expire_left; /* parts that had to leave still, after the last one */
+    int64_t expire_end;   /* the current flood should have left by then */
+    int64_t shed_at;
+    uint64_t random;
+
+    struct admission_counters count;
+};
+
+/* destination.c: the table */
+struct destination *destination_get(struct admission *admission, const char *key, size_t length);
+struct destination *destination_find(const struct admission *admission, const char *key,
+                                     size_t length);
+/* To be called when it went from idle to busy or back. */
+void destination_use(struct admission *admission, struct destination *destination);
+/* One deferrable part more, or less. */
+void destination_lengthen(struct admission *admission, struct destination *destination, int by);
+
+/* destination_lane.c: evidence */
+enum admission_lane destination_evidence(const struct admission_settings *settings,
+                                         const struct destination *destination, int64_t now);
+unsigned destination_window(const struct destination *destination);
+/* Shortest time between starts: what is configured, or longer after failures in a row. */
+int64_t destination_pace(const struct destination *destination);
+void destination_learn(const struct admission_settings *settings, struct destination *destination,
+                       enum admission_outcome outcome, int64_t service, int64_t now);
+/* How many of its waiting parts are more than it may keep. */
+unsigned destination_excess(const struct admission_settings *settings,
+                            const struct destination *destination);
+
+/* destination_place.c: standing */
+enum destination_why {
+    PLACE_ARRIVAL, /* a part arrived: a newcomer goes to the front */
+    PLACE_TURN,    /* it had its turn, or missed it */
+    PLACE_KEEP     /* anything else */
+};
+void destination_place(struct admission *admission, struct destination *destination,
+                       enum destination_why why, int64_t now);
+/* Those whose pace is over get ready; -> when the next one is due, or ADMISSION_NEVER. */
+int64_t destination_unpace(struct admission *admission, int64_t now);
+
+/* admission_share.c: shares and tokens; `limit` is L */
+/* The clock's part: refill, decay. To be called before the others. */
+void share_advance(struct admission *admission, unsigned limit, int64_t now);
+bool share_takes_token(enum admission_lane lane);
+/* Tokens that the lane may take, when `spent` are gone already. */
+unsigned share_tokens(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                      unsigned spent);
+/* When there will be one, ADMISSION_NEVER when there is. */
+int64_t share_token_due(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                        int64_t now);
+/* So many newcomers may wait for their turn; if there are more, it is a flood. */
+unsigned share_newcomers(unsigned limit);
+void share_flood(struct admission *admission, int64_t now);
+void share_spend(struct admission *admission, struct part *part, enum admission_lane lane);
+void share_give_back(struct admission *admission, struct part *part);
+/* In flight in the lane and those below it. */
+unsigned share_nested(const struct admission *admission, enum admission_lane lane);
+/* How many more the lane may start with `total` in flight, `sum` of them nested. Its own first slot needs no reserve. */
+unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                    unsigned total, unsigned sum);
+
+/* admission.c */
+/* Takes a waiting part out of every list; the part keeps its destination. */
+void admission_unqueue(struct admission *admission, struct part *part);
+/* Frees a part that was taken out, and lets its destination stand anew. */
+void admission_release(struct admission *admission, struct part *part, int64_t now);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * Where a destination stands: in which ring, how much it adds to what could start, and what its parts are charged to.
+ */
+
+#include "supervisor/admission/destination.h"
+
+static void heap_set(struct admission *admission, unsigned at, struct destination *destination)
+{
+    admission->heap[at] = destination;
+    destination->heap_at = at;
+    admission->count.steps++;
+}
+
+static void heap_up(struct admission *admission, unsigned at, struct destination *destination)
+{
+    while (at > 1 && admission->heap[at / 2]->due > destination->due) {
+        heap_set(admission, at, admission->heap[at / 2]);
+        at /= 2;
+    }
+    heap_set(admission, at, destination);
+}
+
+static void heap_remove(struct admission *admission, struct destination *destination)
+{
+    unsigned at = destination->heap_at;
+    struct destination *last;
+
+    if (at == 0)
+        return;
+    destination->heap_at = 0;
+    last = admission->heap[admission->heap_used--];
+    if (last == destination)
+        return;
+    for (;;) {
+        unsigned child = 2 * at;
+        if (child > admission->heap_used)
+            break;
+        if (child < admission->heap_used &&
+            admission->heap[child + 1]->due < admission->heap[child]->due)
+            child++;
+        if (admission->heap[child]->due >= last->due)
+            break;
+        heap_set(admission, at, admission->heap[child]);
+        at = child;
+    }
+    heap_up(admission, at, last);
+}
+
+static void heap_insert(struct admission *admission, struct destination *destination)
+{
+    heap_up(admission, ++admission->heap_used, destination);
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static void leave_ready(struct admission *admission, struct destination *destination)
+{
+    list_remove(&destination->ready);
+    admission->lane[destination->ready_lane].startable -= destination->counted_ready;
+    destination->counted_ready = 0;
+    destination->heavy = false;
+}
+
+static void leave_first(struct admission *admission, struct destination *destination)
+{
+    if (list_linked(&destination->first) && destination->first_lane == ADMISSION_FIRST)
+        admission->newcomers--;
+    list_remove(&destination->first);
+    admission->lane[destination->first_lane].startable -= destination->counted_first;
+    destination->counted_first = 0;
+}
+
+static void stand_ready(struct admission *admission, struct destination *destination, unsigned able,
+                        enum destination_why why)
+{
+    struct lane *lane = &admission->lane[destination->lane];
+
+    if (able == 0) {
+        leave_ready(admission, destination);
+        return;
+    }
+    if (list_linked(&destination->ready) && destination->ready_lane == destination->lane &&
+        why != PLACE_TURN) {
+        lane->startable += able - destination->counted_ready;
+        destination->counted_ready = able;
+        return;
+    }
+    leave_ready(admission, destination);
+    destination->ready_lane = destination->lane;
+    destination->counted_ready = able;
+    lane->startable += able;
+    list_push_tail(&lane->ring, &destination->ready);
+}
+
+/* Who had its turn, or has waited already, is no newcomer. In both lists the newest is in front. */
+static void stand_first(struct admission *admission, struct destination *destination, unsigned able,
+                        enum destination_why why, int64_t now)
+{
+    if (able == 0) {
+        leave_first(admission, destination);
+        return;
+    }
+    if (list_linked(&destination->first) && why != PLACE_TURN) {
+        admission->lane[destination->first_lane].startable += able - destination->counted_first;
+        destination->counted_first = able;
+        return;
+    }
+    leave_first(admission, destination);
+    destination->first_lane = why == PLACE_ARRIVAL ? ADMISSION_FIRST : ADMISSION_PASSED;
+    destination->first_since = now;
+    destination->counted_first = able;
+    admission->lane[destination->first_lane].startable += able;
+    if (why == PLACE_ARRIVAL)
+        admission->newcomers++;
+    list_push_head(&admission->lane[destination->first_lane].ring, &destination->first);
+}
+
+static bool doomed(enum admission_lane lane)
+{
+    return lane == ADMISSION_SLOW || lane == ADMISSION_DEAD;
+}
+
+/* Keeps the sums that pace the deferrals. `counted_over` holds what was added for this destination last time. */
+static void stand_over(struct admission *admission, struct destination *destination)
+{
+    unsigned excess = destination_excess(&admission->settings, destination);
+    unsigned lost = doomed(destination->lane) ? destination->deferrable : 0;
+
+    admission->over_count += excess - destination->counted_over;
+    destination->counted_over = excess;
+    admission->doomed += lost - destination->counted_doomed;
+    destination->counted_doomed = lost;
+    if (excess == 0)
+        list_remove(&destination->over);
+    else if (!list_linked(&destination->over))
+        list_push_tail(&admission->over, &destination->over);
+}
+
+void destination_place(struct admission *admission, struct destination *destination,
+                       enum destination_why why, int64_t now)
+{
+    enum admission_lane lane = destination_evidence(&admission->settings, destination, now);
+    unsigned waiting = destination->waiting_first + destination->waiting_retry;
+    unsigned window, open;
+    int64_t pace;
+
+    admission->count.steps++;
+    if (lane != destination->lane || destination->since == ADMISSION_NEVER) {
+        destination->lane = lane;
+        destination->since = now;
+        if (destination->charge != lane) {
+            admission->lane[destination->charge].in_flight -= destination->in_flight;
+            admission->lane[lane].in_flight += destination->in_flight;
+            destination->charge = lane;
+        }
+    }
+    stand_over(admission, destination);
+
+    window = destination_window(destination);
+    open = destination->in_flight < window ? window - destination->in_flight : 0;
+    pace = destination_pace(destination);
+    heap_remove(admission, destination);
+    if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
+        if (now - destination->last_start < pace) {
+            destination->due = destination->last_start + pace;
+            heap_insert(admission, destination);
+            open = 0;
+        } else {
+            open = 1;
+        }
+    } else if (pace > 0 && open > 1) {
+        open = 1;
+    }
+    if (lane == ADMISSION_FIRST) {
+        stand_first(admission, destination, least(open, waiting), why, now);
+        stand_ready(admission, destination, 0, why);
+    } else if (lane == ADMISSION_UNKNOWN) {
+        stand_first(admission, destination, least(open, destination->waiting_first), why, now);
+        stand_ready(admission, destination, least(open, destination->waiting_retry), why);
+    } else {
+        stand_first(admission, destination, 0, why, now);
+        stand_ready(admission, destination, least(open, waiting), why);
+    }
+}
+
+int64_t destination_unpace(struct admission *admission, int64_t now)
+{
+    while (admission->heap_used > 0) {
+        struct destination *destination = admission->heap[1];
+        if (destination->due > now)
+            return destination->due;
+        destination_place(admission, destination, PLACE_KEEP, now);
+    }
+    return ADMISSION_NEVER;
+}

@@ -1,0 +1,246 @@
+#include "supervisor/journal/journal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor/journal/journal_line.h"
+#include "supervisor/journal/journal_sink.h"
+
+/* The writer needs a few KB: its own frame, syslog's line. The rest is never touched and costs nothing. */
+#define WRITER_STACK ((size_t)256 * 1024)
+
+struct journal {
+    struct journal_identity identity; /* not changed after journal_open */
+    struct journal_sink sink;         /* the writer's own */
+    struct journal_line lost_line;    /* the writer's own */
+    pthread_t writer;
+
+    pthread_mutex_t lock; /* held for a few assignments, never while something is written */
+    pthread_cond_t changed;
+    bool closing;  /* write what is there, then end */
+    bool finished; /* the writer has ended */
+    bool given_up; /* nobody waits for the writer: it frees all */
+    uint64_t lost;
+    uint64_t told; /* of those lost */
+    size_t first;  /* the line that is being written, or will be next */
+    size_t waiting;
+    struct journal_line ring[JOURNAL_WAITING_MAX];
+};
+
+static void journal_free(struct journal *journal)
+{
+    journal_sink_close(&journal->sink);
+    (void)pthread_cond_destroy(&journal->changed);
+    (void)pthread_mutex_destroy(&journal->lock);
+    free(journal);
+}
+
+__attribute__((format(printf, 5, 6))) static void lost_line_make(struct journal *journal,
+                                                                 const struct journal_field *fields,
+                                                                 size_t count, int priority,
+                                                                 const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    journal_line_make(&journal->lost_line, &journal->identity, EVENT_LINES_LOST, priority, fields,
+                      count, format, list);
+    va_end(list);
+}
+
+/* Says how many lines are missing. Called and left with the lock held. */
+static void lost_tell(struct journal *journal)
+{
+    uint64_t lost = journal->lost;
+    uint64_t count = lost - journal->told;
+    struct journal_field field = JOURNAL_NUMBER("HEADROOM_VALUE", (int64_t)count);
+
+    (void)pthread_mutex_unlock(&journal->lock);
+    lost_line_make(journal, &field, 1, LOG_WARNING,
+                   "%" PRIu64 " lines of this log could not be written", count);
+    bool written = journal_sink_write(&journal->sink, &journal->identity, &journal->lost_line) == 0;
+    (void)pthread_mutex_lock(&journal->lock);
+    if (written)
+        journal->told = lost;
+}
+
+static void *writer_run(void *argument)
+{
+    struct journal *journal = argument;
+    bool given_up;
+
+    (void)pthread_mutex_lock(&journal->lock);
+    for (;;) {
+        if (journal->waiting == 0) {
+            if (journal->closing)
+                break;
+            (void)pthread_cond_wait(&journal->changed, &journal->lock);
+            continue;
+        }
+        const struct journal_line *line = &journal->ring[journal->first];
+
+        (void)pthread_mutex_unlock(&journal->lock);
+        int result = journal_sink_write(&journal->sink, &journal->identity, line);
+
+        (void)pthread_mutex_lock(&journal->lock);
+        journal->first = (journal->first + 1) % JOURNAL_WAITING_MAX;
+        journal->waiting--;
+        if (result < 0)
+            journal->lost++;
+        else if (journal->lost > journal->told)
+            lost_tell(journal);
+    }
+    journal->finished = true;
+    given_up = journal->given_up;
+    (void)pthread_cond_broadcast(&journal->changed);
+    (void)pthread_mutex_unlock(&journal->lock);
+    if (given_up)
+        journal_free(journal);
+    return NULL;
+}
+
+/* Signals are for the process's own loop, never for the writer. */
+static int writer_start(struct journal *journal)
+{
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    int result = pthread_attr_init(&attributes);
+
+    if (result != 0)
+        return -result;
+    result = pthread_attr_setstacksize(&attributes, WRITER_STACK);
+    if (result == 0) {
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        result = pthread_create(&journal->writer, &attributes, writer_run, journal);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    (void)pthread_attr_destroy(&attributes);
+    return -result;
+}
+
+/* A condition whose timed wait does not follow changes of the wall clock. */
+static int locks_make(struct journal *journal)
+{
+    pthread_condattr_t attributes;
+    int result = pthread_condattr_init(&attributes);
+
+    if (result == 0)
+        result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (result == 0)
+        result = pthread_cond_init(&journal->changed, &attributes);
+    if (result == 0)
+        result = pthread_mutex_init(&journal->lock, NULL);
+    (void)pthread_condattr_destroy(&attributes);
+    return -result;
+}
+
+int journal_open(struct journal **out, const struct journal_options *options)
+{
+    struct journal *journal = calloc(1, sizeof *journal);
+    int result;
+
+    *out = NULL;
+    if (journal == NULL)
+        return -ENOMEM;
+    journal->sink.fd = -1;
+    result = journal_identity_make(&journal->identity, options, getpid());
+    if (result == 0)
+        result = locks_make(journal);
+    if (result < 0) {
+        free(journal);
+        return result;
+    }
+    result = journal_sink_open(&journal->sink, options->postlog);
+    if (result == 0)
+        result = writer_start(journal);
+    if (result < 0) {
+        journal_free(journal);
+        return result;
+    }
+    *out = journal;
+    return 0;
+}
+
+void journal_log(struct journal *journal, enum journal_event event, int priority,
+                 const struct journal_field *fields, size_t count, const char *format, ...)
+{
+    struct journal_line *line = NULL;
+    va_list list;
+
+    if (journal == NULL)
+        return;
+    (void)pthread_mutex_lock(&journal->lock);
+    if (journal->waiting == JOURNAL_WAITING_MAX) {
+        journal->lost++;
+    } else {
+        if (journal->waiting ==
+            0) /* the same pages again and again, as long as the writer keeps up */
+            journal->first = 0;
+        line = &journal->ring[(journal->first + journal->waiting) % JOURNAL_WAITING_MAX];
+    }
+    (void)pthread_mutex_unlock(&journal->lock);
+    if (line == NULL)
+        return;
+
+    /* The writer does not look at this place before `waiting` says so, and first + waiting stays the same meanwhile. */
+    va_start(list, format);
+    journal_line_make(line, &journal->identity, event, priority, fields, count, format, list);
+    va_end(list);
+
+    (void)pthread_mutex_lock(&journal->lock);
+    journal->waiting++;
+    (void)pthread_cond_broadcast(&journal->changed);
+    (void)pthread_mutex_unlock(&journal->lock);
+}
+
+uint64_t journal_lost(struct journal *journal)
+{
+    uint64_t lost;
+
+    (void)pthread_mutex_lock(&journal->lock);
+    lost = journal->lost;
+    (void)pthread_mutex_unlock(&journal->lock);
+    return lost;
+}
+
+uint64_t journal_close(struct journal *journal, int milliseconds)
+{
+    struct timespec until;
+    uint64_t lost;
+    int result = 0;
+
+    if (journal == NULL)
+        return 0;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&journal->lock);
+    journal->closing = true;
+    (void)pthread_cond_broadcast(&journal->changed);
+    while (!journal->finished && result == 0)
+        result = pthread_cond_timedwait(&journal->changed, &journal->lock, &until);
+    lost = journal->lost + journal->waiting;
+    if (journal->finished) {
+        (void)pthread_mutex_unlock(&journal->lock);
+        (void)pthread_join(journal->writer, NULL);
+        journal_free(journal);
+        return lost;
+    }
+    journal->given_up = true; /* it stands in a write; the end of the process will end that */
+    (void)pthread_detach(journal->writer);
+    (void)pthread_mutex_unlock(&journal->lock);
+    return lost;
+}

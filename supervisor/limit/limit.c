@@ -1,0 +1,370 @@
+#include "supervisor/limit/limit_view.h"
+
+#include <float.h>
+#include <string.h>
+
+/* L before anything is known of demand or pressure. */
+#define LAW_START 32.0
+/* Growth per second while at least half of L is busy, and at least one worker per second. */
+#define LAW_ALPHA 0.12
+/* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
+ * this part of it, rests so long (s), and goes on by so much per second. */
+#define KNEE_PART 0.95
+#define KNEE_REST 30.0
+#define LAW_PROBE 0.01
+/* Nor less than so many workers a second. Past the knee by this factor the cause is gone, and growth is fast again. */
+#define LAW_PROBE_LEAST 0.2
+#define KNEE_PAST 1.25
+/* Fall per second for each target by which the stall exceeds target; at most a half per second. */
+#define LAW_BETA 0.02
+#define LAW_FALL_MAX 0.6931
+/* A target of nothing would be a division by it. */
+#define TARGET_MIN 0.0001
+/* Running into `high` or the hard limit counts as a stall of this many targets. */
+#define EVENT_TARGETS 2.0
+/* Calm that is asked for before a mode is left, s. */
+#define CALM 6.0
+#define CALM_SHED 15.0
+/* And of the headroom: room for one more worker and for a sixteenth of those that live, or HOLD would flap. */
+#define CALM_PART 16.0
+
+/*
+ * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
+ * its share and had workers killed (scenario "parent"); the pressure event came too late.
+ */
+#define NEXT_OPEN 1.0
+#define NEXT_TENSE 0.25
+
+void limit_init(const struct limit_settings *settings, struct limit_state *state)
+{
+    memset(state, 0, sizeof *state);
+    state->law = LAW_START;
+    if (state->law > settings->max)
+        state->law = settings->max;
+    state->since_kill = CALM;
+    state->held.key = "";
+}
+
+static struct limit_reason stall_reason(const struct limit_view *view, double threshold,
+                                        const char *key)
+{
+    return (struct limit_reason){.input = LIMIT_BY_STALL,
+                                 .machine = view->some_machine,
+                                 .value = view->some,
+                                 .threshold = threshold,
+                                 .key = key};
+}
+
+/* Each says whether the mode has to be entered, or stayed in, and why. */
+static bool hold_wanted(const struct limit_settings *settings, const struct limit_state *state,
+                        const struct limit_demand *demand, const struct limit_view *view,
+                        struct limit_reason *reason)
+{
+    if (demand->failed > 0)
+        *reason = (struct limit_reason){.input = LIMIT_BY_FORK, .value = demand->failed, .key = ""};
+    else if (view->room < state->footprint)
+        *reason = view->memory;
+    else if (view->some >= settings->hold)
+        *reason = stall_reason(view, settings->hold, "pressure.hold");
+    else
+        return false;
+    return true;
+}
+
+static bool shrink_wanted(const struct limit_settings *settings, const struct limit_view *view,
+                          struct limit_reason *reason)
+{
+    if (view->kills > 0)
+        *reason = (struct limit_reason){
+            .input = LIMIT_BY_OOM, .value = (double)view->kills, .key = "memory.limit"};
+    else if (view->some >= settings->target)
+        *reason = stall_reason(view, settings->target, "pressure.target");
+    else if (view->event)
+        *reason =
+            (struct limit_reason){.input = LIMIT_BY_EVENT, .value = 1.0, .key = "memory.limit"};
+    else
+        return false;
+    return true;
+}
+
+static bool shed_wanted(const struct limit_settings *settings, const struct limit_state *state,
+                        const struct limit_view *view, struct limit_reason *reason)
+{
+    if (view->full >= settings->full)
+        *reason = (struct limit_reason){.input = LIMIT_BY_FULL,
+                                        .machine = view->full_machine,
+                                        .value = view->full,
+                                        .threshold = settings->full,
+                                        .key = "pressure.full"};
+    else if (state->starved >= settings->shed_after)
+        *reason = view->memory;
+    else
+        return false;
+    return true;
+}
+
+static void timer_run(double *timer, bool runs, double tick)
+{
+    *timer = runs ? *timer + tick : 0.0;
+}
+
+/* Room for more than one: what is asked for before growth goes on. */
+static bool roomy(const struct limit_state *state, const struct limit_demand *demand,
+                  const struct limit_view *view)
+{
+    return view->room >= state->footprint * (1.0 + demand->live / CALM_PART);
+}
+
+/* The mode after this tick. It rises at once, and falls after a time of calm. */
+static void mode_update(const struct limit_settings *settings, struct limit_state *state,
+                        const struct limit_demand *demand, const struct limit_view *view)
+{
+    bool room = roomy(state, demand, view);
+    struct limit_reason hold;
+    struct limit_reason shrink;
+    struct limit_reason shed;
+    bool to_hold = hold_wanted(settings, state, demand, view, &hold);
+    bool to_shrink = shrink_wanted(settings, view, &shrink);
+    bool to_shed = shed_wanted(settings, state, view, &shed);
+    enum limit_mode old = state->mode;
+    enum limit_mode mode = old;
+
+    timer_run(&state->calm_hold, !to_hold && room && view->some < settings->hold / 2, view->tick);
+    timer_run(&state->calm_shrink, !to_shrink && view->some < settings->target / 2, view->tick);
+    timer_run(&state->calm_shed, !to_shed && room && view->full < settings->full / 2, view->tick);
+
+    if (mode == LIMIT_SHED && state->calm_shed >= CALM_SHED)
+        mode = LIMIT_SHRINK;
+    if (mode == LIMIT_SHRINK && state->calm_shrink >= CALM)
+        mode = LIMIT_HOLD;
+    if (mode == LIMIT_HOLD && state->calm_hold >= CALM)
+        mode = LIMIT_OPEN;
+    if (to_hold && mode < LIMIT_HOLD)
+        mode = LIMIT_HOLD;
+    if (to_shrink && mode < LIMIT_SHRINK)
+        mode = LIMIT_SHRINK;
+    if (to_shed)
+        mode = LIMIT_SHED;
+
+    if (mode == LIMIT_SHED && to_shed)
+        state->held = shed;
+    else if (mode == LIMIT_SHRINK && to_shrink)
+        state->held = shrink;
+    else if (mode == LIMIT_HOLD && to_hold)
+        state->held = hold;
+    if (mode != LIMIT_OPEN && old == LIMIT_OPEN)
+        state->ceiling = demand->live;
+    state->mode = mode;
+}
+
+/* Growth goes fast up to the knee, rests there, and then feels its way. */
+static void law_grow(const struct limit_settings *settings, struct limit_state *state, double tick)
+{
+    double law = state->law;
+
+    if (state->knee == 0.0 || law < state->knee) {
+        law += at_least(law * (1.0 / limit_fade(LAW_ALPHA * tick) - 1.0), tick);
+        if (state->knee > 0.0)
+            law = at_most(law, state->knee);
+    } else if (state->knee_age >= KNEE_REST) {
+        law += at_least(law * LAW_PROBE, LAW_PROBE_LEAST) * tick;
+        if (law > state->knee * KNEE_PAST)
+            state->knee = 0.0;
+    }
+    state->law = at_most(law, settings->max);
+}
+
+/* `at` workers were too many for a reason that the headroom doesn't show. One stall is one knee, however long it lasts. */
+static void law_bend(struct limit_state *state, double at)
+{
+    if (state->knee == 0.0 || state->knee_age > CALM)
+        state->knee = at_least(at, 1.0);
+    state->knee_age = 0.0;
+}
+
+/* L by the law of pressure. `memory` is what the headroom allows: the law does not run ahead of it. */
+static void law_update(const struct limit_settings *settings, struct limit_state *state,
+                       const struct limit_demand *demand, const struct limit_view *view,
+                       double memory)
+{
+    double over = view->some / at_least(settings->target, TARGET_MIN);
+    double live = at_least(demand->live, settings->min);
+
+    if (view->event)
+        over = at_least(over, EVENT_TARGETS);
+    state->since_kill += view->tick;
+    state->knee_age += view->tick;
+    if (view->kills > 0 && state->since_kill >= 1.0) {
+        state->law = at_most(state->law, live / 2);
+        state->since_kill = 0.0;
+    } else if (over >= 1.0) {
+        /* Stall elsewhere, with memory to spare here, is no reason to stop the mail. */
+        double floor = view->foreign ? at_least(live / 2, LAW_START) : live / 2;
+        double fall = at_most(LAW_BETA * (over - 1.0), LAW_FALL_MAX);
+        /* Not below half of what still lives: what the last cut does is seen when the busy ones have finished. */
+        double law = at_most(state->law, at_least(live, floor));
+        if (roomy(state, demand, view))
+            law_bend(state, law * KNEE_PART);
+        state->law = at_most(law, at_least(law * limit_fade(fall * view->tick), floor));
+    } else if (demand->failed > 0) {
+        state->law = at_most(state->law, live);
+        law_bend(state, live);
+    } else if (state->mode == LIMIT_OPEN && demand->busy + demand->starting >= state->law / 2 &&
+               state->law < memory) {
+        law_grow(settings, state, view->tick);
+    }
+    state->law = at_least(at_most(state->law, settings->max), 1.0);
+}
+
+static unsigned whole(double value, unsigned ceiling)
+{
+    if (value <= 0.0)
+        return 0;
+    return value >= ceiling ? ceiling : (unsigned)value;
+}
+
+/*
+ * How many may be started until the next step. Of the headroom there was a second ago no more than half is spent within
+ * that second, however often this is asked.
+ */
+static unsigned start_find(const struct limit_state *state, const struct limit_view *view,
+                           double room)
+{
+    if (view->room == DBL_MAX)
+        return UINT32_MAX;
+    double more = room / state->footprint;
+    if (more < 1.0)
+        return 0;
+    double spent = limit_spent(state);
+    double half = (more + spent) / 2 - spent;
+    /* Rounded up, so that after a quiet night the first request need not wait. */
+    return whole(at_most(half + 0.99, more), UINT32_MAX);
+}
+
+static struct limit_reason open_reason(const struct limit_settings *settings,
+                                       const struct limit_state *state,
+                                       const struct limit_view *view, double memory)
+{
+    if (state->limit >= settings->max)
+        return (struct limit_reason){.input = LIMIT_BY_MAX,
+                                     .value = settings->max,
+                                     .threshold = settings->max,
+                                     .key = "workers.max"};
+    if (memory <= state->law)
+        return view->memory;
+    return (struct limit_reason){
+        .input = LIMIT_BY_GROWTH, .value = state->law, .threshold = settings->max, .key = ""};
+}
+
+static struct limit_decision fixed_step(const struct limit_settings *settings,
+                                        struct limit_state *state,
+                                        const struct limit_demand *demand)
+{
+    struct limit_decision decision = {
+        .limit = settings->max,
+        .start = demand->live < settings->max ? settings->max - demand->live : 0,
+        .mode = LIMIT_OPEN,
+        .next = NEXT_OPEN,
+        .reason = {.input = LIMIT_BY_FIXED,
+                   .value = settings->max,
+                   .threshold = settings->max,
+                   .key = "workers.limit"}};
+
+    /* One try a tick is enough to see whether it works again. */
+    if (demand->failed > 0 && decision.start > 1)
+        decision.start = 1;
+    state->mode = LIMIT_OPEN;
+    state->limit = decision.limit;
+    return decision;
+}
+
+struct limit_decision limit_step(const struct limit_settings *settings, struct limit_state *state,
+                                 const struct memory_sample *sample,
+                                 const struct limit_demand *demand)
+{
+    struct limit_decision decision = {0};
+    struct limit_view view;
+    unsigned live = demand->live;
+    unsigned last = state->limit;
+    unsigned min = settings->min > 0 ? settings->min : 1;
+
+    if (min > settings->max)
+        min = settings->max;
+    bool begun = state->begun;
+    limit_view_take(settings, state, sample, demand, &view);
+    if (settings->fixed) {
+        decision = fixed_step(settings, state, demand);
+        state->budget = decision.start;
+        return decision;
+    }
+
+    /* At min without headroom: counts while something waits, and is forgotten when there is room or more than min. */
+    if (last > min || view.room >= state->footprint)
+        state->starved = 0.0;
+    else if (demand->waiting > 0)
+        state->starved += view.tick;
+
+    double room = demand->failed > 0 ? 0.0 : view.room - view.promised;
+    double memory = view.room == DBL_MAX ? DBL_MAX : live + room / state->footprint;
+    mode_update(settings, state, demand, &view);
+    law_update(settings, state, demand, &view, memory);
+
+    double limit = at_most(state->law, memory);
+    if (state->mode != LIMIT_OPEN)
+        limit = at_most(limit, state->ceiling);
+    if (begun && (view.some >= settings->target || view.kills > 0))
+        limit = at_most(limit, last);
+    limit = at_most(at_least(limit, min), settings->max);
+    decision.limit = whole(limit, settings->max);
+    state->limit = decision.limit;
+
+    if (decision.limit > live)
+        decision.start = decision.limit - live;
+    unsigned covered = start_find(state, &view, room);
+    if (decision.start > covered)
+        decision.start = covered;
+    if (live < min && decision.start < min - live)
+        decision.start = min - live;
+    if (live > decision.limit)
+        decision.retire = live - decision.limit;
+    if (decision.retire > demand->idle)
+        decision.retire = demand->idle;
+    decision.mode = state->mode;
+    decision.shed = state->mode == LIMIT_SHED;
+    decision.next = state->mode == LIMIT_OPEN ? NEXT_OPEN : NEXT_TENSE;
+    decision.reason =
+        state->mode == LIMIT_OPEN ? open_reason(settings, state, &view, memory) : state->held;
+    state->budget = decision.start;
+    return decision;
+}
+
+unsigned limit_take(struct limit_state *state, unsigned wanted)
+{
+    if (wanted > state->budget)
+        wanted = state->budget;
+    state->budget -= wanted;
+    state->taken += wanted;
+    return wanted;
+}
+
+void limit_ended(struct limit_state *state, unsigned live)
+{
+    state->ended++;
+    if (live < state->limit && state->budget < state->limit - live)
+        state->budget++;
+}
+
+const char *limit_mode_name(enum limit_mode mode)
+{
+    switch (mode) {
+    case LIMIT_OPEN:
+        return "OPEN";
+    case LIMIT_HOLD:
+        return "HOLD";
+    case LIMIT_SHRINK:
+        return "SHRINK";
+    case LIMIT_SHED:
+        return "SHED";
+    }
+    return "?";
+}

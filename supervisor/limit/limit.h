@@ -1,0 +1,196 @@
+#ifndef SUPERVISOR_LIMIT_H
+#define SUPERVISOR_LIMIT_H
+
+/*
+ * How many workers may exist: the limit L.
+ *
+ * limit_step() turns a memory sample and the present demand into a decision. It is pure: no I/O, no clock (the time is in
+ * the sample), no allocation, no globals. The supervisor and the simulator (tests/sim/limit.c) call the same function.
+ *
+ * Two answers are found, and the smaller one is the limit:
+ *
+ *   memory  L_mem = live + headroom / footprint. The headroom is the smallest of: what each memory group with a limit has
+ *           left below LIMIT_SHARE of it, and what the machine has available above min_available; less what workers that
+ *           were just started will still use. The footprint is a decaying maximum of the pool's working set per worker.
+ *   law     Falls with memory stall (PSI) at or above target, grows while at least half of it is busy and the state is OPEN.
+ *           The law is Breakwater's (Cho et al., OSDI 2020), with a stall in the place of a queueing delay, and rates per
+ *           second in the place of steps, because the time between two calls varies.
+ *
+ * When to call: when `next` of the last decision is over (a second, less while memory is short), and earlier on a pressure
+ * event. What happens depends on the time between two steps, not on their number; 0.1 to 2 s are fine, more counts as 2 s. A
+ * caller that has slept calls limit_step() first, then limit_take().
+ * Between two steps, workers are started out of the decision's budget: limit_take() says how many of those wanted may be
+ * started now, and notes them. What could not be forked goes into `failed` of the next demand.
+ * A dispatcher that hands out requests keeps the number of busy workers at or below `limit`, too: that is how a pool above
+ * its limit shrinks without a busy worker being ended.
+ *
+ * Units: bytes, seconds (double), microseconds for points in time, fractions (0.01 is one percent), workers.
+ * Errors: none. A sample without figures is a sample that limits nothing; with none at all the limit is `max`.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cgroup/memory.h"
+
+/* min_available: the smaller of 200 MiB and a tenth of the machine's memory. */
+#define LIMIT_AUTO UINT64_MAX
+
+struct limit_settings {
+    unsigned min; /* workers.min: always permitted, whatever memory says; at least 1 is assumed */
+    unsigned max; /* workers.max */
+    bool fixed;   /* workers.limit is "fixed": L is max, memory is not looked at */
+    bool
+        shared; /* group[0] holds more than the workers (observe mode): the footprint can't be measured */
+    uint64_t min_available; /* memory.min_available, or LIMIT_AUTO */
+    double
+        hold; /* pressure.hold: fraction of time with some stall from which the pool stops growing */
+    double target; /* pressure.target: from which it shrinks */
+    double
+        full; /* pressure.full: fraction with all tasks stalled from which waiting requests are deferred */
+    double
+        shed_after; /* shed.after, s: so long at min without headroom, and waiting requests are deferred */
+};
+
+/* The defaults of all keys; see limit.c for where the numbers come from. */
+#define LIMIT_DEFAULT_MIN 2
+#define LIMIT_DEFAULT_HOLD 0.005
+#define LIMIT_DEFAULT_TARGET 0.01
+#define LIMIT_DEFAULT_FULL 0.10
+#define LIMIT_DEFAULT_SHED_AFTER 10.0
+
+enum limit_mode {
+    LIMIT_OPEN, /* grows on demand */
+    LIMIT_HOLD, /* does not grow; a worker that ends may be replaced as far as the headroom covers it */
+    LIMIT_SHRINK, /* L falls; idle workers go first, busy ones finish */
+    LIMIT_SHED, /* as HOLD or SHRINK, and what waits longer than shed.grace is deferred; min workers keep turning over */
+};
+
+/* Which input bound. */
+enum limit_input {
+    LIMIT_BY_GROWTH,    /* the law: not tried higher yet */
+    LIMIT_BY_MAX,       /* workers.max */
+    LIMIT_BY_FIXED,     /* workers.max, by workers.limit */
+    LIMIT_BY_POOL,      /* the limit of the pool's own group */
+    LIMIT_BY_ANCESTOR,  /* the limit of a group above it */
+    LIMIT_BY_AVAILABLE, /* the machine's available memory */
+    LIMIT_BY_STALL,     /* some stall, of the pool or the machine */
+    LIMIT_BY_FULL,      /* full stall */
+    LIMIT_BY_EVENT,     /* the group ran into `high` or its hard limit */
+    LIMIT_BY_OOM,       /* the OOM killer ended processes of the group */
+    LIMIT_BY_FORK,      /* workers could not be started */
+};
+
+/* Units by input: bytes (groups, available), fraction (stalls), count (events, kills, forks), workers (the rest). */
+struct limit_reason {
+    enum limit_input input;
+    bool machine;     /* of a stall: the machine's, not the pool's */
+    unsigned group;   /* of a group: its index in the sample */
+    double value;     /* what was found */
+    double threshold; /* what it is compared with */
+    double falling;   /* bytes a second that others take; of groups and available */
+    double promised;  /* bytes that young workers will still take; likewise */
+    double footprint; /* bytes one more worker is taken to need; of groups and available */
+    const char
+        *key; /* the configuration key that moves the threshold; "" where none does. Constant */
+};
+
+struct limit_decision {
+    unsigned limit;  /* L: workers that may exist and be busy */
+    unsigned start;  /* how many may be started until the next step */
+    unsigned retire; /* how many idle ones are to be ended now */
+    enum limit_mode mode;
+    bool shed;   /* defer waiting requests older than shed.grace */
+    double next; /* s until the next step is due: 1, or 1/4 while the mode is not OPEN */
+    struct limit_reason reason;
+};
+
+struct limit_demand {
+    unsigned live;     /* processes that exist: starting, busy and idle */
+    unsigned starting; /* of these: forked, not ready */
+    unsigned busy;     /* have a request */
+    unsigned idle;
+    unsigned waiting; /* requests that wait for a worker */
+    unsigned failed;  /* starts of those taken since the last step that failed because fork did */
+};
+
+/* Rate of a counter of stalled microseconds, over whole windows and what has been seen of the present one. */
+struct limit_meter {
+    bool known;
+    uint64_t time;   /* begin of the window */
+    uint64_t total;  /* the counter then */
+    double complete; /* fraction in the last whole window */
+    double fraction; /* the larger of that and what the present one amounts to already */
+};
+
+/* What others use of one source of memory, and how fast that grows. */
+struct limit_trend {
+    bool known;
+    double others; /* bytes */
+    double rate;   /* bytes a second */
+};
+
+/* Slots of the ring of young workers, and how long each is. */
+#define LIMIT_YOUNG_SLOTS 80
+#define LIMIT_YOUNG_SLOT 125000 /* us; all slots together are the 10 s in which a worker is young */
+/* And of the ring of starts less ends, in the last second. */
+#define LIMIT_SPENT_SLOTS 8
+
+/* No pointers: may be copied. */
+struct limit_state {
+    bool begun;    /* a sample was seen */
+    uint64_t time; /* of the last one */
+    double law;    /* L by the law of pressure, a fraction of a worker included */
+    double
+        knee; /* workers at which a stall began that the headroom does not explain, or forks failed; 0: none */
+    double knee_age; /* s since */
+    double ceiling;  /* workers at the moment growth was stopped; holds in HOLD, SHRINK and SHED */
+    unsigned limit;  /* L of the last step */
+    double footprint;
+    enum limit_mode mode;
+    struct limit_reason held; /* why the mode was entered or last confirmed */
+    double calm_hold;         /* s in which nothing spoke for HOLD, and so on */
+    double calm_shrink;
+    double calm_shed;
+    double starved;    /* s at min without headroom */
+    double since_kill; /* s since L was last halved for an OOM kill */
+    struct limit_meter pool_some, pool_full, machine_some, machine_full;
+    bool events_known;
+    uint64_t high, max, oom_kill;
+    uint64_t young_slot;               /* number of the newest slot: time / LIMIT_YOUNG_SLOT */
+    unsigned young[LIMIT_YOUNG_SLOTS]; /* starts in each slot, at [number % slots] */
+    double spent[LIMIT_SPENT_SLOTS];
+    struct limit_trend trend[MEMORY_GROUPS_MAX + 1]; /* of the groups, and of the machine */
+    bool base_known;
+    double base;     /* bytes in use without workers, where they have no group of their own */
+    unsigned ended;  /* workers that ended by themselves since the last step */
+    unsigned budget; /* starts left until the next step */
+    unsigned taken;  /* starts since the last step */
+};
+
+void limit_init(const struct limit_settings *settings, struct limit_state *state);
+
+struct limit_decision limit_step(const struct limit_settings *settings, struct limit_state *state,
+                                 const struct memory_sample *sample,
+                                 const struct limit_demand *demand);
+
+/* At most `wanted`, and no more than the last decision's budget has left. What is returned counts as started. */
+unsigned limit_take(struct limit_state *state, unsigned wanted);
+
+/*
+ * A worker ended by itself (max_use, a crash), and `live` are left. Its memory is back, so that another may be started in its
+ * place before the next step, unless the pool is at its limit without it. Not to be called for a worker that was retired.
+ */
+void limit_ended(struct limit_state *state, unsigned live);
+
+/* "OPEN", "HOLD", "SHRINK", "SHED". */
+const char *limit_mode_name(enum limit_mode mode);
+
+/*
+ * The reason as a phrase for the journal, for example "memory available 143M is below memory.min_available 200M".
+ * Always ends it with a NUL, cuts it to size; returns its length as snprintf does.
+ */
+int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t size);
+
+#endif

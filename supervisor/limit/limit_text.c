@@ -1,0 +1,106 @@
+#include "supervisor/limit/limit.h"
+
+#include <stdio.h>
+
+#define MIB 1048576.0
+
+/* Enough for the largest number of mebibytes. */
+#define AMOUNT 32
+
+static const char *amount(double bytes, char *text)
+{
+    double mib = bytes > 0 ? bytes / MIB : 0;
+
+    snprintf(text, AMOUNT, mib < 9.95 ? "%.1fM" : "%.0fM", mib);
+    return text;
+}
+
+/* What makes the room smaller than value and threshold show. */
+static void write_claims(const struct limit_reason *reason, char *text, size_t size)
+{
+    char falling[AMOUNT];
+    char promised[AMOUNT];
+    bool fast = reason->falling >= MIB;
+    bool young = reason->promised >= MIB;
+
+    text[0] = '\0';
+    if (fast && young)
+        snprintf(text, size, " (others take %s/s, workers just started will take %s)",
+                 amount(reason->falling, falling), amount(reason->promised, promised));
+    else if (fast)
+        snprintf(text, size, " (others take %s/s)", amount(reason->falling, falling));
+    else if (young)
+        snprintf(text, size, " (workers just started will take %s)",
+                 amount(reason->promised, promised));
+}
+
+static int write_memory(const struct limit_reason *reason, char *buffer, size_t size)
+{
+    char value[AMOUNT];
+    char threshold[AMOUNT];
+    char each[AMOUNT];
+    char claims[128];
+
+    amount(reason->value, value);
+    amount(reason->threshold, threshold);
+    amount(reason->footprint, each);
+    write_claims(reason, claims, sizeof claims);
+
+    if (reason->input == LIMIT_BY_AVAILABLE) {
+        if (reason->value < reason->threshold)
+            return snprintf(buffer, size, "memory available %s is below %s %s%s", value,
+                            reason->key, threshold, claims);
+        return snprintf(buffer, size, "memory available %s is near %s %s at %s a worker%s", value,
+                        reason->key, threshold, each, claims);
+    }
+
+    char whose[64];
+    if (reason->input == LIMIT_BY_ANCESTOR)
+        snprintf(whose, sizeof whose, "the limit of the memory group %u level%s up", reason->group,
+                 reason->group == 1 ? "" : "s");
+    else
+        snprintf(whose, sizeof whose, "%s",
+                 reason->key[0] != '\0' ? reason->key : "the limit of the memory group");
+    if (reason->value > reason->threshold)
+        return snprintf(buffer, size, "working set %s is above %s, the usable part of %s%s", value,
+                        threshold, whose, claims);
+    return snprintf(buffer, size,
+                    "working set %s is near %s, the usable part of %s, at %s a worker%s", value,
+                    threshold, whose, each, claims);
+}
+
+int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t size)
+{
+    const char *whose = reason->machine ? "machine" : "pool";
+    const char *plural = reason->value == 1 ? "" : "s";
+
+    switch (reason->input) {
+    case LIMIT_BY_GROWTH:
+        return snprintf(buffer, size, "the limit grows with demand, it is %.0f of %.0f",
+                        reason->value, reason->threshold);
+    case LIMIT_BY_MAX:
+        return snprintf(buffer, size, "the limit is at workers.max %.0f", reason->threshold);
+    case LIMIT_BY_FIXED:
+        return snprintf(buffer, size, "workers.limit is fixed at workers.max %.0f",
+                        reason->threshold);
+    case LIMIT_BY_POOL:
+    case LIMIT_BY_ANCESTOR:
+    case LIMIT_BY_AVAILABLE:
+        return write_memory(reason, buffer, size);
+    case LIMIT_BY_STALL:
+        return snprintf(buffer, size, "memory stall of the %s %.1f%% is above %s %.1f%%", whose,
+                        reason->value * 100, reason->key, reason->threshold * 100);
+    case LIMIT_BY_FULL:
+        return snprintf(buffer, size, "full memory stall of the %s %.1f%% is above %s %.1f%%",
+                        whose, reason->value * 100, reason->key, reason->threshold * 100);
+    case LIMIT_BY_EVENT:
+        return snprintf(buffer, size, "the pool ran into memory.high or %s", reason->key);
+    case LIMIT_BY_OOM:
+        return snprintf(buffer, size,
+                        "the kernel killed %.0f process%s of the pool for want of memory",
+                        reason->value, reason->value == 1 ? "" : "es");
+    case LIMIT_BY_FORK:
+        return snprintf(buffer, size, "%.0f worker%s could not be started", reason->value, plural);
+    }
+    return snprintf(buffer, size, "unknown");
+}

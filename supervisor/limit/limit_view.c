@@ -1,0 +1,296 @@
+#include "supervisor/limit/limit_view.h"
+
+#include <float.h>
+#include <string.h>
+
+#define MIB (1024.0 * 1024.0)
+#define SECOND 1000000U
+
+/* The machine's floor with "auto": the smaller of both. */
+#define AVAILABLE_FLOOR (200.0 * MIB)
+#define AVAILABLE_PART 0.10
+
+/* A longer gap between two steps counts as this, s: nobody knows what was in it. */
+#define TICK_MAX 2.0
+
+/* Windows over which stall is measured, us: a bit less than the 1 s and 2 s that are meant, as timers are not exact. */
+#define WINDOW_SOME 750000
+#define WINDOW_FULL 1750000
+
+/*
+ * A worker's working set before it was measured. While few live, what they share in the group (page tables, the program's
+ * text) would be taken for theirs, so the measure starts as if PRIOR workers of that size were there, too.
+ */
+#define FOOTPRINT_START (2.0 * MIB)
+#define FOOTPRINT_PRIOR 8.0
+#define FOOTPRINT_MIN (1.0 * MIB)
+#define FOOTPRINT_MAX (64.0 * MIB)
+/* Where there is no group of the pool's own, it is estimated from what is used more than with no workers. That may be
+ * somebody else's, so the estimate is kept within these; too large a figure only makes the approach slower. */
+#define BLIND_START (3.0 * MIB)
+#define BLIND_MAX (8.0 * MIB)
+/* Time constant with which the largest footprint is forgotten, s. */
+#define FOOTPRINT_MEMORY 60.0
+
+/* An idle lmtp(8) has 1.2 to 1.6 MB of its own, and has them within a second of its start. */
+#define IDLE_COST (1.0 * MIB)
+#define IDLE_AGE SECOND
+
+/* What others take is expected to go on as it did for TREND_MEMORY, for TREND_AHEAD (s): busy workers need time to end. */
+#define TREND_MEMORY 2.0
+#define TREND_AHEAD 2.0
+
+double limit_fade(double x)
+{
+    double part = x >= 64.0 ? 0.0 : 1.0 - x / 64.0;
+
+    for (int i = 0; i < 6; i++)
+        part *= part;
+    return part;
+}
+
+/* A counter that went backwards belongs to a new group: it begins again. */
+static void meter_update(struct limit_meter *meter, uint64_t time, bool known, uint64_t total,
+                         uint64_t window)
+{
+    if (!known || !meter->known || total < meter->total || time < meter->time) {
+        *meter = (struct limit_meter){.known = known, .time = time, .total = total};
+        return;
+    }
+    uint64_t span = time - meter->time;
+    double stalled = (double)(total - meter->total);
+    if (span >= window) {
+        meter->complete = at_most(stalled / (double)span, 1.0);
+        meter->fraction = meter->complete;
+        meter->time = time;
+        meter->total = total;
+    } else {
+        meter->fraction = at_most(at_least(meter->complete, stalled / (double)window), 1.0);
+    }
+}
+
+/* Moves the rings of the young and of what was spent to the sample's time, and enters what was started and ended. */
+static void young_update(struct limit_state *state, uint64_t time, unsigned failed)
+{
+    uint64_t slot = time / LIMIT_YOUNG_SLOT;
+    unsigned started = state->taken > failed ? state->taken - failed : 0;
+
+    for (unsigned i = 0; i < LIMIT_YOUNG_SLOTS && state->young_slot < slot; i++) {
+        state->young_slot++;
+        state->young[state->young_slot % LIMIT_YOUNG_SLOTS] = 0;
+        state->spent[state->young_slot % LIMIT_SPENT_SLOTS] = 0;
+    }
+    state->young_slot = slot;
+    state->young[slot % LIMIT_YOUNG_SLOTS] += started;
+    state->spent[slot % LIMIT_SPENT_SLOTS] += (double)started - state->ended;
+    state->taken = 0;
+    state->ended = 0;
+}
+
+double limit_spent(const struct limit_state *state)
+{
+    double spent = 0.0;
+
+    for (unsigned i = 0; i < LIMIT_SPENT_SLOTS; i++)
+        spent += state->spent[i];
+    return at_least(spent, 0.0);
+}
+
+/* Bytes that the young will still take: their footprint, less what even an idle one has by now, fading with age. */
+static double young_promised(const struct limit_state *state, unsigned live, double used)
+{
+    double promised = 0.0;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < LIMIT_YOUNG_SLOTS && i <= state->young_slot; i++) {
+        unsigned started = state->young[(state->young_slot - i) % LIMIT_YOUNG_SLOTS];
+        double rest = state->footprint;
+        if (i * LIMIT_YOUNG_SLOT >= IDLE_AGE)
+            rest = at_least(rest - IDLE_COST, 0.0);
+        promised += started * rest * (1.0 - (double)i / LIMIT_YOUNG_SLOTS);
+        count += started;
+    }
+    /* Some are gone already. */
+    if (count > live)
+        promised *= (double)live / count;
+    /* All together can't be owed more than what all of them would have, less what they have. */
+    if (used > 0.0)
+        promised = at_most(promised, at_least(live * state->footprint - used, 0.0));
+    return promised;
+}
+
+static bool pool_measured(const struct limit_settings *settings, const struct memory_sample *sample)
+{
+    return !settings->shared && sample->groups > 0 && sample->group[0].known;
+}
+
+/*
+ * What the workers have in all, 0 if it can't be told. Without a group of their own it is what the group or the machine has
+ * in use beyond what it had when there were next to none.
+ */
+static double pool_used(const struct limit_settings *settings, struct limit_state *state,
+                        const struct memory_sample *sample, unsigned live)
+{
+    double all = 0.0;
+
+    if (pool_measured(settings, sample))
+        return (double)sample->group[0].working_set;
+    if (sample->groups > 0 && sample->group[0].known)
+        all = (double)sample->group[0].working_set;
+    else if (sample->machine_known)
+        all = (double)sample->total - (double)sample->available;
+    else
+        return 0.0;
+    if (!state->base_known || live <= settings->min)
+        state->base = all - live * FOOTPRINT_START;
+    state->base_known = true;
+    return at_least(all - state->base, 0.0);
+}
+
+static void footprint_update(const struct limit_settings *settings, struct limit_state *state,
+                             const struct memory_sample *sample, unsigned live, double used,
+                             double tick)
+{
+    bool measured = pool_measured(settings, sample);
+    double start = measured ? FOOTPRINT_START : BLIND_START;
+    double most = measured ? FOOTPRINT_MAX : BLIND_MAX;
+    double least = measured ? FOOTPRINT_MIN : FOOTPRINT_START;
+
+    if (state->footprint == 0.0)
+        state->footprint = start;
+    if (live > 0 && used > 0.0) {
+        double now = (used + FOOTPRINT_PRIOR * start) / (live + FOOTPRINT_PRIOR);
+        double old = now + (state->footprint - now) * limit_fade(tick / FOOTPRINT_MEMORY);
+        state->footprint = at_least(old, now);
+    }
+    state->footprint = at_most(at_least(state->footprint, least), most);
+}
+
+/* The rate at which others take memory of one source, bytes a second; never negative. */
+static double trend_update(struct limit_trend *trend, double others, double size, double tick)
+{
+    if (trend->known && tick > 0.0) {
+        /* Nobody takes all of it within a second: a figure that says so must not be remembered for long. */
+        double rate = at_most(at_least((others - trend->others) / tick, -size), size);
+        trend->rate += (rate - trend->rate) * (1.0 - limit_fade(tick / TREND_MEMORY));
+    }
+    trend->known = true;
+    trend->others = others;
+    return at_least(trend->rate, 0.0);
+}
+
+/* The least room of all sources, in view->room and view->memory. `pool` is what of their use is the workers' own. */
+static void room_find(const struct limit_settings *settings, struct limit_state *state,
+                      const struct memory_sample *sample, double pool, struct limit_view *view)
+{
+    view->room = DBL_MAX;
+    for (unsigned i = 0; i < MEMORY_GROUPS_MAX; i++) {
+        const struct memory_group *group = &sample->group[i];
+        if (i >= sample->groups || !group->known || group->limit == MEMORY_UNLIMITED) {
+            state->trend[i].known = false;
+            continue;
+        }
+        double working_set = (double)group->working_set;
+        double falling =
+            trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
+        double share = (double)group->limit * LIMIT_SHARE;
+        double room = share - working_set - falling * TREND_AHEAD;
+        if (room >= view->room)
+            continue;
+        view->room = room;
+        view->memory =
+            (struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
+                                  .group = i,
+                                  .value = working_set,
+                                  .threshold = share,
+                                  .falling = falling,
+                                  .key = i == 0 && !settings->shared ? "memory.limit" : ""};
+    }
+    struct limit_trend *trend = &state->trend[MEMORY_GROUPS_MAX];
+    if (!sample->machine_known) {
+        trend->known = false;
+        return;
+    }
+    double floor = (double)settings->min_available;
+    if (settings->min_available == LIMIT_AUTO)
+        floor = at_most(AVAILABLE_FLOOR, (double)sample->total * AVAILABLE_PART);
+    double available = (double)sample->available;
+    double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
+    double room = available - floor - falling * TREND_AHEAD;
+    if (room < view->room) {
+        view->room = room;
+        view->memory = (struct limit_reason){.input = LIMIT_BY_AVAILABLE,
+                                             .machine = true,
+                                             .value = available,
+                                             .threshold = floor,
+                                             .falling = falling,
+                                             .key = "memory.min_available"};
+    }
+}
+
+/*
+ * The group's counters. `high` and `max` count as well when nothing but page cache had to go, which is no shortage:
+ * they mean something only while the working set is near the limit.
+ */
+static void events_update(struct limit_state *state, const struct memory_sample *sample,
+                          struct limit_view *view)
+{
+    const struct memory_group *pool = &sample->group[0];
+    bool near = sample->groups == 0 || !pool->known || pool->limit == MEMORY_UNLIMITED ||
+                (double)pool->working_set > (double)pool->limit * (LIMIT_SHARE - 0.10);
+
+    if (sample->events_known && state->events_known) {
+        view->event = near && (sample->high > state->high || sample->max > state->max);
+        if (sample->oom_kill > state->oom_kill)
+            view->kills = sample->oom_kill - state->oom_kill;
+    }
+    state->events_known = sample->events_known;
+    state->high = sample->high;
+    state->max = sample->max;
+    state->oom_kill = sample->oom_kill;
+}
+
+static void stall_update(struct limit_state *state, const struct memory_sample *sample,
+                         struct limit_view *view)
+{
+    const struct memory_stall *pool = &sample->pool;
+    const struct memory_stall *machine = &sample->machine;
+    uint64_t time = sample->time;
+    /* Stall of the machine while half of its memory is free is that of some group with a limit of its own. */
+    bool plenty = sample->machine_known && sample->available >= sample->total / 2;
+
+    meter_update(&state->pool_some, time, pool->known, pool->some, WINDOW_SOME);
+    meter_update(&state->pool_full, time, pool->known, pool->full, WINDOW_FULL);
+    meter_update(&state->machine_some, time, machine->known, machine->some, WINDOW_SOME);
+    meter_update(&state->machine_full, time, machine->known, machine->full, WINDOW_FULL);
+    view->some_machine = state->machine_some.fraction > state->pool_some.fraction;
+    view->some = at_least(state->machine_some.fraction, state->pool_some.fraction);
+    view->foreign = view->some_machine && plenty;
+    view->full_machine = !plenty && state->machine_full.fraction > state->pool_full.fraction;
+    view->full = view->full_machine ? state->machine_full.fraction : state->pool_full.fraction;
+}
+
+void limit_view_take(const struct limit_settings *settings, struct limit_state *state,
+                     const struct memory_sample *sample, const struct limit_demand *demand,
+                     struct limit_view *view)
+{
+    memset(view, 0, sizeof *view);
+    if (state->begun && sample->time > state->time)
+        view->tick = at_most((double)(sample->time - state->time) / SECOND, TICK_MAX);
+    state->begun = true;
+    if (sample->time > state->time)
+        state->time = sample->time;
+
+    double used = pool_used(settings, state, sample, demand->live);
+    bool measured = pool_measured(settings, sample);
+    young_update(state, state->time, demand->failed);
+    footprint_update(settings, state, sample, demand->live, used, view->tick);
+    view->promised = young_promised(state, demand->live, used);
+    room_find(settings, state, sample, measured ? used : demand->live * FOOTPRINT_START, view);
+    view->memory.promised = view->promised;
+    view->memory.footprint = state->footprint;
+    if (view->memory.key == NULL)
+        view->memory.key = "";
+    events_update(state, sample, view);
+    stall_update(state, sample, view);
+}

@@ -1,0 +1,49 @@
+#ifndef SUPERVISOR_LIMIT_VIEW_H
+#define SUPERVISOR_LIMIT_VIEW_H
+
+/*
+ * What a memory sample means for the pool: the headroom, the stall and the events of one tick. Internal to limit.c; the
+ * unit of everything is as in limit.h.
+ */
+
+#include "supervisor/limit/limit.h"
+
+/* Of a group's limit, what the pool may fill. The rest is for reclaim to work in and for a footprint that shifts. */
+#define LIMIT_SHARE 0.90
+
+struct limit_view {
+    double tick;     /* s since the last step, capped */
+    double room;     /* headroom, bytes; negative when overspent; DBL_MAX when nothing is known */
+    double promised; /* of it, what the young will take */
+    double some;     /* fractions of time */
+    double full;
+    bool some_machine; /* the stall is the machine's rather than the pool's */
+    bool full_machine;
+    bool foreign;   /* stall of the machine alone, which has memory enough */
+    bool event;     /* the group met `high` or its limit, for want of more than page cache */
+    uint64_t kills; /* by the OOM killer, in this tick */
+    struct limit_reason memory; /* the source that leaves the least room */
+};
+
+/* Brings the state's meters, ring and footprint up to the sample's time, and says what is seen. */
+void limit_view_take(const struct limit_settings *settings, struct limit_state *state,
+                     const struct memory_sample *sample, const struct limit_demand *demand,
+                     struct limit_view *view);
+
+/* By how many workers the pool's starts exceeded its ends within the last second or so. */
+double limit_spent(const struct limit_state *state);
+
+/* e to the power of -x, to a few percent for x below 4. The mathematics library is not linked for this alone. */
+double limit_fade(double x);
+
+static inline double at_least(double value, double floor)
+{
+    return value < floor ? floor : value;
+}
+
+static inline double at_most(double value, double ceiling)
+{
+    return value > ceiling ? ceiling : value;
+}
+
+#endif

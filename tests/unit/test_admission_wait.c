@@ -1,0 +1,206 @@
+/* The waiting room: who leaves it undelivered, and how fast. */
+
+#include "tests/unit/admission_harness.h"
+
+Test(admission_wait, the_victim_is_the_newest_of_the_longest_queue)
+{
+    struct admission *admission = harness_create(100, 10);
+
+    for (unsigned i = 0; i < 10; i++)
+        harness_arrive(admission, i, "short", RETRY, i);
+    for (unsigned i = 10; i < 25; i++)
+        harness_arrive(admission, i, "long", RETRY, i);
+    for (int i = 24; i >= 20; i--)
+        cr_assert_eq(admission_victim(admission, 100), i);
+    /* Ten each now: either, and then the other. */
+    int one = admission_victim(admission, 100), two = admission_victim(admission, 100);
+    cr_assert((one == 19 && two == 9) || (one == 9 && two == 19) || (one == 19 && two == 18),
+              "%d %d", one, two);
+    admission_destroy(admission);
+}
+
+Test(admission_wait, who_is_exempt_is_never_deferred)
+{
+    struct admission *admission = harness_create(200, 10);
+
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "a", i % 2 == 0 ? RETRY | EXEMPT : FIRST | EXEMPT, 0);
+    harness_arrive(admission, 100, "a", RETRY, 0);
+    int first = harness_start(admission, 64, 0);
+    cr_assert_geq(first, 0);
+    harness_finish(admission, (unsigned)first, ADMISSION_FAILED, 30 * SECOND, 30 * SECOND);
+    cr_assert_eq(harness_look(admission, "a").lane, ADMISSION_DEAD);
+    int deferred = admission_victim(admission, 40 * SECOND);
+    cr_assert(deferred == 100 || first == 100);
+    cr_assert_eq(admission_victim(admission, 40 * SECOND), -1);
+    for (int64_t now = 40 * SECOND; now < 2000 * SECOND; now += SECOND) {
+        cr_assert_eq(admission_expire(admission, now, NULL), -1);
+        cr_assert_eq(admission_shed(admission, 5 * SECOND, now, NULL), -1);
+    }
+    admission_destroy(admission);
+}
+
+Test(admission_wait, who_waits_only_for_memory_is_not_deferred_until_shed)
+{
+    struct admission *admission = harness_create(100, 10);
+    int64_t again = 0, now = 0;
+    unsigned shed = 0;
+
+    for (unsigned i = 0; i < 50; i++)
+        harness_arrive(admission, i, "unknown", FIRST, 0);
+    while (now < 4000 * SECOND) {
+        cr_assert_eq(admission_expire(admission, now, &again), -1);
+        cr_assert_neq(again, ADMISSION_NEVER);
+        cr_assert_gt(again, now);
+        now = again;
+    }
+    harness_arrive(admission, 50, "late", FIRST, now);
+    while (shed < 50) {
+        int part = admission_shed(admission, 5 * SECOND, now, &again);
+        cr_assert_neq(part, 50, "it had its grace still");
+        if (part >= 0) {
+            shed++;
+            continue;
+        }
+        cr_assert_gt(again, now);
+        now = again;
+    }
+    int part = -1;
+    while ((part = admission_shed(admission, 5 * SECOND, now, &again)) < 0)
+        now = again;
+    cr_assert_eq(part, 50);
+    cr_assert_eq(admission_shed(admission, 5 * SECOND, now, &again), -1);
+    cr_assert_eq(again, ADMISSION_NEVER);
+    admission_destroy(admission);
+}
+
+static void kill_destination(struct admission *admission, const char *key, int64_t now)
+{
+    struct admission_memory memory = {.success_age = ADMISSION_NEVER,
+                                      .failure_age = 0,
+                                      .answer_age = ADMISSION_NEVER,
+                                      .window = 1,
+                                      .hung = true};
+
+    snprintf(memory.key, sizeof memory.key, "%s", key);
+    cr_assert_eq(admission_teach(admission, &memory, now), 0);
+}
+
+Test(admission_wait, a_dead_destination_keeps_its_backlog_until_it_has_waited_too_long)
+{
+    struct admission *admission = harness_create(4000, 10);
+    int64_t again = 0, now = 0;
+    unsigned left = 100;
+
+    kill_destination(admission, "dead", 0);
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "dead", RETRY, 0);
+    while (now < 299 * SECOND) {
+        int part = admission_expire(admission, now, &again);
+        if (part >= 0) {
+            cr_assert_eq(part, (int)--left, "the newest first");
+            continue;
+        }
+        cr_assert_gt(again, now);
+        now = again;
+    }
+    cr_assert_eq(left, 30);
+    while (left > 0 && now < 700 * SECOND) {
+        int part = admission_expire(admission, now, &again);
+        if (part >= 0) {
+            left--;
+            continue;
+        }
+        cr_assert_gt(again, now);
+        now = again;
+    }
+    cr_assert_eq(left, 0);
+    admission_destroy(admission);
+}
+
+/* Postfix brings back what was deferred after a time without jitter: so the leaving is what spreads the coming back. */
+Test(admission_wait, a_flood_leaves_over_time_and_faster_when_the_room_fills)
+{
+    for (unsigned parts = 4000; parts <= 40000; parts *= 10) {
+        struct admission *admission = harness_create(parts, 10);
+        int64_t again = 0, now = 0, last = 0, tenth = 0;
+        unsigned deferred = 0, in_window = 0, most = 0;
+
+        kill_destination(admission, "dead", 0);
+        for (unsigned i = 0; i < 3030; i++)
+            harness_arrive(admission, i, "dead", RETRY, 0);
+        while (now < 299 * SECOND) {
+            int part = admission_expire(admission, now, &again);
+            if (part >= 0) {
+                deferred++;
+                last = now;
+                if (now - tenth > 10 * SECOND) {
+                    tenth = now;
+                    in_window = 0;
+                }
+                if (++in_window > most)
+                    most = in_window;
+                continue;
+            }
+            now = again;
+        }
+        cr_assert_eq(deferred, 3000);
+        if (parts == 40000) {
+            cr_assert_lt(most, 300, "no tenth of it in ten seconds: %u", most);
+            cr_assert_gt(last, 180 * SECOND);
+        } else {
+            cr_assert_lt(last, 250 * SECOND, "the room is nearly full: it hurries");
+        }
+        admission_destroy(admission);
+    }
+}
+
+Test(admission_wait, deferring_does_not_hold_up_first_attempts)
+{
+    struct admission *admission = harness_create(4000, 4000);
+    char key[24];
+
+    kill_destination(admission, "dead", 0);
+    for (unsigned i = 0; i < 2000; i++)
+        harness_arrive(admission, i, "dead", RETRY, 0);
+    for (unsigned i = 0; i < 200; i++) {
+        int64_t now = (int64_t)i * 100 * MS;
+        int part;
+        (void)admission_expire(admission, now, NULL);
+        snprintf(key, sizeof key, "good%u", i);
+        harness_arrive(admission, 2000 + i, key, FIRST, now);
+        part = harness_start(admission, 64, now);
+        if (part >= 0 && part < 2000) /* the dead one has its turn now and then */
+            part = harness_start(admission, 64, now);
+        cr_assert_eq(part, (int)(2000 + i));
+        harness_finish(admission, 2000 + i, ADMISSION_DELIVERED, 10 * MS, now + 10 * MS);
+    }
+    admission_destroy(admission);
+}
+
+Test(admission_wait, what_is_recalled_can_be_taught)
+{
+    struct admission *one = harness_create(10, 20), *two = harness_create(10, 20);
+    struct admission_memory memory;
+    uint32_t cursor = 0;
+    unsigned count = 0;
+
+    harness_once(one, 0, "good", ADMISSION_DELIVERED, 20 * MS, 0);
+    harness_once(one, 0, "dead", ADMISSION_FAILED, 30 * SECOND, 0);
+    harness_once(one, 0, "slow", ADMISSION_DELIVERED, 9 * SECOND, 0);
+    harness_arrive(one, 0, "nothing known", FIRST, 0);
+    harness_arrive(one, 1, "good", FIRST, 0);
+    while (admission_recall(one, &cursor, 60 * SECOND, &memory)) {
+        count++;
+        cr_assert_eq(admission_teach(two, &memory, 5), 0);
+    }
+    cr_assert_eq(count, 3);
+    cr_assert_eq(harness_look(two, "good").lane, ADMISSION_PROVEN);
+    cr_assert_eq(harness_look(two, "dead").lane, ADMISSION_DEAD);
+    cr_assert_eq(harness_look(two, "slow").lane, ADMISSION_SLOW);
+    cr_assert_eq(harness_look(two, "good").last_success, 20 * MS - 60 * SECOND + 5);
+    memory.success_age = -1;
+    cr_assert_neq(admission_teach(two, &memory, 5), 0, "nothing succeeds in the future");
+    admission_destroy(one);
+    admission_destroy(two);
+}

@@ -1,0 +1,310 @@
+/* supervisor/dispatcher.c and its files as one process: the ways of a request. See fake.h. */
+
+#include "tests/unit/fake.h"
+
+Test(dispatcher, a_request_goes_through_unchanged_and_locked)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker, status[6];
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    cr_assert(!readable(worker, 0), "more than the request");
+    cr_assert(fake_locked(&fake, "AAAA1"));
+    fake_say(worker, WIRE_REPLY_DSN);
+    fake_expect(qmgr, WIRE_REPLY_DSN);
+    fake_expect_end(qmgr);
+    cr_assert(!fake_locked(&fake, "AAAA1"), "locked after the answer");
+    fake_released(&fake, number, worker);
+
+    /* master was told TAKEN and AVAIL, once, of the parent. */
+    fake_read(fake.master, (char *)status, sizeof status);
+    cr_assert(status[0] == getpid() && status[1] == 5 && status[2] == 0);
+    cr_assert(status[3] == getpid() && status[4] == 5 && status[5] == 1);
+
+    /* The same worker again, for the next one. */
+    qmgr = fake_ask(&fake, "AAAA2");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA2");
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    cr_assert(!readable(fake.master, QUIET_MS) && !readable(fake.channel, 0));
+    fake_end(&fake);
+}
+
+Test(dispatcher, a_request_and_a_reply_in_single_bytes)
+{
+    struct wire request = fake_request("AAAA1", 1), reply = wire(WIRE_REPLY_DSN);
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    fake_message(&fake, "AAAA1");
+    qmgr = fake_greeted(&fake);
+    for (size_t i = 0; i < request.len; i++) {
+        cr_assert(!readable(fake.worker[number].listening, 0), "chosen after %zu bytes", i);
+        fake_write(qmgr, request.bytes + i, 1);
+    }
+    worker = fake_accept(&fake, number);
+    fake_available(&fake, number, MASTER_TAKEN);
+    for (size_t i = 0; i < GREETING_SIZE; i++) {
+        struct wire greeting = wire(WIRE_GREETING);
+
+        cr_assert(!readable(worker, 0), "handed over before the greeting");
+        fake_write(worker, greeting.bytes + i, 1);
+        wire_free(&greeting);
+    }
+    fake_expect_request(worker, "AAAA1");
+    for (size_t i = 0; i < reply.len; i++) {
+        cr_assert(!readable(qmgr, 0), "answered after %zu bytes of the reply", i);
+        fake_write(worker, reply.bytes + i, 1);
+    }
+    fake_expect(qmgr, WIRE_REPLY_DSN);
+    fake_expect_end(qmgr);
+    fake_released(&fake, number, worker);
+    wire_free(&request);
+    wire_free(&reply);
+    fake_end(&fake);
+}
+
+/* A megabyte, to a worker that reads when qmgr has gone: it still gets all of it. */
+Test(dispatcher, a_large_request)
+{
+    struct wire request = fake_request("AAAA1", 10000);
+    char *have = malloc(request.len);
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    cr_assert(have && request.len > 1000000);
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    fake_message(&fake, "AAAA1");
+    for (int round = 0; round < 2; round++) {
+        qmgr = fake_greeted(&fake);
+        fake_write(qmgr, request.bytes, request.len);
+        worker = fake_serve(&fake, number);
+        cr_assert(readable(worker, WAIT_MS));
+        if (round == 1)
+            close(qmgr);
+        fake_read(worker, have, request.len);
+        cr_assert_eq(memcmp(have, request.bytes, request.len), 0);
+        cr_assert(fake_locked(&fake, "AAAA1"));
+        fake_say(worker, WIRE_REPLY_DONE);
+        if (round == 0) {
+            fake_expect(qmgr, WIRE_REPLY_DONE);
+            fake_expect_end(qmgr);
+        }
+        fake_released(&fake, number, worker);
+        fake_expect_lock(&fake, "AAAA1", false);
+    }
+    free(have);
+    wire_free(&request);
+    fake_end(&fake);
+}
+
+/* What a stock agent answers with status -1, and goes on. */
+Test(dispatcher, what_is_refused)
+{
+    static const char *const bad[] = {"W", "flags|3|flags|3|", "|", "queue_id|../../x|",
+                                      WIRE_HEAD "recipient_count|0||"};
+    struct wire request = fake_request("AAAA1", 1), absent = fake_request("BBBB2", 1);
+    struct fake fake;
+    int qmgr, lock;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    fake_first_worker(&fake);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        qmgr = fake_greeted(&fake);
+        fake_say(qmgr, bad[i]);
+        shutdown(qmgr, SHUT_WR);
+        fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+        fake_expect_end(qmgr);
+    }
+    qmgr = fake_greeted(&fake); /* no queue file */
+    fake_write(qmgr, absent.bytes, absent.len);
+    fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+    fake_expect_end(qmgr);
+
+    fake_message(&fake, "AAAA1");
+    lock = open(fake_path(&fake, "active/AAAA1"), O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(flock(lock, LOCK_EX), 0);
+    qmgr = fake_greeted(&fake);
+    fake_write(qmgr, request.bytes, request.len);
+    fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+    fake_expect_end(qmgr);
+    close(lock);
+
+    qmgr = fake_greeted(&fake); /* bytes behind the end */
+    request.bytes = realloc(request.bytes, request.len + 1);
+    cr_assert_not_null(request.bytes);
+    request.bytes[request.len] = 'x';
+    fake_write(qmgr, request.bytes, request.len + 1);
+    fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+    fake_expect_end(qmgr);
+    cr_assert(!fake_locked(&fake, "AAAA1"));
+
+    qmgr = fake_greeted(&fake); /* changed its mind */
+    close(qmgr);
+    /* None of these came near a worker. */
+    cr_assert(!readable(fake.channel, 0) && !readable(fake.worker[0].listening, QUIET_MS));
+    wire_free(&request);
+    wire_free(&absent);
+    fake_end(&fake);
+}
+
+Test(dispatcher, qmgr_hangs_up_while_it_waits)
+{
+    struct fake fake;
+    unsigned number;
+    int first, second, third, worker;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 1;
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    first = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    second = fake_ask(&fake, "BBBB2");
+    third = fake_ask(&fake, "CCCC3");
+    fake_expect_lock(&fake, "BBBB2", true);
+    fake_expect_lock(&fake, "CCCC3", true);
+    close(second);
+    fake_expect_lock(&fake, "BBBB2", false);
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(first, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "CCCC3");
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(third, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    cr_assert(!readable(fake.worker[number].listening, QUIET_MS), "the dropped one runs");
+    fake_end(&fake);
+}
+
+Test(dispatcher, qmgr_hangs_up_while_it_connects)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_accept(&fake, number);
+    fake_available(&fake, number, MASTER_TAKEN);
+    close(qmgr);
+    fake_released(&fake, number, worker);
+    fake_expect_lock(&fake, "AAAA1", false);
+    qmgr = fake_ask(&fake, "BBBB2");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "BBBB2");
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_end(&fake);
+}
+
+Test(dispatcher, qmgr_hangs_up_while_it_runs)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    close(qmgr);
+    cr_assert(!readable(worker, QUIET_MS), "the worker was interrupted");
+    cr_assert(fake_locked(&fake, "AAAA1"));
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    fake_expect_lock(&fake, "AAAA1", false);
+    fake_end(&fake);
+}
+
+/*
+ * Two may wait. A third is taken in, to see which of the three has to be deferred; but the messages
+ * of these requests are too old for that, so nothing more is taken in until there is room.
+ */
+Test(dispatcher, no_more_wait_than_may)
+{
+    struct fake fake;
+    unsigned number;
+    int first, second, third, fourth, fifth, worker;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 1;
+    fake.config.waiting_max = 2;
+    fake.lifetime = 1;
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    first = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    second = fake_ask(&fake, "BBBB2");
+    third = fake_ask(&fake, "CCCC3");
+    fake_expect_lock(&fake, "CCCC3", true);
+    fourth = fake_ask(&fake, "DDDD4");
+    fake_expect_lock(&fake, "DDDD4", true);
+    fifth = fake_connect(&fake);
+    cr_assert(!readable(fifth, QUIET_MS), "four are held");
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(first, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    fake_expect(fifth, WIRE_GREETING);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "BBBB2"); /* in order of arrival */
+    close(fifth);
+    close(fourth);
+    close(second);
+    close(third);
+    fake_end(&fake);
+}
+
+Test(dispatcher, every_end)
+{
+    for (int way = 0; way < 5; way++) {
+        struct fake fake;
+        int qmgr, status;
+
+        fake_prepare(&fake);
+        fake_start(&fake);
+        fake_first_worker(&fake);
+        qmgr = fake_ask(&fake, "AAAA1");
+        fake_expect_lock(&fake, "AAAA1", true);
+        if (way == 0)
+            close(fake.master);
+        else if (way == 1)
+            close(fake.channel);
+        else if (way == 2)
+            shutdown(fake.channel, SHUT_RDWR);
+        else if (way == 3)
+            kill(fake.dispatcher, SIGTERM);
+        else
+            cr_assert_eq(write(fake.channel, "nonsense", 8), 8);
+        status = fake_status(&fake);
+        cr_assert(WIFEXITED(status), "way %d: %#x", way, (unsigned)status);
+        cr_assert_eq(WEXITSTATUS(status), way == 4 ? EXIT_FAILURE : EXIT_SUCCESS, "way %d", way);
+        /* Nothing is invented on the way out. */
+        fake_expect_end(qmgr);
+        cr_assert(!fake_locked(&fake, "AAAA1"));
+        fake_remove(&fake);
+    }
+}

@@ -1,0 +1,377 @@
+/* supervisor/workers.c as part of a running dispatcher: workers that start, fail, die. See fake.h. */
+
+#include "tests/unit/fake.h"
+
+#include "supervisor/dispatch.h"
+
+/* A whole request through this worker, which must be idle: it and the dispatcher are well. */
+static void serve_one(const struct fake *fake, unsigned number, const char *id)
+{
+    int qmgr = fake_ask(fake, id);
+    int worker = fake_serve(fake, number);
+
+    fake_expect_request(worker, id);
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_expect_end(qmgr);
+    fake_released(fake, number, worker);
+}
+
+Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, second, worker;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 1;
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_accept(&fake, number);
+    second = fake_ask(&fake, "BBBB2");
+    fake_expect_lock(&fake, "BBBB2", true);
+    close(worker);
+    fake_exited(&fake, number, 0);
+    number = fake_expect_spawn(&fake);
+    cr_assert(fake_locked(&fake, "AAAA1"));
+    fake_started(&fake, number);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1"); /* it came first, and has not lost its place */
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    close(second);
+    fake_end(&fake);
+}
+
+/* It is reaped while its connection is still open somewhere, with and without a greeting read. */
+Test(dispatcher_workers, one_that_is_reaped_before_its_connection_ends)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_accept(&fake, number);
+    fake_exited(&fake, number, 9);
+    fake_expect_end(worker);
+    number = fake_expect_spawn(&fake);
+    fake_started(&fake, number);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    fake_exited(&fake, number, 9);
+    fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+    fake_expect_end(worker);
+    fake_end(&fake);
+}
+
+/* What it said before it ended counts. */
+Test(dispatcher_workers, one_that_replies_and_ends_at_once)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    for (int round = 0; round < 20; round++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "AAAA%d", round);
+        qmgr = fake_ask(&fake, id);
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, id);
+        kill(fake.dispatcher, SIGSTOP); /* so that it finds all of it at once */
+        fake_say(worker, WIRE_REPLY_DONE);
+        close(worker);
+        fake_exited(&fake, number, 0);
+        kill(fake.dispatcher, SIGCONT);
+        fake_expect(qmgr, WIRE_REPLY_DONE);
+        fake_expect_end(qmgr);
+        qmgr = fake_ask(&fake, "BBBB2");
+        number = fake_expect_spawn(&fake);
+        fake_started(&fake, number);
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, "BBBB2");
+        fake_say(worker, WIRE_REPLY_DONE);
+        fake_expect(qmgr, WIRE_REPLY_DONE);
+        fake_released(&fake, number, worker);
+        close(qmgr);
+        cr_assert_eq(unlink(fake_path(&fake, "active/BBBB2")), 0);
+    }
+    fake_end(&fake);
+}
+
+Test(dispatcher_workers, one_that_dies_with_a_request)
+{
+    struct fake fake;
+    unsigned number, other;
+    int first, second, worker, innocent;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    serve_one(&fake, number, "DDDD0"); /* a success: more than one at a time may go there now */
+    first = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    second = fake_ask(&fake, "BBBB2");
+    other = fake_expect_spawn(&fake);
+    fake_started(&fake, other);
+    innocent = fake_serve(&fake, other);
+    fake_expect_request(innocent, "BBBB2");
+    fake_say(innocent, WIRE_REPLY_DONE);
+    fake_expect(second, WIRE_REPLY_DONE);
+    fake_released(&fake, other, innocent); /* could take it */
+
+    fake_say(worker, "status||diag_type||"); /* the beginning of a reply is none */
+    close(worker);
+    fake_exited(&fake, number, 9);
+    fake_expect(first, WIRE_REPLY_DEFERRED);
+    fake_expect_end(first);
+    cr_assert(!fake_locked(&fake, "AAAA1"));
+    fake_expect_line(&fake, "AAAA1: worker 70000 ended with it (signal 9)");
+    cr_assert(!readable(fake.worker[other].listening, QUIET_MS), "given to another worker");
+    cr_assert(!readable(fake.channel, 0));
+    serve_one(&fake, other, "CCCC3");
+    fake_end(&fake);
+}
+
+Test(dispatcher_workers, a_reply_that_is_none)
+{
+    static const char *const bad[] = {"status|0||", WIRE_REPLY_DONE "x", WIRE_GREETING,
+                                      WIRE_REPLY_NO_DSN "status|00x||", "||"};
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "AAAA%zu", i);
+        qmgr = fake_ask(&fake, id);
+        if (i > 0) {
+            number = fake_expect_spawn(&fake);
+            fake_started(&fake, number);
+        }
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, id);
+        fake_say(worker, bad[i]);
+        fake_expect(qmgr, WIRE_REPLY_DEFERRED);
+        fake_expect_end(qmgr);
+        fake_expect_end(worker);
+        /* It is told to go. */
+        fake_expect_end(fake.worker[number].status);
+        fake.worker[number].status = -1;
+        fake_exited(&fake, number, 0);
+    }
+    fake_end(&fake);
+}
+
+Test(dispatcher_workers, one_that_ends_while_idle)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    serve_one(&fake, number, "AAAA1");
+    cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), 0);
+    fake_closed(&fake, number); /* and is not reaped yet */
+    qmgr = fake_ask(&fake, "BBBB2");
+    number = fake_expect_spawn(&fake);
+    cr_assert_eq(number, 1, "the number is still in use");
+    fake_tell(&fake, CHANNEL_EXITED, 0, fake.worker[0].pid, 0);
+    fake_started(&fake, number);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "BBBB2");
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), -1);
+    cr_assert(!readable(fake.channel, QUIET_MS));
+    fake_end(&fake);
+}
+
+/* Fast workers on a slow machine: all that it says may be there before the parent's STARTED. */
+Test(dispatcher_workers, one_that_is_faster_than_the_parent)
+{
+    struct fake fake;
+    struct fake_worker *worker;
+    unsigned number;
+    int connection;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_expect_spawn(&fake);
+    worker = &fake.worker[number];
+    worker->pid = 70000;
+    worker->generation = GENERATION_FIRST;
+    connection = fake_serve(&fake, number);
+    fake_released(&fake, number, connection);
+    fake_tell(&fake, CHANNEL_STARTED, number, worker->pid, (int)worker->generation);
+    serve_one(&fake, number, "AAAA1");
+    cr_assert(!readable(worker->status, QUIET_MS), "it was told to go");
+    fake_end(&fake);
+}
+
+Test(dispatcher_workers, one_that_lies_on_its_status_channel)
+{
+    struct fake fake;
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    qmgr = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    fake.worker[number].pid++;
+    fake_available(&fake, number, MASTER_AVAILABLE);
+    fake_expect_end(fake.worker[number].status);
+    fake.worker[number].status = -1;
+    /* The request in its hands is not the less its. */
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_expect_end(worker);
+    /* And it is not waited for. */
+    close(fake_ask(&fake, "BBBB2"));
+    cr_assert_neq(fake_expect_spawn(&fake), number);
+    fake_exited(&fake, number, 0);
+    fake_end(&fake);
+}
+
+/* The parent cannot start one; then it can. Until then nobody is greeted. */
+Test(dispatcher_workers, none_can_be_started)
+{
+    struct fake fake;
+    unsigned number;
+    int64_t failed;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_expect_spawn(&fake);
+    qmgr = fake_connect(&fake);
+    failed = fake_now_ms();
+    fake_closed(&fake, number);
+    fake_tell(&fake, CHANNEL_FAILED, number, 0, ENOENT);
+    fake_expect_line(&fake, "cannot start /daemons/lmtp: No such file or directory; mail waits");
+    cr_assert(!readable(qmgr, QUIET_MS), "greeted without a greeting");
+
+    number = fake_expect_spawn(&fake);
+    cr_assert_geq(fake_now_ms() - failed, 990, "tried again after %d ms",
+                  (int)(fake_now_ms() - failed));
+    fake_started(&fake, number);
+    fake_released(&fake, number, fake_serve(&fake, number));
+    fake_expect_line(&fake, "lmtp starts again");
+    fake_expect(qmgr, WIRE_GREETING);
+    fake_message(&fake, "AAAA1");
+    struct wire request = fake_request("AAAA1", 1);
+
+    fake_write(qmgr, request.bytes, request.len);
+    wire_free(&request);
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    fake_end(&fake);
+}
+
+/* It was started, but ends before it greets. */
+Test(dispatcher_workers, one_that_ends_at_its_start)
+{
+    struct fake fake;
+    unsigned number;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_expect_spawn(&fake);
+    fake_started(&fake, number);
+    fake_exited(&fake, number, 0x7f00);
+    fake_expect_line(&fake, "it ended with exit status 127 before it was ready; mail waits");
+    cr_assert(!readable(fake.channel, QUIET_MS), "tried again at once");
+    fake_end(&fake);
+}
+
+/* Not one worker for each request, but as many as may start at a time, and never too many. */
+Test(dispatcher_workers, as_many_as_wait_and_as_may)
+{
+    struct fake fake;
+    int qmgr[6], worker[4];
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 4;
+    fake_start(&fake);
+    serve_one(&fake, fake_first_worker(&fake), "DDDD0");
+    for (int i = 0; i < 6; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "AAAA%d", i);
+        qmgr[i] = fake_ask(&fake, id);
+        if (i == 0) {
+            worker[0] = fake_serve(&fake, 0);
+        } else if (i < 4) {
+            unsigned number = fake_expect_spawn(&fake);
+
+            fake_started(&fake, number);
+            worker[i] = fake_serve(&fake, number);
+        } else {
+            fake_expect_lock(&fake, id, true);
+            continue;
+        }
+        fake_expect_request(worker[i], id);
+    }
+    cr_assert(!readable(fake.channel, QUIET_MS), "a fifth worker");
+    for (int i = 0; i < 4; i++) {
+        fake_say(worker[i], WIRE_REPLY_DONE);
+        fake_expect(qmgr[i], WIRE_REPLY_DONE);
+        fake_expect_end(qmgr[i]);
+    }
+    fake_end(&fake);
+}
+
+/*
+ * The oldest idle workers go, and as many stay as must; those that are on their way out are not of
+ * those that stay. Called directly, since half a minute is too long to wait for.
+ */
+Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
+{
+    struct config config;
+    struct dispatcher_settings settings = {.config = &config};
+    struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
+    char directory[] = "/tmp/headroom-test-XXXXXX";
+
+    cr_assert(dispatcher && mkdtemp(directory) && chdir(directory) == 0); /* it unlinks sockets */
+    config_defaults(&config);
+    config.workers_max = 6;
+    config.workers_min = 2;
+    dispatcher->settings = &settings;
+    cr_assert_eq(sd_event_new(&dispatcher->event), 0);
+    cr_assert_geq(workers_create(dispatcher), 0);
+    for (int i = 0; i < 5; i++) {
+        int number = pool_start(&dispatcher->pool, 1);
+
+        cr_assert_eq(pool_move(&dispatcher->pool, number, WORKER_RELEASING, 1), 0);
+        cr_assert_eq(pool_move(&dispatcher->pool, number, WORKER_IDLE, 1), 0);
+    }
+    workers_expire(dispatcher, IDLE_SURPLUS);
+    cr_assert_eq(dispatcher->pool.count[WORKER_IDLE], 5, "none is old enough");
+    workers_expire(dispatcher, IDLE_SURPLUS + 1);
+    cr_assert_eq(dispatcher->pool.count[WORKER_IDLE], 2, "%u stay",
+                 dispatcher->pool.count[WORKER_IDLE]);
+    cr_assert_eq(dispatcher->pool.count[WORKER_LEAVING], 3);
+    workers_destroy(dispatcher);
+    sd_event_unref(dispatcher->event);
+    free(dispatcher);
+    cr_assert_eq(rmdir(directory), 0);
+}
