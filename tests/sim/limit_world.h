@@ -230,7 +230,8 @@ static inline void world_dispatch(struct world *world, unsigned limit)
 /* Jobs that could run if there were workers. */
 static inline unsigned world_wanted(const struct world *world, unsigned limit)
 {
-    double bad = fmax(0.0, (limit + 1) / 2 - (double)world->bad);
+    unsigned share = (limit + 1) / 2;
+    double bad = fmax(0.0, (double)share - (double)world->bad);
     return (unsigned)(floor(world->good_waiting) + fmin(floor(world->bad_waiting), bad));
 }
 
