@@ -252,7 +252,7 @@ static struct limit_decision without(void (*take_away)(struct scene *), unsigned
         *live = s.demand.live + limit_take(&s.state, 300);
         s.demand.live = s.demand.busy = *live;
         if (s.sample.machine_known)
-            s.sample.available = 700 * MIB - *2 * MIB * live;
+            s.sample.available = 700 * MIB - 2 * MIB * *live;
         scene_step(&s, 1);
     }
     return s.decision;
