@@ -18,7 +18,7 @@ H
 chmod 755 "$p/daemon/headroom"
 # As long as 300 workers; the destination is the next hop, so that its window is for all.
 configure '{"defaults": {"workers": {"max": 320, "limit": "fixed"}, "waiting": {"max": 500}}}'
-echo 'ulimit -Hn 4096; ulimit -Sn 100' >"$TEST_DIR/limits"
+echo 'ulimit -n 4096; ulimit -Sn 100' >"$TEST_DIR/limits"
 begin
 open_files()
 {
