@@ -64,8 +64,8 @@ expect 'after that' "$(accounts)" 'sent 2600, delivered 2600, queued 0, bounced 
 expect 'the supervisor' "$(parent) $(dispatcher)" "$first"
 [ "$(said 'limit of open files allows')" -eq 1 ] || fail 'it was not said'
 
-say 'with 40 descriptors, fewer than it has workers for'
-echo 'ulimit -n 40' >"$TEST_DIR/limits"
+say 'with 72 descriptors, fewer than it has workers for'
+echo 'ulimit -n 72' >"$TEST_DIR/limits"
 postfix_reload "$p"
 send fewer 100 --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
 wait_for 20 in_flight 1 || fail 'nothing is delivered'
