@@ -16,7 +16,7 @@ log=$(postfix_log "$p")
 # A destination that has never answered gets one worker at a time: first they are made known.
 send known 100
 wait_for 20 settled 100 || fail "not delivered: $(accounts)"
-sink_tell "$s" set ok slow 0.2
+sink_tell "$s" set ok slow 0.4
 send victim "$((MESSAGES - 100))" --sessions 4 >"$TEST_DIR/mailgen" &
 generator=$!
 : >"$TEST_DIR/killed"
@@ -26,9 +26,11 @@ some()
     [ -n "$(workers)" ]
 }
 while [ "$kills" -lt "$KILLS" ]; do
-    wait_for 30 some || fail "no worker to kill after $kills"
     worker=$(workers | shuf -n 1)
-    [ -n "$worker" ] || continue
+    [ -n "$worker" ] || {
+        wait_for 30 some || fail "no worker to kill after $kills"
+        continue
+    }
     kill -KILL "$worker" 2>/dev/null || continue
     echo "$worker" >>"$TEST_DIR/killed"
     kills=$((kills + 1))
