@@ -191,3 +191,29 @@ load_stop()
     wait "$load_pid" || true
     wc -l <"$sent"
 }
+
+# drain SECONDS: the queue becomes empty. After a reload qmgr puts what a worker still has in hand aside for a minute ("skipped,
+# still being delivered"), as with stock lmtp; a flush brings it back.
+drain()
+{
+    drain_until=$(($(milliseconds) + $1 * 1000))
+    postfix_flush "$p"
+    until wait_for 3 postfix_empty "$p"; do
+        [ "$(milliseconds)" -lt "$drain_until" ] || {
+            say "in the queue: $(postfix_count "$p")" >&2
+            return 1
+        }
+        postfix_flush "$p"
+    done
+}
+
+# expect_said WHAT PATTERN COUNT: so many lines in the log, which may come a moment later than what they tell of.
+said_at_least()
+{
+    [ "$(said "$1")" -ge "$2" ]
+}
+expect_said()
+{
+    wait_for 5 said_at_least "$2" "$3" || true
+    expect "$1" "$(said "$2")" "$3"
+}

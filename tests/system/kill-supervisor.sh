@@ -62,7 +62,7 @@ postfix_flush "$p"
 wait_for 30 settled "$total" || fail "not delivered: $(accounts)"
 expect 'after all' "$(accounts | head -n 1)" "sent $total, delivered $total, queued 0, bounced 0, lost 0, doubled 0"
 expect 'deliveries cut short' "$(sink_value "$s" abandoned)" 0
-expect 'throttled' "$(said 'throttling')" 0
-expect 'said of dispatchers' "$(said 'the dispatcher ended unexpectedly (signal 9)')" 3
+expect_said 'throttled' 'throttling' 0
+expect_said 'said of dispatchers' 'the dispatcher ended unexpectedly (signal 9)' 3
 # Not more processes than deaths call for.
-expect 'first lines' "$(said ' starts: service lmtp-test')" 7
+expect_said 'first lines' ' starts: service lmtp-test' 7

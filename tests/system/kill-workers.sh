@@ -50,8 +50,8 @@ case $(head -n 1 "$TEST_DIR/accounts") in
 *) fail 'not everything was delivered' ;;
 esac
 calm
-expect 'one supervisor all the time' "$(said ' starts: service lmtp-test')" 1
-expect 'nothing malformed for qmgr' "$(said 'malformed response')" 0
+expect_said 'one supervisor all the time' ' starts: service lmtp-test' 1
+expect_said 'nothing malformed for qmgr' 'malformed response' 0
 
 postfix_reload "$p"
 wait_for 5 ended 1 || fail 'no last line of the supervisor'

@@ -52,6 +52,6 @@ expect 'after all' "$(accounts | head -n 1)" "sent $total, delivered $total, que
 # A delivery that is cut short leaves its connection while the server still thinks.
 expect 'deliveries cut short' "$(sink_value "$s" abandoned)" 0
 expect 'supervisors' "$(supervisors | wc -l)" 1
-expect 'first lines' "$(said ' starts: service lmtp-test')" 11
-expect 'last lines' "$(said 'headroom ends: ')" 10
+expect_said 'first lines' ' starts: service lmtp-test' 11
+expect_said 'last lines' 'headroom ends: ' 10
 calm

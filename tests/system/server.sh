@@ -79,4 +79,4 @@ postfix_flush "$p"
 wait_for 30 settled 300 || fail "not delivered when it was well again: $(accounts)"
 expect 'after all' "$(accounts)" 'sent 300, delivered 300, queued 0, bounced 0, lost 0, doubled 0'
 calm
-expect 'supervisors that were needed' "$(said ' starts: service lmtp-test')" 1
+expect_said 'supervisors that were needed' ' starts: service lmtp-test' 1
