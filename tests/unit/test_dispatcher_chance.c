@@ -19,7 +19,8 @@ struct request_seen {
 
 struct process {
     bool live;
-    bool ready; /* has greeted once: its end is no failed start, for which starts pause */
+    bool ready; /* the dispatcher has read its first greeting: its end is no failed start, for which
+                   starts pause */
     bool told;
     int connection;
     char bytes[4096];
@@ -135,6 +136,7 @@ static void connection_turn(struct chance *chance, unsigned number)
     ssize_t got = read(process->connection, process->bytes + process->length,
                        sizeof process->bytes - process->length);
 
+    process->ready = true;
     if (got <= 0) {
         close(process->connection);
         process->connection = -1;
@@ -170,7 +172,7 @@ static void worker_turn(struct chance *chance, unsigned number)
     } else if (process->connection >= 0 && !process->told && dice < 60) {
         struct wire greeting = wire(WIRE_GREETING);
 
-        process->told = process->ready = true;
+        process->told = true;
         send(process->connection, greeting.bytes, greeting.len, MSG_NOSIGNAL);
         wire_free(&greeting);
     } else if (process->connection >= 0 && process->told && readable(process->connection, 0)) {
@@ -212,7 +214,7 @@ Test(dispatcher_chance, promises)
             worker_turn(&chance, i);
         qmgr_turn(&chance);
     }
-    cr_assert(chance.delivered > 50 && chance.left > 10, "%d delivered, %d lost, %d left",
+    cr_assert(chance.delivered > 50 && chance.left > 0, "%d delivered, %d lost, %d left",
               chance.delivered, chance.lost, chance.left);
     /* Those that qmgr left run to their end; then nothing is held any more. */
     for (unsigned i = 0; i < 5; i++)
