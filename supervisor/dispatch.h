@@ -174,6 +174,8 @@ struct dispatcher {
     struct journal_limit lost_lines;
     struct journal_limit descriptor_lines;
     struct journal_limit retry_lines;
+    struct journal_limit learned_lines;
+    uint64_t remembered; /* when that was last written */
     struct dispatcher_totals totals;
     char scratch[65536]; /* what has just been read */
 };
@@ -214,6 +216,9 @@ void client_parts_ended(struct client *client);
 
 int parts_create(struct dispatcher *dispatcher);
 void parts_destroy(struct dispatcher *dispatcher);
+
+/* Keeps what was learned of destinations, for the next start. */
+void parts_remember(struct dispatcher *dispatcher);
 
 /* The request is split, and its parts begin to wait; or those not handed over are dropped. */
 void parts_admit(struct client *client);
