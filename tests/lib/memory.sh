@@ -44,15 +44,22 @@ memory_create()
     memory_name=headroom-test.$(basename "$TEST_DIR").$(printf %s "$TEST_DIR" | cksum | cut -d ' ' -f 1)
     MEMORY_GROUP=$memory_v1$(memory_own memory)/$memory_name
     MEMORY_UNIFIED=$memory_v2$(memory_own '')/$memory_name
-    # Left by tests that were killed; a group in which something runs cannot be removed.
-    for memory_stale in "${MEMORY_GROUP%/*}"/headroom-test.* "${MEMORY_UNIFIED%/*}"/headroom-test.*; do
-        [ ! -d "$memory_stale" ] || memory_remove "$memory_stale" || true
-    done
-    # All mail goes to one next hop: qmgr must not be what bounds it.
-    postfix_create "$@" 'initial_destination_concurrency = 2000' 'default_destination_concurrency_limit = 2000'
+    # Left by tests that were killed: old ones in which nothing runs (others cannot be removed).
+    find "${MEMORY_GROUP%/*}" "${MEMORY_UNIFIED%/*}" -maxdepth 1 -name 'headroom-test.*' -mmin +15 2>/dev/null |
+        while read -r memory_stale; do
+            memory_remove "$memory_stale" || true
+        done
+    memory_another "$@"
     mkdir "$MEMORY_GROUP" 2>/dev/null || skip "no memory group can be made in ${MEMORY_GROUP%/*}"
     AT_EXIT="$AT_EXIT memory_close;"
     mkdir "$MEMORY_UNIFIED" 2>/dev/null || skip "no cgroup2 group can be made in ${MEMORY_UNIFIED%/*}"
+}
+
+# memory_another DIR NEXTHOP [MAIN_CF_LINE...]: one more instance, for the same groups.
+memory_another()
+{
+    # All mail goes to one next hop: qmgr must not be what bounds it.
+    postfix_create "$@" 'initial_destination_concurrency = 2000' 'default_destination_concurrency_limit = 2000'
 }
 
 memory_remove()
@@ -156,10 +163,10 @@ now()
 
 memory_warm()
 {
-    mailgen --to "$(postfix_address "$1")" --prefix warm --sent "$TEST_DIR/sent" --count $(($3 * $4)) --sessions 8 \
+    mailgen --to "$(postfix_address "$1")" --prefix warm --sent "${TEST_SENT:-$TEST_DIR/sent}" --count $(($3 * $4)) --sessions 8 \
         --rcpt 'user%d@silent%d.invalid' --cycle "$3"
     postfix_wait_empty "$1" 60 || fail 'the first mail was not delivered'
-    memory_sent=$(($(wc -l <"$TEST_DIR/sent")))
+    memory_sent=$(($(wc -l <"${TEST_SENT:-$TEST_DIR/sent}")))
     expect "delivered" "$(lines "$2/delivered" " delivered ")" "$memory_sent"
 }
 
@@ -178,7 +185,7 @@ memory_fit()
 # Sends mail that gets no answer while `silent` is silent: as memory_warm, but N messages and no waiting.
 memory_load()
 {
-    mailgen --to "$(postfix_address "$1")" --prefix "${4:-stuck}" --sent "$TEST_DIR/sent" --count "$2" --sessions 8 \
+    mailgen --to "$(postfix_address "$1")" --prefix "${4:-stuck}" --sent "${TEST_SENT:-$TEST_DIR/sent}" --count "$2" --sessions 8 \
         --rcpt 'user%d@silent%d.invalid' --cycle "$3"
 }
 
@@ -199,7 +206,7 @@ memory_expect_alive()
 
 memory_accounts()
 {
-    account --sent "$TEST_DIR/sent" --log "$2/delivered" --queue "$1/queue"
+    account --sent "${TEST_SENT:-$TEST_DIR/sent}" --log "$2/delivered" --queue "$1/queue"
 }
 
 # memory_at_least N: so many in the pool.
