@@ -1,4 +1,4 @@
-/* Who may run: what supervisor/admission.h promises, one promise a test. */
+/* Who may run: what supervisor/admission/admission.h promises, one promise a test. */
 
 #include "tests/unit/admission_harness.h"
 

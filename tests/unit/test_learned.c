@@ -1,6 +1,6 @@
 /* What is learned survives a restart; a damaged file gives nothing and goes away. */
 
-#include "supervisor/learned.h"
+#include "supervisor/admission/learned.h"
 #include "tests/unit/admission_harness.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "supervisor/learned.h"
+#include "supervisor/admission/learned.h"
 
 #include <errno.h>
 #include <fcntl.h>
