@@ -242,3 +242,15 @@ headroom_said()
 {
     [ -n "$(headroom_lines "$1" "$2")" ]
 }
+
+# headroom_last_is DIR STATE: the state that was said last.
+headroom_last_is()
+{
+    headroom_lines "$1" ' now [A-Z]*:' | tail -n 1 | grep -q " now $2:"
+}
+
+# memory_since FROM TO: seconds between two times.
+memory_since()
+{
+    echo "$1 $2" | awk '{ printf "%.1f", $2 - $1 }'
+}
