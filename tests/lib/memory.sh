@@ -9,7 +9,7 @@
 #     memory_config DIR JSON                        the supervisor's configuration (keys as in "defaults")
 #     memory_limit SIZE                             of the test's group: bytes, K, M or G, or -1
 #     memory_in COMMAND...                          runs it in the test's groups ("memory_in postfix_start DIR")
-#     memory_in_pool COMMAND...                     the same in the pool's
+#     memory_enter, memory_enter_pool               moves the shell itself: "(memory_enter_pool; exec COMMAND) &"
 #     memory_pool                                   directory of the pool's v1 group, "" without one
 #     memory_pool_pids                              what runs in it
 #     memory_unshared                               unshared memory of each pid on standard input in KiB, one a line
@@ -94,22 +94,24 @@ memory_limit()
 }
 
 # 0 is the writer itself, also in a pid namespace.
+memory_enter()
+{
+    echo 0 >"$MEMORY_GROUP/cgroup.procs"
+    echo 0 >"$MEMORY_UNIFIED/cgroup.procs"
+}
+
+memory_enter_pool()
+{
+    memory_at=$(memory_pool)
+    echo 0 >"$memory_at/cgroup.procs"
+    echo 0 >"$MEMORY_UNIFIED/${memory_at##*/}/cgroup.procs"
+}
+
 memory_in()
 {
     (
-        echo 0 >"$MEMORY_GROUP/cgroup.procs"
-        echo 0 >"$MEMORY_UNIFIED/cgroup.procs"
+        memory_enter
         "$@"
-    )
-}
-
-memory_in_pool()
-{
-    (
-        memory_at=$(memory_pool)
-        echo 0 >"$memory_at/cgroup.procs"
-        echo 0 >"$MEMORY_UNIFIED/${memory_at##*/}/cgroup.procs"
-        exec "$@"
     )
 }
 
@@ -253,4 +255,10 @@ headroom_last_is()
 memory_since()
 {
     echo "$1 $2" | awk '{ printf "%.1f", $2 - $1 }'
+}
+
+# holding N: so many wait at the silent server ($s).
+holding()
+{
+    [ "$(sink_value "${s:?}" silent.holding)" -eq "$1" ]
 }
