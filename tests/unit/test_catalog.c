@@ -3,8 +3,8 @@
  * and an entry is made of what journalctl(1) shows: four headers, and a text that ends in what can be done.
  */
 
-#include "supervisor/config_file.h"
-#include "supervisor/events.h"
+#include "supervisor/config/config_file.h"
+#include "supervisor/journal/events.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>
