@@ -174,6 +174,8 @@ struct dispatcher {
     struct journal_limit lost_lines;
     struct journal_limit descriptor_lines;
     struct journal_limit retry_lines;
+    struct journal_limit learned_lines;
+    uint64_t remembered; /* when that was last written */
     struct dispatcher_totals totals;
     char scratch[65536]; /* what has just been read */
 };
@@ -215,6 +217,9 @@ void client_parts_ended(struct client *client);
 int parts_create(struct dispatcher *dispatcher);
 void parts_destroy(struct dispatcher *dispatcher);
 
+/* Keeps what was learned of destinations, for the next start. */
+void parts_remember(struct dispatcher *dispatcher);
+
 /* The request is split, and its parts begin to wait; or those not handed over are dropped. */
 void parts_admit(struct client *client);
 void parts_cancel(struct client *client);
@@ -227,6 +232,9 @@ struct part *parts_next(struct dispatcher *dispatcher);
 
 /* How many could be chosen now, if there were as many workers as that. */
 unsigned parts_runnable(struct dispatcher *dispatcher);
+
+/* Lets the clock wake the dispatcher when what waits may start by then, also when no worker is idle. */
+void parts_wake(struct dispatcher *dispatcher);
 
 /* A chosen part runs on this idle worker: connects. False when the worker has gone. */
 bool part_connect(struct part *part, struct worker *worker);

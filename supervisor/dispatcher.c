@@ -79,6 +79,7 @@ void dispatcher_pump(struct dispatcher *dispatcher)
            regulator_take(dispatcher, 1) == 1)
         if (!workers_start(dispatcher))
             break;
+    parts_wake(dispatcher);
     deferrals_pump(dispatcher);
     clients_listen(dispatcher);
 }
@@ -147,6 +148,10 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     deferrals_expire(dispatcher, now);
     regulator_step(dispatcher);
     parts_defer(dispatcher);
+    if (now - dispatcher->remembered >= REMEMBER_EVERY) {
+        dispatcher->remembered = now;
+        parts_remember(dispatcher);
+    }
     dispatcher_pump(dispatcher);
     /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
     sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
@@ -301,6 +306,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         regulator_step(dispatcher);
         dispatcher_pump(dispatcher);
         result = sd_event_loop(dispatcher->event);
+        parts_remember(dispatcher);
         say_exit(dispatcher);
     } else if (dispatcher) {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,

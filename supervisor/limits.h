@@ -43,6 +43,9 @@
 /* "Never tried": it came into the active queue within this time of its arrival. Microseconds. */
 #define FIRST_ATTEMPT_MAX INT64_C(60000000)
 
+/* How often it is written what was learned of destinations; and at the end. Microseconds. */
+#define REMEMBER_EVERY UINT64_C(60000000)
+
 /* Destinations that are known at a time; 200 bytes each, when used. */
 #define DESTINATIONS_MAX 100000
 

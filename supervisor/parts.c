@@ -10,10 +10,26 @@
 #include <time.h>
 
 #include "agents/split.h"
+#include "supervisor/admission/learned.h"
 #include "supervisor/dispatch.h"
+
+#define LEARNED_FILE "learned"
 
 /* What a destination may be called here; admission folds what is longer than it keeps. */
 #define NAME_MAX_BYTES 1024
+
+static int64_t now_of(const struct dispatcher *dispatcher)
+{
+    return (int64_t)dispatcher_now(dispatcher);
+}
+
+static int64_t wall_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
 
 int parts_create(struct dispatcher *dispatcher)
 {
@@ -30,7 +46,27 @@ int parts_create(struct dispatcher *dispatcher)
     if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         return -EIO;
     dispatcher->admission = admission_create(&settings, dispatcher->parts_max, DESTINATIONS_MAX);
-    return dispatcher->part && dispatcher->admission ? 0 : -ENOMEM;
+    if (!dispatcher->part || !dispatcher->admission)
+        return -ENOMEM;
+    /* None yet, or damaged and thrown away: it is learned again. */
+    learned_load(dispatcher->settings->state_directory, LEARNED_FILE, dispatcher->admission,
+                 now_of(dispatcher), wall_clock());
+    return 0;
+}
+
+void parts_remember(struct dispatcher *dispatcher)
+{
+    int result = learned_save(dispatcher->settings->state_directory, LEARNED_FILE,
+                              dispatcher->admission, now_of(dispatcher), wall_clock());
+    uint64_t unsaid;
+
+    if (result < 0 &&
+        journal_limit_happened(&dispatcher->learned_lines, dispatcher_now(dispatcher), &unsaid))
+        journal_log(dispatcher->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,
+                    "what was learned of destinations cannot be kept in %s/headroom.%s/%s: %s; "
+                    "after a restart it is learned again",
+                    dispatcher->settings->postconf->data_directory, dispatcher->settings->service,
+                    LEARNED_FILE, strerror(-result));
 }
 
 void parts_destroy(struct dispatcher *dispatcher)
@@ -44,11 +80,6 @@ void parts_destroy(struct dispatcher *dispatcher)
 static unsigned handle_of(const struct part *part)
 {
     return (unsigned)(part - part->client->dispatcher->part);
-}
-
-static int64_t now_of(const struct dispatcher *dispatcher)
-{
-    return (int64_t)dispatcher_now(dispatcher);
 }
 
 /* What admission was told does not fit what it knows: one of us is wrong. */
@@ -290,6 +321,12 @@ unsigned parts_runnable(struct dispatcher *dispatcher)
     unsigned limit = regulator_limit(dispatcher);
 
     return admission_runnable(dispatcher->admission, limit, now_of(dispatcher), limit);
+}
+
+void parts_wake(struct dispatcher *dispatcher)
+{
+    wake_at(dispatcher,
+            admission_due(dispatcher->admission, regulator_limit(dispatcher), now_of(dispatcher)));
 }
 
 static struct worker *worker_of(const struct part *part)

@@ -331,6 +331,21 @@ static struct destination *heaviest(struct admission *admission, unsigned limit)
     return destination;
 }
 
+/* When what waits may start by the clock alone: `paced` or a token, the earlier. */
+static int64_t start_due(const struct admission *admission, unsigned limit, int64_t paced,
+                         int64_t now)
+{
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        int64_t due;
+        if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
+            continue;
+        due = share_token_due(admission, lane, limit, now);
+        if (due != ADMISSION_NEVER && (paced == ADMISSION_NEVER || due < paced))
+            paced = due;
+    }
+    return paced;
+}
+
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now)
 {
     struct admission_choice none = {.answer = ADMISSION_HELD};
@@ -372,15 +387,17 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         }
         return start(admission, destination, lane, limit, now);
     }
-    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
-        int64_t due;
-        if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
-            continue;
-        due = share_token_due(admission, lane, limit, now);
-        if (due != ADMISSION_NEVER && (none.again == ADMISSION_NEVER || due < none.again))
-            none.again = due;
-    }
+    none.again = start_due(admission, limit, none.again, now);
     return none;
+}
+
+int64_t admission_due(struct admission *admission, unsigned limit, int64_t now)
+{
+    int64_t paced = sweep(admission, limit, now);
+
+    if (admission->waiting == 0 || admission->in_flight >= limit)
+        return ADMISSION_NEVER;
+    return start_due(admission, limit, paced, now);
 }
 
 unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most)

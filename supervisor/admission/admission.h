@@ -135,6 +135,12 @@ struct admission_choice {
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 
 /*
+ * When to ask again if nothing else happens, as in admission_choice.again, without choosing anything: for the moment when there is
+ * no free worker to choose for. ADMISSION_NEVER when only an event can let something start.
+ */
+int64_t admission_due(struct admission *admission, unsigned limit, int64_t now);
+
+/*
  * How many parts could start now if that many workers were free, at most `most`. For deciding how many workers to start:
  * zero exactly when admission_next() would choose nothing; above one it may err upwards by destinations that wait in two lanes.
  */

@@ -22,14 +22,14 @@
 
 /*
  * A second, small and fast bucket for newcomers: of a flood that arrives within milliseconds only three start before it is
- * seen that it is one, namely when more newcomers wait than NEWCOMERS. Then they are passed over at once, and for a
+ * seen that it is one, namely when more newcomers wait than NEWCOMERS. Then they are passed over at once, and for half a
  * second newcomers leave five tokens for those that come after the flood. Good ones give their tokens back and do not notice.
  */
 #define BURST 3
 #define BURST_RATE 50
 #define NEWCOMERS 8
 #define FLOOD_FLOOR 5
-#define FLOOD_TIME ADMISSION_SECOND
+#define FLOOD_TIME (ADMISSION_SECOND / 2)
 
 /* Decay goes by ticks: by microseconds it would be rounded away. */
 #define TICK (ADMISSION_SECOND / 10)
@@ -166,10 +166,21 @@ int64_t share_token_due(const struct admission *admission, enum admission_lane l
                         int64_t now)
 {
     int64_t missing = TOKEN + token_floor(admission, lane, limit) - admission->tokens;
-
     int64_t due = missing > 0 ? now + missing / bucket_rate(limit) + 1 : ADMISSION_NEVER;
+    int64_t end;
 
-    missing = lane == ADMISSION_FIRST ? TOKEN - admission->burst : 0;
+    if (lane != ADMISSION_FIRST)
+        return due;
+    if (due != ADMISSION_NEVER && admission->flood != ADMISSION_NEVER) {
+        /* The floor is gone at the end of the flood; then a token is enough. */
+        end = admission->flood + FLOOD_TIME + 1;
+        missing = TOKEN - admission->tokens;
+        if (missing > 0 && end < now + missing / bucket_rate(limit) + 1)
+            end = now + missing / bucket_rate(limit) + 1;
+        if (end < due)
+            due = end;
+    }
+    missing = TOKEN - admission->burst;
     if (missing > 0 && due < now + missing / burst_rate(limit) + 1)
         due = now + missing / burst_rate(limit) + 1;
     return due;

@@ -20,6 +20,7 @@ enum journal_event {
     EVENT_STATE,               /* the limit's state has changed: OPEN, HOLD, SHRINK, SHED */
     EVENT_SUMMARY,             /* it is still not OPEN: once a minute */
     EVENT_GROUP,               /* which memory group is used, and how */
+    EVENT_STATE_FILE,          /* a file in data_directory cannot be written */
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */
     EVENT_LINES_LOST,          /* log lines that could not be written */
     EVENTS

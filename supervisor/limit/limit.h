@@ -139,34 +139,33 @@ struct limit_trend {
 
 /* No pointers: may be copied. */
 struct limit_state {
-    bool begun;    /* a sample was seen */
-    uint64_t time; /* of the last one */
+    uint64_t time; /* of the last sample */
     double law;    /* L by the law of pressure, a fraction of a worker included */
-    double
-        knee; /* workers at which a stall began that the headroom does not explain, or forks failed; 0: none */
-    double knee_age; /* s since */
-    double ceiling;  /* workers at the moment growth was stopped; holds in HOLD, SHRINK and SHED */
-    unsigned limit;  /* L of the last step */
-    double footprint;
-    enum limit_mode mode;
-    struct limit_reason held; /* why the mode was entered or last confirmed */
-    double calm_hold;         /* s in which nothing spoke for HOLD, and so on */
+    double knee;   /* workers that were too many for a reason the headroom does not show; 0: none */
+    double knee_age;  /* s since that was last seen */
+    double ceiling;   /* workers when growth was stopped; holds in HOLD, SHRINK and SHED */
+    double footprint; /* bytes */
+    double base;      /* bytes in use without workers, where they have no group of their own */
+    double calm_hold; /* s in which nothing spoke for HOLD, and so on */
     double calm_shrink;
     double calm_shed;
-    double starved;    /* s at min without headroom */
-    double since_kill; /* s since L was last halved for an OOM kill */
+    double starved;           /* s at min without headroom */
+    double since_kill;        /* s since L was last halved for an OOM kill */
+    struct limit_reason held; /* why the mode was entered or last confirmed */
     struct limit_meter pool_some, pool_full, machine_some, machine_full;
-    bool events_known;
-    uint64_t high, max, oom_kill;
-    uint64_t young_slot;               /* number of the newest slot: time / LIMIT_YOUNG_SLOT */
-    unsigned young[LIMIT_YOUNG_SLOTS]; /* starts in each slot, at [number % slots] */
-    double spent[LIMIT_SPENT_SLOTS];
     struct limit_trend trend[MEMORY_GROUPS_MAX + 1]; /* of the groups, and of the machine */
+    uint64_t high, max, oom_kill;                    /* of the last sample */
+    uint64_t young_slot;                             /* the newest slot: time / LIMIT_YOUNG_SLOT */
+    double spent[LIMIT_SPENT_SLOTS];
+    unsigned young[LIMIT_YOUNG_SLOTS]; /* starts in each slot, at [number % slots] */
+    unsigned limit;                    /* L of the last step */
+    unsigned budget;                   /* starts left until the next step */
+    unsigned taken;                    /* starts since the last step */
+    unsigned ended;                    /* workers that ended by themselves since the last step */
+    enum limit_mode mode;
+    bool begun; /* a sample was seen */
+    bool events_known;
     bool base_known;
-    double base;     /* bytes in use without workers, where they have no group of their own */
-    unsigned ended;  /* workers that ended by themselves since the last step */
-    unsigned budget; /* starts left until the next step */
-    unsigned taken;  /* starts since the last step */
 };
 
 void limit_init(const struct limit_settings *settings, struct limit_state *state);

@@ -168,7 +168,7 @@ static const struct world_scenario scenarios[] = {
      .rate = 20,
      .low = 1,
      .high = 5,
-     .neighbour = 480,
+     .neighbour = 530,
      .takes = {60, 20, 420}},
     {.name = "large",
      .what = "64 GB, 5000 deliveries of 30-60 s at once and 90 more a second",
@@ -235,7 +235,8 @@ static unsigned oracle_limit(const struct world *world, unsigned max, const stru
     double targets = 0;
     double best = plan->tasks > 0 ? fmin(max, plan->tasks) : max;
 
-    for (double ahead = 0; ahead <= plan->high + 1; ahead += 0.5) {
+    for (unsigned half = 0; half <= (unsigned)(2 * plan->high) + 2; half++) {
+        double ahead = half / 2.0;
         size = fmax(size, world_size(plan, world->time + ahead));
         neighbour = fmax(neighbour, world_neighbour(plan, world->time + ahead));
     }
@@ -394,9 +395,9 @@ static struct oracle oracle_find(const struct world_scenario *plan, unsigned see
     struct oracle best = {0.6, 2.5};
     double most = 0;
 
-    for (double part = 0.98; part > 0.68; part -= 0.05) {
-        for (double more = 1.0; more < 2.6; more += 0.25) {
-            struct oracle tried = {part, more};
+    for (int part = 0; part < 6; part++) {
+        for (int more = 0; more < 7; more++) {
+            struct oracle tried = {0.98 - 0.05 * part, 1.0 + 0.25 * more};
             struct result result = {0};
             for (unsigned seed = 1; seed <= seeds && seed <= ORACLE_SEEDS; seed++)
                 run(plan, RULE_ORACLE, &tried, seed, false, &result);

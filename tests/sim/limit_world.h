@@ -55,7 +55,6 @@ struct world_scenario {
     unsigned tasks;     /* forks beyond so many workers fail; 0: never */
     unsigned start_max; /* workers.max */
     bool no_stall, no_group, no_events;
-    bool scarce; /* memory binds: compare the pool's size, too */
 };
 
 enum world_phase { WORLD_STARTING, WORLD_IDLE, WORLD_GOOD, WORLD_BAD };
@@ -145,8 +144,6 @@ static inline void world_begin(struct world *world, const struct world_scenario 
     world->plan = plan;
     world->seed = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     world->speed = 1.0;
-    world->time = 1000.0 * seed; /* the scenario's own time is relative, see world_end() */
-    world->time = 0.0;
     for (int i = 0; i < 8; i++)
         world_random(world);
 }
@@ -230,7 +227,8 @@ static inline void world_dispatch(struct world *world, unsigned limit)
 /* Jobs that could run if there were workers. */
 static inline unsigned world_wanted(const struct world *world, unsigned limit)
 {
-    double bad = fmax(0.0, (limit + 1) / 2 - (double)world->bad);
+    unsigned share = (limit + 1) / 2;
+    double bad = fmax(0.0, (double)share - (double)world->bad);
     return (unsigned)(floor(world->good_waiting) + fmin(floor(world->bad_waiting), bad));
 }
 

@@ -51,7 +51,8 @@ static inline struct limit_decision scene_step(struct scene *scene, double secon
 static inline struct limit_decision scene_run(struct scene *scene, double seconds, double tick,
                                               double some, double full)
 {
-    for (double done = 0; done < seconds - tick / 2; done += tick) {
+    int steps = (int)(seconds / tick + 0.5);
+    for (int i = 0; i < steps; i++) {
         scene->sample.pool.some += (uint64_t)(some * tick * 1e6);
         scene->sample.pool.full += (uint64_t)(full * tick * 1e6);
         scene_step(scene, tick);

@@ -38,7 +38,7 @@ Test(limit, reaches_5000_on_a_large_machine_within_a_minute)
     s.sample.total = 64000 * MIB;
     for (scene_step(&s, 1); s.demand.live < 5000 && seconds < 300; seconds++) {
         unsigned more = limit_take(&s.state, 6000);
-        s.sample.available = 60000 * MIB - s.demand.live * 2 * MIB;
+        s.sample.available = 60000 * MIB - 2 * MIB * s.demand.live;
         scene_workers(&s, s.demand.live + more, s.demand.live + more, 2 * MIB);
         scene_step(&s, 1);
     }
@@ -453,4 +453,27 @@ Test(limit, a_smaller_max_holds_at_the_next_step)
     scene_step(&s, 1);
     cr_assert_eq(s.decision.limit, 20);
     cr_assert_eq(s.decision.retire, 180);
+}
+
+Test(limit, a_moment_of_stall_is_not_answered_with_a_half)
+{
+    struct scene s;
+    scene_begin(&s);
+    scene_grow(&s, 200);
+    scene_run(&s, 0.75, 0.75, 1.0, 0);
+    cr_assert_lt(s.decision.limit, 140);
+    cr_assert_geq(s.decision.limit, 118, "a half in a second is 119 after 3/4 of one");
+}
+
+Test(limit, a_clock_that_goes_back_changes_nothing)
+{
+    struct scene s;
+    scene_begin(&s);
+    scene_grow(&s, 100);
+    scene_workers(&s, 100, 100, 2 * MIB);
+    unsigned before = s.decision.limit;
+    s.sample.time -= 5000000;
+    s.decision = limit_step(&s.settings, &s.state, &s.sample, &s.demand);
+    cr_assert_eq(s.decision.limit, before);
+    cr_assert_eq(s.decision.mode, LIMIT_OPEN);
 }

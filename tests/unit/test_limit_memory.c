@@ -115,9 +115,14 @@ Test(limit_memory, starts_that_failed_promise_nothing)
     cr_assert_eq(limit_take(&s.state, 1000), start);
     s.demand.failed = start;
     scene_step(&s, 1);
+    for (unsigned i = 0; i < LIMIT_YOUNG_SLOTS; i++)
+        cr_assert_eq(s.state.young[i], 0);
     s.demand.failed = 0;
+    s.state.law = 32;
+    s.state.knee = 0;
     scene_run(&s, 8, 1, 0, 0);
-    cr_assert_eq(s.decision.start, s.decision.limit, "all of L is free: nobody lives");
+    cr_assert_eq(s.decision.mode, LIMIT_OPEN);
+    cr_assert_eq(s.decision.start, start);
 }
 
 Test(limit_memory, the_budget_is_for_all_takers_until_the_next_step)
@@ -225,7 +230,7 @@ Test(limit_memory, a_neighbour_is_made_room_for_and_its_room_taken_back)
         uint64_t neighbour = i < 30 ? 200 * MIB : 0;
         scene_workers(&s, live, live, 2 * MIB);
         s.sample.group[1] = (struct memory_group){
-            .known = true, .working_set = live * 2 * MIB + neighbour, .limit = 384 * MIB};
+            .known = true, .working_set = 2 * MIB * live + neighbour, .limit = 384 * MIB};
         scene_step(&s, 1);
         if (i > 10 && i < 30) {
             cr_assert_leq(live * 2, 150, "%u at %d s", live, i);
@@ -247,7 +252,7 @@ static struct limit_decision without(void (*take_away)(struct scene *), unsigned
         *live = s.demand.live + limit_take(&s.state, 300);
         s.demand.live = s.demand.busy = *live;
         if (s.sample.machine_known)
-            s.sample.available = 700 * MIB - *live * 2 * MIB;
+            s.sample.available = 700 * MIB - 2 * MIB * *live;
         scene_step(&s, 1);
     }
     return s.decision;
@@ -278,6 +283,7 @@ static void nothing(struct scene *s)
     no_stall(s);
     no_group(s);
     s->sample.machine_known = false;
+    s->sample.available = 0;
 }
 
 Test(limit_memory, works_with_what_is_there)

@@ -1,0 +1,282 @@
+# Floods: a relay whose every remote domain is behind one LMTP server, with much dead mail coming back at once, while good
+# mail goes on. Sourced after test.sh and postfix.sh.
+#
+# $FLOOD names the instances of the test: `ours` has the supervisor with a pool of 64 workers, `stock` has lmtp with a
+# process limit of 100. Both get the same mail at the same time, so that their figures can be compared; each has its own
+# Postfix ($TEST_DIR/NAME), LMTP server (NAME.sink, on $flood_ours or $flood_stock) and list of what was sent (NAME.sent).
+#
+#     flood_create [MAIN_CF_LINE...]        both, with mail put aside from now on; FLOOD=ours leaves stock out
+#     flood_each FUNCTION ARG...            FUNCTION INSTANCE ARG... for each instance, one after the other
+#     flood_put PREFIX MAILGEN_ARG...       mail to each of them, put aside
+#     flood_age SECONDS                     what was put aside is that much older; at least a restart either way. From now
+#                                           on mail is no longer put aside, and what was is deferred mail
+#     flood_flush                           all deferred mail at once; flood_taken: has qmgr(8) taken all of it?
+#     flood_send PREFIX MAILGEN_ARG...      mail to each of them, in the background; flood_sent waits for the end of it
+#     flood_latency CASE P99 PREFIX...      prints the figures of both for the messages with these prefixes. Ours: all
+#                                           must be delivered, by now or within FLOOD_GRACE (5) s, and the 99th percentile
+#                                           of the latency be at most P99 seconds
+#     flood_spread CASE                     prints when deferred mail is tried again: how many, in how many seconds, and
+#                                           the most in any five seconds (left in $spread_INSTANCE_count, _most)
+#     flood_account                         ours: every message was delivered or is in the queue, none twice
+#     flood_heal SECONDS                    everybody is well; all mail is delivered within that time
+#     flood_workers INSTANCE                how many different worker processes logged something
+#     flood_end                             stops all, and accounts
+#     flood_variants DEFAULT OTHER...       the variants of a case to run: only the first, or all with FLOOD_FULL=1
+#
+# The dead hold a message for $FLOOD_HOLD seconds and good mail goes on for $FLOOD_TIME: 10 and 20, or 30 and 60 with
+# FLOOD_FULL=1 in the environment.
+
+FLOOD=${FLOOD:-ours stock}
+FLOOD_GRACE=${FLOOD_GRACE:-5}
+if [ -n "${FLOOD_FULL:-}" ]; then
+    FLOOD_HOLD=30
+    FLOOD_TIME=60
+else
+    FLOOD_HOLD=${FLOOD_HOLD:-10}
+    FLOOD_TIME=${FLOOD_TIME:-20}
+fi
+flood_ours=127.0.0.1:10083
+flood_stock=127.0.0.1:10084
+
+flood_each()
+{
+    flood_function=$1
+    shift
+    for flood_instance in $FLOOD; do
+        "$flood_function" "$flood_instance" "$@"
+    done
+}
+
+# The relay's own line; only the name and the command differ.
+flood_line()
+{
+    cat <<M
+lmtp-test  unix  -  -  y  -  $2  $1
+  -o syslog_name=postfix/lmtp-test
+  -o lmtp_header_checks=
+  -o lmtp_tls_security_level=none
+M
+}
+
+flood_create_one()
+{
+    fc_name=$1
+    fc_postfix=$TEST_DIR/$fc_name
+    shift
+    if [ "$fc_name" = stock ]; then
+        fc_listen=$flood_stock
+    else
+        fc_listen=$flood_ours
+    fi
+    sink_start "$TEST_DIR/$fc_name.sink" "$fc_listen" "set dead dead $FLOOD_HOLD"
+    postfix_create "$fc_postfix" "inet:[${fc_listen%:*}]:${fc_listen#*:}" \
+        'lmtp-test_destination_concurrency_limit = 10000' \
+        'lmtp-test_initial_destination_concurrency = 10000' \
+        'lmtp_destination_concurrency_limit = 10000' \
+        'initial_destination_concurrency = 10000' \
+        'default_destination_concurrency_limit = 10000' \
+        'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s' \
+        'transport_retry_time = 60s' 'service_throttle_time = 60s' \
+        'smtpd_data_restrictions = check_client_access static:HOLD' "$@"
+    if [ "$fc_name" = stock ]; then
+        postfix_service "$fc_postfix" lmtp-test "$(flood_line lmtp 100)"
+    else
+        postfix_service "$fc_postfix" lmtp-test "$(flood_line "$AGENT" 500)"
+        cat >"$fc_postfix/etc/headroom.json" <<J
+{"defaults": {"workers": {"max": 64, "limit": "fixed"}}}
+J
+    fi
+    postfix_start "$fc_postfix"
+}
+
+flood_create()
+{
+    [ "$AGENT" = headroom ] || skip 'headroom is not built'
+    for fc_name in $FLOOD; do
+        rm -rf "${TEST_DIR:?}/$fc_name" "$TEST_DIR/$fc_name".*
+    done
+    flood_each flood_create_one "$@"
+}
+
+flood_mailgen()
+{
+    fm_name=$1
+    fm_prefix=$2
+    shift 2
+    mailgen --to "$(postfix_address "$TEST_DIR/$fm_name")" --prefix "$fm_prefix" --sent "$TEST_DIR/$fm_name.sent" "$@" \
+        >>"$TEST_DIR/$fm_name.mailgen" 2>&1
+}
+
+flood_put()
+{
+    fp_pids=
+    for fp_name in $FLOOD; do
+        flood_mailgen "$fp_name" "$@" --sessions 8 &
+        fp_pids="$fp_pids $!"
+    done
+    for fp_pid in $fp_pids; do
+        wait "$fp_pid" || fail "not all mail was accepted: $(tail -n 1 "$TEST_DIR"/*.mailgen)"
+    done
+}
+
+flood_age_one()
+{
+    fa_postfix=$TEST_DIR/$1
+    postfix_stop "$fa_postfix" || fail "$1 left something behind"
+    [ "$2" -eq 0 ] || queue_age "$fa_postfix/queue" "$2"
+    postfix_main "$fa_postfix" 'smtpd_data_restrictions ='
+    postfix_start "$fa_postfix"
+    postsuper -c "$fa_postfix/etc" -H ALL 2>>"$fa_postfix/start.log"
+}
+
+flood_age()
+{
+    flood_each flood_age_one "$1"
+}
+
+flood_flush_one()
+{
+    postfix_flush "$TEST_DIR/$1"
+}
+
+flood_flush()
+{
+    flood_each flood_flush_one
+}
+
+flood_taken()
+{
+    for ft_name in $FLOOD; do
+        [ "$(postfix_count "$TEST_DIR/$ft_name" deferred)" -eq 0 ] || return 1
+    done
+}
+
+FLOOD_SENDING=
+flood_send()
+{
+    for fs_name in $FLOOD; do
+        flood_mailgen "$fs_name" "$@" &
+        FLOOD_SENDING="$FLOOD_SENDING $!"
+    done
+}
+
+flood_sent()
+{
+    for fs_pid in $FLOOD_SENDING; do
+        wait "$fs_pid" || fail "not all mail was accepted: $(tail -n 1 "$TEST_DIR"/*.mailgen)"
+    done
+    FLOOD_SENDING=
+}
+
+# flood_accounts INSTANCE OPTION...
+flood_accounts()
+{
+    fa_name=$1
+    shift
+    account --sent "$TEST_DIR/$fa_name.sent" --log "$TEST_DIR/$fa_name.sink/delivered" "$@"
+}
+
+# flood_value NAME TEXT: the number behind NAME in "NAME NUMBER, ...".
+flood_value()
+{
+    printf '%s\n' "$2" | sed -n "s/.*\\<$1 \\([0-9.]*\\).*/\\1/p" | head -n 1
+}
+
+flood_delivered_all()
+{
+    fd_text=$(flood_accounts ours --prefix "$1" --queue "$TEST_DIR/ours/queue")
+    [ "$(flood_value sent "$fd_text")" = "$(flood_value delivered "$fd_text")" ]
+}
+
+flood_figures()
+{
+    ff_text=$(flood_accounts "$1" --prefix "$2" --queue "$TEST_DIR/$1/queue" --latency || true)
+    printf '%s of %s, p50 %s, p99 %s, max %s' "$(flood_value delivered "$ff_text")" "$(flood_value sent "$ff_text")" \
+        "$(flood_value p50 "$ff_text")" "$(flood_value p99 "$ff_text")" "$(flood_value max "$ff_text")"
+}
+
+flood_latency()
+{
+    fl_case=$1
+    fl_limit=$2
+    shift 2
+    for fl_prefix; do
+        # Stock's figures first: the time that ours gets to finish is not stock's.
+        case " $FLOOD " in
+        *' stock '*) say "$fl_case: stock $fl_prefix: $(flood_figures stock "$fl_prefix")" ;;
+        esac
+    done
+    for fl_prefix; do
+        wait_for "$FLOOD_GRACE" flood_delivered_all "$fl_prefix" || fl_late=" (not all)"
+        fl_text=$(flood_figures ours "$fl_prefix")
+        say "$fl_case: ours  $fl_prefix: $fl_text (load $(cut -d ' ' -f 1 /proc/loadavg))"
+        [ -z "${fl_late:-}" ] || fail "$fl_case: good mail was not delivered: $fl_text"
+        echo "$fl_text" | awk -v limit="$fl_limit" '{ sub(",", "", $7); exit !($7 <= limit) }' ||
+            fail "$fl_case: the 99th percentile is above $fl_limit s: $fl_text"
+    done
+}
+
+# A deferred file's modification time is the time of its next attempt.
+flood_spread()
+{
+    for fs_name in $FLOOD; do
+        fs_text=$(find "$TEST_DIR/$fs_name/queue/deferred" -type f -printf '%T@\n' | sort -n | awk '
+            { time[NR] = $1; while ($1 - time[first + 1] >= 5) first++; if (NR - first > most) most = NR - first }
+            END { printf "%d %d %d", NR, NR ? time[NR] - time[1] + 0.5 : 0, most }')
+        # shellcheck disable=SC2086
+        set -- "$1" $fs_text
+        say "$1: next attempts of $fs_name: $2 in $3 s, at most $4 in five seconds"
+        eval "spread_${fs_name}_count=$2 spread_${fs_name}_most=$4"
+    done
+}
+
+flood_account()
+{
+    fa_text=$(flood_accounts ours --queue "$TEST_DIR/ours/queue") || fail "ours: $fa_text"
+    say "ours: $fa_text"
+}
+
+flood_heal()
+{
+    sink_tell "$TEST_DIR/ours.sink" heal >/dev/null
+    postfix_flush "$TEST_DIR/ours"
+    postfix_wait_empty "$TEST_DIR/ours" "$1" || fail "not all mail was delivered within $1 s after everybody was well"
+}
+
+flood_workers()
+{
+    sed -n 's/.*\/lmtp\[\([0-9]*\)\].*/\1/p' "$(postfix_log "$TEST_DIR/$1")" | sort -u | wc -l
+}
+
+flood_end_one()
+{
+    postfix_stop "$TEST_DIR/$1" || fail "$1 left something behind"
+    sink_stop "$TEST_DIR/$1.sink" || fail "the LMTP server of $1 ended badly"
+}
+
+flood_end()
+{
+    flood_each flood_end_one
+    flood_account
+    ! grep -E ' (fatal|panic): |broken promise|Assertion' "$(postfix_log "$TEST_DIR/ours")" || fail 'see the log'
+}
+
+flood_variants()
+{
+    if [ -n "${FLOOD_VARIANTS:-}" ]; then
+        echo "$FLOOD_VARIANTS"
+    elif [ -n "${FLOOD_FULL:-}" ]; then
+        echo "$*"
+    else
+        echo "$1"
+    fi
+}
+
+# flood_age_of VARIANT: the seconds by which `aged` and `fresh` mail is made older.
+flood_age_of()
+{
+    case $1 in
+    aged*) echo 3600 ;;
+    *) echo 0 ;;
+    esac
+}

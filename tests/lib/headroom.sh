@@ -1,0 +1,176 @@
+# What the tests of the supervisor share: one private Postfix in $p, one LMTP server in $s on $SINK, the mail that was
+# sent in $sent. Sourced after test.sh and postfix.sh. $AGENT must be headroom; a test may set $SERVICE before.
+#
+#     scene [MAIN_CF_LINE...]   directories and files; nothing runs yet
+#     configure JSON            the supervisor's configuration; for a running one, reload
+#     begin [COMMAND...]        starts the LMTP server (with these commands of lmtpd.c) and Postfix
+#     send PREFIX COUNT [OPTION...]       mailgen to it; default recipients user%d@good%d.invalid, 20 domains
+#     accounts [OPTION...]      account.c of all that was sent
+#     settled SENT              true when SENT recipients are delivered or bounced and the queue is empty
+#     said PATTERN              lines in the mail log that match
+#     supervisors               pids of the supervisors that are master's children
+#     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
+#     workers                   pids of its workers
+#     milliseconds              a clock
+#     within MS COMMAND...      as wait_for, by milliseconds, and looking more often
+
+[ "$AGENT" = headroom ] || skip 'build/headroom is not built'
+
+SERVICE=${SERVICE:-lmtp-test}
+SINK=127.0.0.1:10083
+p=$TEST_DIR/postfix
+s=$TEST_DIR/sink
+sent=$TEST_DIR/sent
+
+scene()
+{
+    # One next hop for everything, and qmgr holds nothing back: as on a relay.
+    postfix_create "$p" "inet:[127.0.0.1]:10083" 'default_destination_concurrency_limit = 10000' \
+        'initial_destination_concurrency = 10000' "$@"
+    : >"$sent"
+}
+
+configure()
+{
+    printf '%s\n' "$1" >"$p/etc/headroom.json"
+}
+
+begin()
+{
+    sink_start "$s" "$SINK" "$@"
+    postfix_start "$p"
+}
+
+send()
+{
+    send_prefix=$1
+    send_count=$2
+    shift 2
+    case " $* " in
+    *' --rcpt '*) ;;
+    *) set -- "$@" --rcpt 'user%d@good%d.invalid' --cycle 20 ;;
+    esac
+    mailgen --to "$(postfix_address "$p")" --prefix "$send_prefix" --sent "$sent" --count "$send_count" "$@"
+}
+
+accounts()
+{
+    account --sent "$sent" --log "$s/delivered" --queue "$p/queue" "$@" 2>&1
+}
+
+settled()
+{
+    accounts --may-double 1000000 | grep -q "^sent $1, delivered [0-9]*, queued 0," && postfix_empty "$p"
+}
+
+said()
+{
+    lines "$(postfix_log "$p")" "$1"
+}
+
+# children PID NAME
+children()
+{
+    children_all=
+    # It does not end with a newline: the status of read says nothing.
+    { read -r children_all <"/proc/$1/task/$1/children"; } 2>/dev/null || true
+    for children_pid in $children_all; do
+        { read -r children_name <"/proc/$children_pid/comm"; } 2>/dev/null || continue
+        [ "$children_name" != "$2" ] || echo "$children_pid"
+    done
+}
+
+supervisors()
+{
+    supervisors_master=$(postfix_master_pid "$p") || return 0
+    children "$supervisors_master" headroom
+}
+
+parent()
+{
+    parent_all=$(supervisors)
+    case $parent_all in
+    *[!0-9]*) ;;
+    *) printf %s "$parent_all" ;;
+    esac
+}
+
+dispatcher()
+{
+    dispatcher_parent=$(parent)
+    # A worker is called headroom too until it becomes lmtp; the dispatcher came before all of them.
+    [ -z "$dispatcher_parent" ] || children "$dispatcher_parent" headroom | head -n 1
+}
+
+workers()
+{
+    workers_parent=$(parent)
+    [ -z "$workers_parent" ] || children "$workers_parent" lmtp
+}
+
+milliseconds()
+{
+    read -r milliseconds_up _ </proc/uptime
+    echo "${milliseconds_up%.*}${milliseconds_up#*.}0"
+}
+
+within()
+{
+    within_until=$(($(milliseconds) + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(milliseconds)" -lt "$within_until" ] || return 1
+        sleep 0.01
+    done
+}
+
+# gone PID...
+gone()
+{
+    for gone_pid in "$@"; do
+        [ ! -e "/proc/$gone_pid" ] || return 1
+    done
+}
+
+# What must never be in the log: master or qmgr punishing the transport, or a broken promise of ours.
+calm()
+{
+    calm_found=$(grep -e 'throttling' -e 'mail transport unavailable' -e 'unknown mail transport error' \
+        -e 'broken promise' -e 'Please report this' -e 'panic:' -e 'fatal:' "$(postfix_log "$p")" | head -n 5) || true
+    [ -z "$calm_found" ] || fail "in the log: $calm_found"
+}
+
+# The worker processes, counted again and again in the background; the most is in FILE.
+watch_workers()
+{
+    (
+        trap - EXIT
+        most=0
+        while [ -d "$p/queue" ]; do
+            count=0
+            for watched in $(workers); do
+                [ -z "$watched" ] || count=$((count + 1))
+            done
+            [ "$count" -le "$most" ] || {
+                most=$count
+                echo "$most" >"$1.new"
+                mv "$1.new" "$1"
+            }
+            sleep 0.02
+        done
+    ) &
+    watcher=$!
+    echo 0 >"$1"
+    AT_EXIT="kill $watcher 2>/dev/null; $AT_EXIT"
+}
+
+# ended COUNT: so many supervisors have written their last line.
+ended()
+{
+    [ "$(said 'headroom ends: ')" -ge "$1" ]
+}
+
+no_supervisor()
+{
+    [ -z "$(supervisors)" ]
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# 300 dead domains are answered with 421 at once: few workers are enough, none is started for each refusal, good mail goes
+# on, and what is deferred does not come back as one flood.
+# limit: 300
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/flood.sh"
+
+case='421 at once, 300 domains x 7'
+flood_create
+flood_put busy --count 2100 --rcpt 'user%d@busy%d.invalid' --cycle 300
+flood_age 3600
+flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle 5
+sleep 2
+flood_flush
+flood_sent
+flood_latency "$case" 1 good
+flood_spread "$case"
+for name in $FLOOD; do
+    say "$case: $name: at most $(sink_value "$TEST_DIR/$name.sink" open.max) connections at once," \
+        "$(sink_value "$TEST_DIR/$name.sink" busy.recipients) attempts, $(flood_workers "$name") processes"
+done
+[ "$(flood_workers ours)" -le 20 ] || fail "$case: $(flood_workers ours) workers were started"
+[ "$(sink_value "$TEST_DIR/ours.sink" open.max)" -le 20 ] || fail "$case: many workers at once"
+flood_end

@@ -1,0 +1,22 @@
+#!/bin/sh
+# 2000 messages to one dead domain come back at once, while five good messages arrive each second: good mail is
+# delivered as if nothing were wrong, whether the dead mail is old or was never tried.
+# limit: 600
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/flood.sh"
+
+for variant in $(flood_variants aged fresh); do
+    case="2000 to one dead domain, $variant"
+    flood_create
+    flood_put dead --count 2000 --rcpt 'user%d@dead.invalid'
+    flood_age "$(flood_age_of "$variant")"
+    flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle 5
+    sleep 2
+    flood_flush
+    flood_sent
+    flood_latency "$case" 0.25 good
+    flood_spread "$case"
+    flood_end
+done
