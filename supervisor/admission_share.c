@@ -21,15 +21,10 @@
 #define BUCKET_RATE 3
 
 /*
- * A second, small and fast bucket for newcomers: of a flood that arrives within milliseconds only three start before it is
- * seen that it is one, namely when more newcomers wait than NEWCOMERS. Then they are passed over at once, and for a
- * second newcomers leave five tokens for those that come after the flood. Good ones give their tokens back and do not notice.
+ * When more newcomers than this wait, it is a flood: all of them are passed over at once, so that who comes after it finds
+ * the lane free. Without it p99 of good mail to new domains was 0.28 s instead of 0.02 s.
  */
-#define BURST 3
-#define BURST_RATE 50
 #define NEWCOMERS 8
-#define FLOOD_FLOOR 5
-#define FLOOD_TIME ADMISSION_SECOND
 
 /* Decay goes by ticks: by microseconds it would be rounded away. */
 #define TICK (ADMISSION_SECOND / 10)
@@ -84,20 +79,6 @@ static int64_t bucket_rate(unsigned limit)
     return rate > 1 ? rate : 1;
 }
 
-static int64_t burst_size(unsigned limit)
-{
-    int64_t size = (int64_t)limit * BURST * TOKEN / SIXTY_FOURTHS;
-
-    return size > TOKEN ? size : TOKEN;
-}
-
-static int64_t burst_rate(unsigned limit)
-{
-    int64_t rate = (int64_t)limit * BURST_RATE / SIXTY_FOURTHS;
-
-    return rate > 1 ? rate : 1;
-}
-
 static void decay(struct admission *admission, int64_t now)
 {
     int64_t proven = (int64_t)admission->lane[ADMISSION_PROVEN].in_flight * TOKEN;
@@ -120,18 +101,11 @@ void share_advance(struct admission *admission, unsigned limit, int64_t now)
         admission->token_time = now;
         admission->tick_time = now;
         admission->tokens = size;
-        admission->burst = burst_size(limit);
-        admission->flood = ADMISSION_NEVER;
     }
     passed = now - admission->token_time;
     if (passed > 3600 * ADMISSION_SECOND)
         passed = 3600 * ADMISSION_SECOND;
     admission->tokens += passed * bucket_rate(limit);
-    admission->burst += passed * burst_rate(limit);
-    if (admission->burst > burst_size(limit))
-        admission->burst = burst_size(limit);
-    if (admission->flood != ADMISSION_NEVER && now - admission->flood > FLOOD_TIME)
-        admission->flood = ADMISSION_NEVER;
     admission->token_time = now;
     if (admission->tokens > size)
         admission->tokens = size;
@@ -144,40 +118,25 @@ bool share_takes_token(enum admission_lane lane)
 }
 
 /* The lower half of the bucket is for newcomers only. */
-static int64_t token_floor(const struct admission *admission, enum admission_lane lane,
-                           unsigned limit)
+static int64_t token_floor(enum admission_lane lane, unsigned limit)
 {
-    if (lane == ADMISSION_FIRST)
-        return admission->flood != ADMISSION_NEVER ? bucket_size(limit) * FLOOD_FLOOR / BUCKET : 0;
-    return bucket_size(limit) / 2;
+    return lane == ADMISSION_FIRST ? 0 : bucket_size(limit) / 2;
 }
 
 unsigned share_tokens(const struct admission *admission, enum admission_lane lane, unsigned limit,
                       unsigned spent)
 {
-    int64_t left = admission->tokens - token_floor(admission, lane, limit) - (int64_t)spent * TOKEN;
+    int64_t left = admission->tokens - token_floor(lane, limit) - (int64_t)spent * TOKEN;
 
-    if (lane == ADMISSION_FIRST && left > admission->burst)
-        left = admission->burst;
     return left > 0 ? (unsigned)(left / TOKEN) : 0;
 }
 
 int64_t share_token_due(const struct admission *admission, enum admission_lane lane, unsigned limit,
                         int64_t now)
 {
-    int64_t missing = TOKEN + token_floor(admission, lane, limit) - admission->tokens;
+    int64_t missing = TOKEN + token_floor(lane, limit) - admission->tokens;
 
-    int64_t due = missing > 0 ? now + missing / bucket_rate(limit) + 1 : ADMISSION_NEVER;
-
-    missing = lane == ADMISSION_FIRST ? TOKEN - admission->burst : 0;
-    if (missing > 0 && due < now + missing / burst_rate(limit) + 1)
-        due = now + missing / burst_rate(limit) + 1;
-    return due;
-}
-
-void share_flood(struct admission *admission, int64_t now)
-{
-    admission->flood = now;
+    return missing > 0 ? now + missing / bucket_rate(limit) + 1 : ADMISSION_NEVER;
 }
 
 unsigned share_newcomers(unsigned limit)
@@ -188,19 +147,14 @@ unsigned share_newcomers(unsigned limit)
 void share_spend(struct admission *admission, struct part *part, enum admission_lane lane)
 {
     part->token = share_takes_token(lane);
-    part->newcomer = lane == ADMISSION_FIRST;
     if (part->token)
         admission->tokens -= TOKEN;
-    if (part->newcomer)
-        admission->burst -= TOKEN;
 }
 
 void share_give_back(struct admission *admission, struct part *part)
 {
     if (part->token)
         admission->tokens += TOKEN; /* share_advance() cuts what is too much */
-    if (part->newcomer)
-        admission->burst += TOKEN;
 }
 
 unsigned share_nested(const struct admission *admission, enum admission_lane lane)
