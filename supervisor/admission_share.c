@@ -26,6 +26,9 @@
  */
 #define NEWCOMERS 8
 
+/* With fewer workers than this no slot can be kept for anybody. */
+#define RESERVE_FROM 8
+
 /* Decay goes by ticks: by microseconds it would be rounded away. */
 #define TICK (ADMISSION_SECOND / 10)
 #define PEAK_TICKS 600 /* 60 s: so long the proven keep what they have used */
@@ -166,24 +169,19 @@ unsigned share_nested(const struct admission *admission, enum admission_lane lan
     return sum;
 }
 
-/*
- * Slots to be left free. Newcomers leave what the proven have used lately, an eighth at most; those who only hope leave more,
- * for newcomers: the slots of a flood are held for as long as a timeout lasts, and nobody can take them back.
- */
-static unsigned kept(const struct admission *admission, enum admission_lane lane, unsigned limit)
+/* Slots that nobody but the proven may take: as many as they used lately, an eighth at most, one at least. */
+static unsigned kept_for_proven(const struct admission *admission, unsigned limit)
 {
-    unsigned proven;
+    unsigned used = admission->lane[ADMISSION_PROVEN].in_flight;
+    unsigned keep = (unsigned)((admission->proven_peak + TOKEN - 1) / TOKEN);
 
-    if (lane != ADMISSION_FIRST)
-        return (unsigned)((uint64_t)limit * lanes[lane].keep / SIXTY_FOURTHS);
-    proven = (unsigned)((admission->proven_peak + TOKEN - 1) / TOKEN);
-    if (proven > limit / 8)
-        proven = limit / 8;
-    if (proven < 1)
-        proven = 1;
-    if (proven <= admission->lane[ADMISSION_PROVEN].in_flight)
+    if (limit < RESERVE_FROM)
         return 0;
-    return proven - admission->lane[ADMISSION_PROVEN].in_flight;
+    if (keep > limit / 8)
+        keep = limit / 8;
+    if (keep < 1)
+        keep = 1;
+    return keep > used ? keep - used : 0;
 }
 
 unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
@@ -192,14 +190,18 @@ unsigned share_room(const struct admission *admission, enum admission_lane lane,
     unsigned own = admission->lane[lane].in_flight;
     unsigned share = admission_share(lane, limit);
     unsigned alone = own_share(lane, limit);
-    unsigned keep = kept(admission, lane, limit);
+    unsigned least = lane == ADMISSION_PROVEN ? 0 : kept_for_proven(admission, limit);
+    unsigned keep = (unsigned)((uint64_t)limit * lanes[lane].keep / SIXTY_FOURTHS);
     unsigned room;
+
+    if (keep < least)
+        keep = least;
 
     if (total >= limit || sum >= share || own >= alone)
         return 0;
     room = limit - total > keep ? limit - total - keep : 0;
-    if (room == 0 && own == 0)
-        room = 1;
+    if (room == 0 && own == 0 && limit - total > least)
+        room = 1; /* a lane's first slot needs no more than that */
     if (room > share - sum)
         room = share - sum;
     return room < alone - own ? room : alone - own;
