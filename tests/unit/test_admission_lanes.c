@@ -88,7 +88,7 @@ Test(admission_lanes, the_slow_have_half_and_the_rest_stays_free)
 
     for (unsigned i = 0; i < 60; i++) {
         snprintf(key, sizeof key, "slow%u", i);
-        harness_once(admission, 0, key, ADMISSION_DELIVERED, 8 * SECOND, i * 10 * SECOND);
+        harness_once(admission, 0, key, ADMISSION_DELIVERED, 8 * SECOND, (int64_t)i * 10 * SECOND);
     }
     for (unsigned i = 0; i < 600; i++) {
         snprintf(key, sizeof key, "slow%u", i % 60);
