@@ -23,8 +23,11 @@
  *   hours        100        0     0.0    0.0     28        0     53     8489     16   285386
  *   large         99        0     0.0      -      1        0      3        0     14        0
  *
- * Tried and left: LIMIT_SHARE 0.85 gave less than 9/10 of the oracle's in "slow" and "parent"; LAW_ALPHA 0.2 had kills in
- * "buffers", 0.08 was slower everywhere. Each kill was of a model: it shows what to fear, not what a kernel will do.
+ * Tried and left, all else as it is: LIMIT_SHARE 0.85 (slow 89, quick 88, parent 86 % of the oracle's); LAW_ALPHA 0.2 (one
+ * more percent, and kills in "buffers", 0.03 a run over 40 seeds) and 0.08 (up to 3 % less, nowhere a kill); a step a
+ * second all the time (kills in "parent", 0.88 a run).
+ * The numbers were fitted to these scenarios. With 40 seeds not used for that: no kill, 92 % or more. What the result rests
+ * on beside the numbers, and does not meet the goal without, is said in tests/sim/limit.c.
  */
 
 /* L before anything is known of demand or pressure. */
@@ -54,7 +57,7 @@
 
 /*
  * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
- * its share and had workers killed (scenario "parent"); the pressure event came too late.
+ * its share and had workers killed (scenario "parent", 0.88 a run); the pressure event came too late.
  */
 #define NEXT_OPEN 1.0
 #define NEXT_TENSE 0.25

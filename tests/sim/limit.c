@@ -5,6 +5,12 @@
  *
  * Prints a line per scenario and rule; with -v one run second by second. Ends with 1 when the goal is missed: no OOM kill
  * with limit_step() in any run, and in every scenario at least GOAL of the oracle's good jobs.
+ *
+ * Two choices of the model were made while the numbers were fitted, and the goal is met only with them:
+ *   - The oracle keeps the machine's min_available free, since that is the operator's setting. One that may use it up does
+ *     better: limit_step() then has 86 % in "blind" (a miss), 91 in "neighbour", 92 in "hours", 93 in "buffers2".
+ *   - A server behind in a group of its own stalls from 80 % of its limit on (WORLD_SERVER_FROM). Were it 93 %, as for
+ *     everything else here, "buffers" would have 2.8 kills a run: a limit that can't be seen, met without warning.
  */
 
 #include <stdio.h>
