@@ -282,8 +282,9 @@ unsigned regulator_take(struct dispatcher *dispatcher, unsigned wanted);
 void regulator_ended(struct dispatcher *dispatcher);
 void regulator_failed(struct dispatcher *dispatcher);
 
-/* Whether a process that died of SIGKILL was ended by the OOM killer; each kill answers once. */
-bool regulator_oom_killed(struct dispatcher *dispatcher);
+/* Whether a process that died of SIGKILL was ended by the OOM killer; each kill answers once. Then
+ * `figures` says what its group, or the machine, uses of what it has. */
+bool regulator_oom_killed(struct dispatcher *dispatcher, char *figures, size_t size);
 
 /* workers.c */
 

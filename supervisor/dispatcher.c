@@ -213,16 +213,24 @@ static int privileges_drop(const struct dispatcher_settings *settings)
     return getppid() == settings->parent ? 0 : -ESRCH;
 }
 
-/* How many clients the descriptors allow: two each, and two for each worker. */
+/*
+ * How many clients the descriptors allow: two each, and two for each worker. When there are not
+ * enough for all workers there may be: a client and the worker that it keeps busy cost four. More
+ * workers than that, for the parts of one request, wait until there are descriptors.
+ */
 static unsigned clients_allowed(const struct config *config)
 {
     uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max + DEFERRING_MAX;
     uint64_t others = 2 * (uint64_t)config->workers_max + DESCRIPTORS_RESERVED;
+    uint64_t few, many;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= others + 2 * wanted)
         return (unsigned)wanted;
-    return limit.rlim_cur > others + 2 ? (unsigned)((limit.rlim_cur - others) / 2) : 1;
+    few =
+        limit.rlim_cur > DESCRIPTORS_RESERVED + 4 ? (limit.rlim_cur - DESCRIPTORS_RESERVED) / 4 : 1;
+    many = limit.rlim_cur > others ? (limit.rlim_cur - others) / 2 : 0;
+    return (unsigned)(few > many ? few : many);
 }
 
 static void say_start(struct dispatcher *dispatcher)
