@@ -84,6 +84,16 @@ void dispatcher_pump(struct dispatcher *dispatcher)
     clients_listen(dispatcher);
 }
 
+void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when)
+{
+    if (when == ADMISSION_NEVER ||
+        (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
+        return;
+    dispatcher->wakeup_at = (uint64_t)when;
+    sd_event_source_set_time(dispatcher->wakeup, (uint64_t)when);
+    sd_event_source_set_enabled(dispatcher->wakeup, SD_EVENT_ONESHOT);
+}
+
 static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct dispatcher *dispatcher = userdata;

@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -202,7 +203,32 @@ void regulator_failed(struct dispatcher *dispatcher)
     dispatcher->regulator.failed++;
 }
 
-bool regulator_oom_killed(struct dispatcher *dispatcher)
+/* Where there is the least left: the group whose limit was met, or else the machine. */
+static void figures_write(const struct memory_sample *sample, char *figures, size_t size)
+{
+    const double mib = 1048576.0;
+    const struct memory_group *tight = NULL;
+
+    for (unsigned i = 0; i < sample->groups; i++) {
+        const struct memory_group *group = &sample->group[i];
+
+        if (group->known && group->limit != MEMORY_UNLIMITED &&
+            (!tight || (double)group->usage / (double)group->limit >
+                           (double)tight->usage / (double)tight->limit))
+            tight = group;
+    }
+    if (tight)
+        snprintf(figures, size, "%s uses %.1fM of %.0fM now",
+                 tight == &sample->group[0] ? "its memory group" : "a memory group above it",
+                 (double)tight->usage / mib, (double)tight->limit / mib);
+    else if (sample->machine_known)
+        snprintf(figures, size, "the machine has %.0fM available now",
+                 (double)sample->available / mib);
+    else
+        snprintf(figures, size, "by the kernel");
+}
+
+bool regulator_oom_killed(struct dispatcher *dispatcher, char *figures, size_t size)
 {
     struct regulator *regulator = &dispatcher->regulator;
     struct memory_sample sample;
@@ -211,5 +237,6 @@ bool regulator_oom_killed(struct dispatcher *dispatcher)
     if (!sample.events_known || sample.oom_kill <= regulator->oom_reported)
         return false;
     regulator->oom_reported++;
+    figures_write(&sample, figures, size);
     return true;
 }

@@ -280,8 +280,9 @@ void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int er
 static void say_lost(struct worker *worker, int status)
 {
     struct dispatcher *dispatcher = worker->dispatcher;
-    bool oom =
-        WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && regulator_oom_killed(dispatcher);
+    char figures[128];
+    bool oom = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+               regulator_oom_killed(dispatcher, figures, sizeof figures);
     uint64_t unsaid;
 
     if (worker->lost[0] == '\0' ||
@@ -291,9 +292,10 @@ static void say_lost(struct worker *worker, int status)
                 (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", worker->lost),
                                          JOURNAL_NUMBER("HEADROOM_WORKER_PID", worker->pid),
                                          JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)},
-                3, "%s: worker %d ended with it (%s%s %d); it is deferred and will be tried again",
+                3,
+                "%s: worker %d ended with it (%s%s%s%s %d); it is deferred and will be tried again",
                 worker->lost, (int)worker->pid, oom ? "killed for want of memory, " : "",
-                WIFSIGNALED(status) ? "signal" : "exit status",
+                oom ? figures : "", oom ? "; " : "", WIFSIGNALED(status) ? "signal" : "exit status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 

@@ -9,7 +9,7 @@
 #     memory_config DIR JSON                        the supervisor's configuration (keys as in "defaults")
 #     memory_limit SIZE                             of the test's group: bytes, K, M or G, or -1
 #     memory_in COMMAND...                          runs it in the test's groups ("memory_in postfix_start DIR")
-#     memory_in_pool COMMAND...                     the same in the pool's
+#     memory_enter, memory_enter_pool               moves the shell itself: "(memory_enter_pool; exec COMMAND) &"
 #     memory_pool                                   directory of the pool's v1 group, "" without one
 #     memory_pool_pids                              what runs in it
 #     memory_unshared                               unshared memory of each pid on standard input in KiB, one a line
@@ -44,15 +44,22 @@ memory_create()
     memory_name=headroom-test.$(basename "$TEST_DIR").$(printf %s "$TEST_DIR" | cksum | cut -d ' ' -f 1)
     MEMORY_GROUP=$memory_v1$(memory_own memory)/$memory_name
     MEMORY_UNIFIED=$memory_v2$(memory_own '')/$memory_name
-    # Left by tests that were killed; a group in which something runs cannot be removed.
-    for memory_stale in "${MEMORY_GROUP%/*}"/headroom-test.* "${MEMORY_UNIFIED%/*}"/headroom-test.*; do
-        [ ! -d "$memory_stale" ] || memory_remove "$memory_stale" || true
-    done
-    # All mail goes to one next hop: qmgr must not be what bounds it.
-    postfix_create "$@" 'initial_destination_concurrency = 2000' 'default_destination_concurrency_limit = 2000'
+    # Left by tests that were killed: old ones in which nothing runs (others cannot be removed).
+    find "${MEMORY_GROUP%/*}" "${MEMORY_UNIFIED%/*}" -maxdepth 1 -name 'headroom-test.*' -mmin +15 2>/dev/null |
+        while read -r memory_stale; do
+            memory_remove "$memory_stale" || true
+        done
+    memory_another "$@"
     mkdir "$MEMORY_GROUP" 2>/dev/null || skip "no memory group can be made in ${MEMORY_GROUP%/*}"
     AT_EXIT="$AT_EXIT memory_close;"
     mkdir "$MEMORY_UNIFIED" 2>/dev/null || skip "no cgroup2 group can be made in ${MEMORY_UNIFIED%/*}"
+}
+
+# memory_another DIR NEXTHOP [MAIN_CF_LINE...]: one more instance, for the same groups.
+memory_another()
+{
+    # All mail goes to one next hop: qmgr must not be what bounds it.
+    postfix_create "$@" 'initial_destination_concurrency = 2000' 'default_destination_concurrency_limit = 2000'
 }
 
 memory_remove()
@@ -87,22 +94,24 @@ memory_limit()
 }
 
 # 0 is the writer itself, also in a pid namespace.
+memory_enter()
+{
+    echo 0 >"$MEMORY_GROUP/cgroup.procs"
+    echo 0 >"$MEMORY_UNIFIED/cgroup.procs"
+}
+
+memory_enter_pool()
+{
+    memory_at=$(memory_pool)
+    echo 0 >"$memory_at/cgroup.procs"
+    echo 0 >"$MEMORY_UNIFIED/${memory_at##*/}/cgroup.procs"
+}
+
 memory_in()
 {
     (
-        echo 0 >"$MEMORY_GROUP/cgroup.procs"
-        echo 0 >"$MEMORY_UNIFIED/cgroup.procs"
+        memory_enter
         "$@"
-    )
-}
-
-memory_in_pool()
-{
-    (
-        memory_at=$(memory_pool)
-        echo 0 >"$memory_at/cgroup.procs"
-        echo 0 >"$MEMORY_UNIFIED/${memory_at##*/}/cgroup.procs"
-        exec "$@"
     )
 }
 
@@ -156,10 +165,10 @@ now()
 
 memory_warm()
 {
-    mailgen --to "$(postfix_address "$1")" --prefix warm --sent "$TEST_DIR/sent" --count $(($3 * $4)) --sessions 8 \
+    mailgen --to "$(postfix_address "$1")" --prefix warm --sent "${TEST_SENT:-$TEST_DIR/sent}" --count $(($3 * $4)) --sessions 8 \
         --rcpt 'user%d@silent%d.invalid' --cycle "$3"
     postfix_wait_empty "$1" 60 || fail 'the first mail was not delivered'
-    memory_sent=$(($(wc -l <"$TEST_DIR/sent")))
+    memory_sent=$(($(wc -l <"${TEST_SENT:-$TEST_DIR/sent}")))
     expect "delivered" "$(lines "$2/delivered" " delivered ")" "$memory_sent"
 }
 
@@ -178,7 +187,7 @@ memory_fit()
 # Sends mail that gets no answer while `silent` is silent: as memory_warm, but N messages and no waiting.
 memory_load()
 {
-    mailgen --to "$(postfix_address "$1")" --prefix "${4:-stuck}" --sent "$TEST_DIR/sent" --count "$2" --sessions 8 \
+    mailgen --to "$(postfix_address "$1")" --prefix "${4:-stuck}" --sent "${TEST_SENT:-$TEST_DIR/sent}" --count "$2" --sessions 8 \
         --rcpt 'user%d@silent%d.invalid' --cycle "$3"
 }
 
@@ -199,7 +208,7 @@ memory_expect_alive()
 
 memory_accounts()
 {
-    account --sent "$TEST_DIR/sent" --log "$2/delivered" --queue "$1/queue"
+    account --sent "${TEST_SENT:-$TEST_DIR/sent}" --log "$2/delivered" --queue "$1/queue"
 }
 
 # memory_at_least N: so many in the pool.
@@ -234,4 +243,22 @@ memory_end()
 headroom_said()
 {
     [ -n "$(headroom_lines "$1" "$2")" ]
+}
+
+# headroom_last_is DIR STATE: the state that was said last.
+headroom_last_is()
+{
+    headroom_lines "$1" ' now [A-Z]*:' | tail -n 1 | grep -q " now $2:"
+}
+
+# memory_since FROM TO: seconds between two times.
+memory_since()
+{
+    echo "$1 $2" | awk '{ printf "%.1f", $2 - $1 }'
+}
+
+# holding N: so many wait at the silent server ($s).
+holding()
+{
+    [ "$(sink_value "${s:?}" silent.holding)" -eq "$1" ]
 }

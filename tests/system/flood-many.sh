@@ -16,7 +16,8 @@ for variant in $(flood_variants fresh aged); do
     sleep 2
     flood_flush
     flood_sent
-    flood_latency "$case" 0.25 good
+    flood_latency "$case" "$FLOOD_P99" good
     flood_spread "$case"
+    flood_heal 60
     flood_end
 done

@@ -14,7 +14,7 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     case $variant in
     *-five) cycle=5 ;;
     esac
-    limit=0.25
+    limit=$FLOOD_P99
     case $variant in
     fresh-*) limit=1 ;;
     esac
@@ -30,5 +30,6 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     flood_sent
     flood_latency "$case" "$limit" good
     flood_spread "$case"
+    flood_heal 60
     flood_end
 done

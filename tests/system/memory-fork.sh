@@ -45,7 +45,7 @@ expect 'lines of master and qmgr' "$(lines "$(postfix_log "$p")" 'throttl\|warni
 echo max >"$pids/pids.max"
 raised=$(now)
 # It does not try anew each second: the limit on processes is likely to stay.
-wait_for 75 memory_at_least $((before + 10)) || fail "only $(memory_pool_processes) workers 75 s after the limit went"
+wait_for 60 memory_at_least $((before + 7)) || fail "only $(memory_pool_processes) workers 60 s after the limit went"
 say "limit gone: $(memory_pool_processes) workers after $(echo "$(now) $raised" | awk '{ print $1 - $2 }') s"
 memory_drain "$p" "$s" 30
 memory_end "$p" "$s"

@@ -235,6 +235,30 @@ Test(admission, never_seen_destinations_are_bounded_in_rate_and_good_ones_are_no
     admission_destroy(admission);
 }
 
+/* Without a free worker nobody may choose; the time must be the same all the same, or a token that is there waits. */
+Test(admission, when_to_ask_again_is_known_without_choosing)
+{
+    struct admission *admission = harness_create(100, 100);
+    int64_t now = 10 * SECOND, due;
+    char key[16];
+
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(key, sizeof key, "new%u", i);
+        harness_arrive(admission, i, key, FIRST, now);
+    }
+    harness_start_all(admission, 64, now, NULL);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(admission_runnable(admission, 64, now, 64), 0);
+        due = admission_due(admission, 64, now);
+        cr_assert(due > now && due < now + 2 * SECOND, "in %lld us", (long long)(due - now));
+        cr_assert_eq(admission_runnable(admission, 64, due - 2, 64), 0, "earlier than it said");
+        cr_assert_gt(admission_runnable(admission, 64, due, 64), 0, "not when it said");
+        now = due;
+        harness_start_all(admission, 64, now, NULL);
+    }
+    admission_destroy(admission);
+}
+
 Test(admission, pace_keeps_starts_apart)
 {
     struct admission *admission = harness_create(100, 10);
