@@ -60,7 +60,8 @@ struct client {
     int connection;
     int lock; /* the shared lock on the queue file, while parts have not ended */
     sd_event_source *source;
-    uint64_t since; /* accepted at */
+    uint64_t since; /* accepted, or read from, at */
+    bool unlocked;  /* all is read, but there was no descriptor for the lock */
     struct request request;
     char *bytes;
     size_t length;
@@ -210,7 +211,7 @@ void clients_destroy(struct dispatcher *dispatcher);
 void clients_listen(struct dispatcher *dispatcher);
 int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
 
-/* Refuses what has not been read within READ_TIMEOUT. */
+/* Refuses what does not come to its end, and tries again to lock what could not be locked. */
 void clients_expire(struct dispatcher *dispatcher, uint64_t now);
 
 /* The last part of the client has ended. */

@@ -17,6 +17,11 @@
 
 #define TICK UINT64_C(1000000) /* us */
 
+/* A dispatcher that hangs is ended by SIGALRM, as Postfix's own daemons are by their watchdog; the
+ * parent ends with it, and master starts a fresh pair. A machine that thrashes is slow for less than
+ * this. s */
+#define WATCHDOG 300
+
 uint64_t dispatcher_now(const struct dispatcher *dispatcher)
 {
     uint64_t now;
@@ -152,6 +157,7 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     struct dispatcher *dispatcher = userdata;
     uint64_t now = dispatcher_now(dispatcher);
 
+    alarm(WATCHDOG);
     dispatcher->descriptors_short = false;
     clients_expire(dispatcher, now);
     workers_expire(dispatcher, now);
