@@ -150,11 +150,22 @@ static bool begin(struct deferral *deferral, struct part *part)
 void deferrals_pump(struct dispatcher *dispatcher)
 {
     struct part *part;
+    uint64_t now = dispatcher_now(dispatcher);
 
-    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
-        while (!dispatcher->deferral[i].part && (part = TAILQ_FIRST(&dispatcher->deferring)))
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
+        while (!dispatcher->deferral[i].part && (part = TAILQ_FIRST(&dispatcher->deferring))) {
+            if (now < dispatcher->deferral_next) {
+                dispatcher_wake_at(dispatcher, (int64_t)dispatcher->deferral_next);
+                return;
+            }
             if (!begin(&dispatcher->deferral[i], part))
                 return;
+            /* A loop that runs late, by up to a tenth of a second, may catch up. */
+            if (now > dispatcher->deferral_next + 20 * DEFERRALS_INTERVAL)
+                dispatcher->deferral_next = now;
+            dispatcher->deferral_next += DEFERRALS_INTERVAL;
+        }
+    }
 }
 
 void deferrals_expire(struct dispatcher *dispatcher, uint64_t now)

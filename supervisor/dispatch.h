@@ -161,6 +161,7 @@ struct dispatcher {
 
     struct part_list deferring;
     struct deferral deferral[DEFERRALS_AT_ONCE];
+    uint64_t deferral_next; /* the next one may begin then */
 
     struct regulator regulator;
 
@@ -186,6 +187,9 @@ uint64_t dispatcher_now(const struct dispatcher *dispatcher);
 
 /* Brings waiting parts and workers together. To be called at the end of each event. */
 void dispatcher_pump(struct dispatcher *dispatcher);
+
+/* Lets the clock wake it at that time; ADMISSION_NEVER for not at all. */
+void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when);
 
 /* No descriptor could be had: nothing is accepted until the next tick. */
 void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error);

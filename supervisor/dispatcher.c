@@ -84,6 +84,16 @@ void dispatcher_pump(struct dispatcher *dispatcher)
     clients_listen(dispatcher);
 }
 
+void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when)
+{
+    if (when == ADMISSION_NEVER ||
+        (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
+        return;
+    dispatcher->wakeup_at = (uint64_t)when;
+    sd_event_source_set_time(dispatcher->wakeup, (uint64_t)when);
+    sd_event_source_set_enabled(dispatcher->wakeup, SD_EVENT_ONESHOT);
+}
+
 static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct dispatcher *dispatcher = userdata;
@@ -203,16 +213,24 @@ static int privileges_drop(const struct dispatcher_settings *settings)
     return getppid() == settings->parent ? 0 : -ESRCH;
 }
 
-/* How many clients the descriptors allow: two each, and two for each worker. */
+/*
+ * How many clients the descriptors allow: two each, and two for each worker. When there are not
+ * enough for all workers there may be: a client and the worker that it keeps busy cost four. More
+ * workers than that, for the parts of one request, wait until there are descriptors.
+ */
 static unsigned clients_allowed(const struct config *config)
 {
     uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max + DEFERRING_MAX;
     uint64_t others = 2 * (uint64_t)config->workers_max + DESCRIPTORS_RESERVED;
+    uint64_t few, many;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= others + 2 * wanted)
         return (unsigned)wanted;
-    return limit.rlim_cur > others + 2 ? (unsigned)((limit.rlim_cur - others) / 2) : 1;
+    few =
+        limit.rlim_cur > DESCRIPTORS_RESERVED + 4 ? (limit.rlim_cur - DESCRIPTORS_RESERVED) / 4 : 1;
+    many = limit.rlim_cur > others ? (limit.rlim_cur - others) / 2 : 0;
+    return (unsigned)(few > many ? few : many);
 }
 
 static void say_start(struct dispatcher *dispatcher)

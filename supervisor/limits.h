@@ -29,9 +29,18 @@
 /* Conversations with retry(8) at a time: two defer 1900 requests in a second. */
 #define DEFERRALS_AT_ONCE 2
 
-/* Parts on their way to retry(8), above which the waiting room overflows no more: nothing is
- * accepted then. */
-#define DEFERRING_MAX 256
+/*
+ * Time between two deferrals: 200 a second. Faster, those of a full waiting room take the CPU of qmgr(8) while it hands over,
+ * and come back as the flood that they were. Microseconds.
+ */
+#define DEFERRALS_INTERVAL UINT64_C(5000)
+
+/*
+ * Parts on their way to retry(8), above which nothing is accepted. As many as qmgr(8) can have active by default
+ * (qmgr_message_active_limit), because it hands over in turn: good mail behind a flood that is not accepted waits until all
+ * of the flood before it is deferred, which takes seconds (2.3 s with 256 and 4000 messages).
+ */
+#define DEFERRING_MAX 20000
 
 /* retry(8) answers in a millisecond, or is not there. Microseconds. */
 #define RETRY_TIMEOUT UINT64_C(10000000)

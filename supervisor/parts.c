@@ -295,16 +295,6 @@ void parts_admit(struct client *client)
         admit_whole(client);
 }
 
-static void wake_at(struct dispatcher *dispatcher, int64_t when)
-{
-    if (when == ADMISSION_NEVER ||
-        (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
-        return;
-    dispatcher->wakeup_at = (uint64_t)when;
-    sd_event_source_set_time(dispatcher->wakeup, (uint64_t)when);
-    sd_event_source_set_enabled(dispatcher->wakeup, SD_EVENT_ONESHOT);
-}
-
 struct part *parts_next(struct dispatcher *dispatcher)
 {
     struct admission_choice choice =
@@ -312,7 +302,7 @@ struct part *parts_next(struct dispatcher *dispatcher)
 
     if (choice.answer == ADMISSION_START)
         return &dispatcher->part[choice.part];
-    wake_at(dispatcher, choice.again);
+    dispatcher_wake_at(dispatcher, choice.again);
     return NULL;
 }
 
@@ -325,8 +315,8 @@ unsigned parts_runnable(struct dispatcher *dispatcher)
 
 void parts_wake(struct dispatcher *dispatcher)
 {
-    wake_at(dispatcher,
-            admission_due(dispatcher->admission, regulator_limit(dispatcher), now_of(dispatcher)));
+    dispatcher_wake_at(dispatcher, admission_due(dispatcher->admission, regulator_limit(dispatcher),
+                                                 now_of(dispatcher)));
 }
 
 static struct worker *worker_of(const struct part *part)
@@ -495,12 +485,12 @@ void parts_defer(struct dispatcher *dispatcher)
         defer(dispatcher, handle, DEFERRAL_FULL);
     while ((handle = admission_expire(dispatcher->admission, now, &again)) >= 0)
         defer(dispatcher, handle, DEFERRAL_SLOW);
-    wake_at(dispatcher, again);
+    dispatcher_wake_at(dispatcher, again);
     if (dispatcher->regulator.decision.shed) {
         while ((handle = admission_shed(dispatcher->admission, (int64_t)config->shed_grace, now,
                                         &again)) >= 0)
             defer(dispatcher, handle, DEFERRAL_MEMORY);
-        wake_at(dispatcher, again);
+        dispatcher_wake_at(dispatcher, again);
     }
     deferrals_pump(dispatcher);
 }

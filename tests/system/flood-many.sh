@@ -18,5 +18,6 @@ for variant in $(flood_variants fresh aged); do
     flood_sent
     flood_latency "$case" 0.25 good
     flood_spread "$case"
+    flood_heal 60
     flood_end
 done

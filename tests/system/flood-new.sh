@@ -30,5 +30,6 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     flood_sent
     flood_latency "$case" "$limit" good
     flood_spread "$case"
+    flood_heal 60
     flood_end
 done

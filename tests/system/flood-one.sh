@@ -1,6 +1,7 @@
 #!/bin/sh
 # 2000 messages to one dead domain come back at once, while five good messages arrive each second: good mail is
 # delivered as if nothing were wrong, whether the dead mail is old or was never tried.
+# Then everybody is well, and everything is delivered: lanes recover by themselves.
 # limit: 600
 
 . "${0%/*}/../lib/test.sh"
@@ -18,5 +19,6 @@ for variant in $(flood_variants aged fresh); do
     flood_sent
     flood_latency "$case" 0.25 good
     flood_spread "$case"
+    flood_heal 60
     flood_end
 done

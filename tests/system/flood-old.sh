@@ -1,0 +1,45 @@
+#!/bin/sh
+# The waiting room is full of mail to a dead domain, among it messages at the end of their lifetime: deferring those would
+# bounce them, so they are kept, and others make room. When the domain is well again they are delivered.
+# limit: 200
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/flood.sh"
+
+FLOOD=ours
+FLOOD_HOLD=100
+flood_create 'maximal_queue_lifetime = 1h' 'bounce_queue_lifetime = 1h'
+cat >"$TEST_DIR/ours/etc/headroom.json" <<'J'
+{"defaults": {"workers": {"max": 64, "limit": "fixed"}, "waiting": {"max": 50, "time": 5}, "destination": {"backlog": 20}}}
+J
+log=$(postfix_log "$TEST_DIR/ours")
+flood_put old --count 20 --rcpt 'user%d@dead.invalid'
+flood_age 7200
+
+full()
+{
+    [ "$(lines "$log" 'status=deferred.*waiting.max')" -ge "$1" ]
+}
+
+late()
+{
+    [ "$(lines "$log" 'status=deferred.*does not answer')" -ge "$1" ]
+}
+
+say 'young mail takes the worker that the domain may have, then the old mail comes, then much more'
+flood_put young --count 30 --rcpt 'user%d@dead.invalid'
+wait_for 10 test "$(sink_value "$TEST_DIR/ours.sink" dead.holding)" -ge 1 || fail 'nobody is held'
+flood_flush
+wait_for 10 flood_taken || fail 'the flush was not taken up'
+flood_put more --count 200 --rcpt 'user%d@dead.invalid'
+wait_for 20 full 100 || fail 'the waiting room was not full'
+# Longer than waiting.time and slow_after: now the rest is deferred because the domain does not answer.
+wait_for 30 late 5 || fail 'nothing was deferred for waiting too long'
+flood_accounts ours --prefix old --queue "$TEST_DIR/ours/queue" || fail 'old mail is lost'
+expect 'old mail given up' "$(lines "$log" 'status=expired')" 0
+expect 'old mail that waits' "$(flood_value queued "$(flood_accounts ours --prefix old --queue "$TEST_DIR/ours/queue")")" 20
+flood_heal 60
+expect 'old mail' "$(flood_accounts ours --prefix old --queue "$TEST_DIR/ours/queue")" \
+    'sent 20, delivered 20, queued 0, bounced 0, lost 0, doubled 0'
+flood_end
