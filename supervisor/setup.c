@@ -73,6 +73,19 @@ out:
     return result;
 }
 
+int setup_copy_directory(const char *service)
+{
+    char path[256];
+    int fd;
+
+    if ((size_t)snprintf(path, sizeof path, "pid/headroom-copy.%s", service) >= sizeof path)
+        return -ENAMETOOLONG;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
+    return fd < 0 ? -errno : fd;
+}
+
 int setup_descriptors(void)
 {
     struct rlimit limit;
