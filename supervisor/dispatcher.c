@@ -169,6 +169,8 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
         parts_remember(dispatcher);
     }
     dispatcher_pump(dispatcher);
+    remainders_say(dispatcher, false);
+    snapshot_tick(dispatcher, false);
     /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
     sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -310,6 +312,8 @@ static int prepare(struct dispatcher *dispatcher)
     if (result >= 0)
         result = deferrals_create(dispatcher);
     if (result >= 0)
+        result = snapshot_create(dispatcher);
+    if (result >= 0)
         result = regulator_create(dispatcher);
     if (result >= 0)
         result = events_add(dispatcher);
@@ -331,6 +335,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         dispatcher_pump(dispatcher);
         result = sd_event_loop(dispatcher->event);
         parts_remember(dispatcher);
+        snapshot_tick(dispatcher, true);
+        remainders_say(dispatcher, true);
         say_exit(dispatcher);
     } else if (dispatcher) {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
@@ -338,6 +344,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     }
     if (dispatcher) {
         regulator_destroy(dispatcher);
+        snapshot_destroy(dispatcher);
         deferrals_destroy(dispatcher);
         parts_destroy(dispatcher);
         clients_destroy(dispatcher);
