@@ -255,11 +255,11 @@ flood_account()
 flood_heal()
 {
     sink_tell "$TEST_DIR/ours.sink" heal >/dev/null
-    read -r fh_until fh_rest </proc/uptime
+    read -r fh_until _ </proc/uptime
     fh_until=$((${fh_until%.*} + $1))
     # What was deferred in the last moment before it was seen that all is well waits for the next flush.
     until postfix_flush "$TEST_DIR/ours" && wait_for 2 postfix_empty "$TEST_DIR/ours"; do
-        read -r fh_now fh_rest </proc/uptime
+        read -r fh_now _ </proc/uptime
         [ "${fh_now%.*}" -lt "$fh_until" ] || fail "not all mail was delivered within $1 s after everybody was well:" \
             "$(postfix_count "$TEST_DIR/ours" active) active, $(postfix_count "$TEST_DIR/ours" deferred) deferred"
     done
