@@ -119,7 +119,7 @@ static int take(struct program *program)
     const struct postconf *postconf = &program->postconf;
     const char *service = program->arguments.service;
     char path[PATH_MAX + 32];
-    int result;
+    int copies, result;
 
     program->owner = getpwnam(postconf->mail_owner);
     if (!program->owner)
@@ -146,13 +146,20 @@ static int take(struct program *program)
         return 1 + refuse(program, "%s/headroom.%s must be a directory of %s: %s",
                           postconf->data_directory, service, postconf->mail_owner,
                           strerror(-result));
+    copies = setup_copy_directory(service);
+    if (copies < 0)
+        journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0,
+                    "no copy of a good configuration can be kept in %s/pid: %s",
+                    postconf->queue_directory, strerror(-copies));
     if (program->arguments.config_file)
         snprintf(path, sizeof path, "%s", program->arguments.config_file);
     else
         snprintf(path, sizeof path, "%s/headroom.json", postconf->config_directory);
     program->config_source =
-        config_file_load(path, program->arguments.config_file != NULL, program->state_directory,
-                         service, &program->config, report_configuration, program);
+        config_file_load(path, program->arguments.config_file != NULL, copies, service,
+                         &program->config, report_configuration, program);
+    if (copies >= 0)
+        close(copies);
     return 0;
 }
 

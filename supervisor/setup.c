@@ -54,12 +54,12 @@ int setup_state_directory(const char *data_directory, const char *service,
         result = -errno;
         goto out;
     }
-    /* One that was just made is root's. */
-    if (found.st_uid == 0 && owner->pw_uid != 0 && fchown(fd, owner->pw_uid, owner->pw_gid) < 0) {
+    /* Only what was made here is given away: a directory of root's may have been moved there. */
+    if (result == 1 && fchown(fd, owner->pw_uid, owner->pw_gid) < 0) {
         result = -errno;
         goto out;
     }
-    if (found.st_uid != 0 && found.st_uid != owner->pw_uid) {
+    if (result != 1 && found.st_uid != owner->pw_uid) {
         result = -EPERM;
         goto out;
     }
@@ -71,6 +71,19 @@ out:
     if (fd >= 0)
         close(fd);
     return result;
+}
+
+int setup_copy_directory(const char *service)
+{
+    char path[256];
+    int fd;
+
+    if ((size_t)snprintf(path, sizeof path, "pid/headroom-copy.%s", service) >= sizeof path)
+        return -ENAMETOOLONG;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
+    return fd < 0 ? -errno : fd;
 }
 
 int setup_descriptors(void)

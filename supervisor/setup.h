@@ -21,12 +21,20 @@ int setup_lock(const char *service, int status, int milliseconds);
 
 /*
  * The directory of the service, DATA_DIRECTORY/headroom.SERVICE, 0700, of mail_owner: sockets of
- * workers, the last good configuration, what was learned. Made when it is not there.
+ * workers, what was learned. Made when it is not there.
  * data_directory belongs to mail_owner, so nothing that is found there is believed: it must be a
  * directory, not a link, and mail_owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
  */
 int setup_state_directory(const char *data_directory, const char *service,
                           const struct passwd *owner);
+
+/*
+ * The directory of the last good configuration, pid/headroom-copy.SERVICE below the current directory,
+ * 0700, root's: what root reads, mail_owner must not write, and in data_directory `postfix check`
+ * complains of every file that is not mail_owner's. Made when it is not there. A descriptor, or a
+ * negative errno.
+ */
+int setup_copy_directory(const char *service);
 
 /* Raises the soft limit of open files to the hard limit. 0 or a negative errno. */
 int setup_descriptors(void);

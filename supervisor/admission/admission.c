@@ -195,8 +195,6 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
         list_push_tail(&admission->hanging, &part->time);
         destination_place(admission, part->destination, PLACE_KEEP, now);
     }
-    if (flood)
-        share_flood(admission, now);
     for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
         struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
         if (now - oldest->first_since < admission->settings.patience && !flood)

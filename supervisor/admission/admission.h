@@ -35,9 +35,22 @@
  *     unknown  a retry to a destination of which nothing is known
  *     dead     fails or hangs, no success within `proven_for`
  *
- * Every lane has a share of the limit that it holds together with the lanes below it (admission_share()), at least one
- * slot each; lanes that only hope keep some slots free for those above (admission_reserve()). A lane that was passed
- * over many times gets a turn, so that nothing starves while slots turn over.
+ * Every lane has a share of the limit that it holds together with the lanes below it (admission_share()). Newcomers leave a
+ * few slots to the proven, as many as those used lately; passed, unknown and dead also leave some to newcomers. Each has
+ * one slot in any case, and a lane that was passed over 64 times gets the next slot: nothing starves while slots turn over.
+ * What is started for a destination of which nothing is known costs a token, given back when the answer is quick. When many
+ * newcomers wait at once it is a flood, and all of them are passed over. The constants, with the figures that justify
+ * them, are in admission_share.c.
+ *
+ * WINDOWS. One at a time until the first success, then `window`, one more per success while it is used, one less per failure,
+ * none less for being slow; one for the dead. A destination that holds half of the limit gets more only when nobody else
+ * can use the slot. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
+ *
+ * DEFERRALS. A part leaves undelivered when the room is full, when its slow or dead destination has had it for `waiting_time`
+ * or has more than its backlog, or in SHED; never when it is exempt, never because only memory holds it. They leave one
+ * by one over `spread`, at random distances, because Postfix brings back together what was deferred together.
+ *
+ * MEMORY. 384 bytes a destination, 64 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -225,6 +238,10 @@ size_t admission_longest(const struct admission *admission, struct admission_vie
 /* The destinations whose deliveries have been running for the longest time, slowest first. */
 size_t admission_slowest(const struct admission *admission, struct admission_view *views,
                          size_t most);
+
+/* Those that were deferred for, or whose lane is slow or dead, most recently used first; of many only the first are looked at. */
+size_t admission_troubled(const struct admission *admission, struct admission_view *views,
+                          size_t most);
 
 /*
  * What is learned of a destination and worth to be kept over a restart; learned.h writes and reads it. Ages in us before

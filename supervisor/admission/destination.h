@@ -25,9 +25,8 @@ struct part {
     uint8_t state;
     bool first;
     bool exempt;
-    bool token;    /* it took a token, which a quick answer gives back */
-    bool newcomer; /* it took it in the lane of first attempts */
-    bool hanging;  /* in flight for longer than slow_after */
+    bool token;   /* it took a token, which a quick answer gives back */
+    bool hanging; /* in flight for longer than slow_after */
 };
 
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
@@ -117,7 +116,6 @@ struct admission {
     int64_t tokens;     /* millionths */
     int64_t
         burst; /* the same, of the small bucket that keeps the large one from being emptied at once */
-    int64_t flood; /* when more newcomers waited than share_newcomers(), lately */
     int64_t token_time;
     int64_t tick_time;
     int64_t proven_peak; /* millionths of slots that the proven used, decaying */
@@ -175,7 +173,6 @@ int64_t share_token_due(const struct admission *admission, enum admission_lane l
                         int64_t now);
 /* So many newcomers may wait for their turn; if there are more, it is a flood. */
 unsigned share_newcomers(unsigned limit);
-void share_flood(struct admission *admission, int64_t now);
 void share_spend(struct admission *admission, struct part *part, enum admission_lane lane);
 void share_give_back(struct admission *admission, struct part *part);
 /* In flight in the lane and those below it. */

@@ -3,6 +3,33 @@
 #include <float.h>
 #include <string.h>
 
+/*
+ * The numbers below, LIMIT_SHARE, and those in limit_view.c were chosen with tests/sim/limit.c. What it printed for them
+ * (12 seeds): good jobs in percent of the oracle's, OOM kills, and for limit_step() seconds with stall and seconds
+ * from the end of a disturbance until 9/10 of the former work; beside it fixed limits of 20, 100 and 500 workers.
+ *
+ *   scenario      limit_step: kills stall/s back/s  20: kills     100: kills      500: kills
+ *   flood        100        0     0.0      -     87        0    100        0     24     5163
+ *   small        100        0     0.0      -    100        0      6     2065      5   193728
+ *   slow          95        0     0.0      -      9        0     44        0      0     8491
+ *   quick         94        0     0.0      -     67        0      0     3816      0   106872
+ *   buffers       97        0    17.4      -     10        0     50        0      0    24034
+ *   buffers2      99        0     0.0      -     10        0     50        0      0    24684
+ *   neighbour    100        0     0.0    0.8     11        0     54        0      2    16985
+ *   parent        92        0     0.0    2.2     15        0     54       44      0    46217
+ *   triple        96        0     1.2   24.3     14        0     56        7      1    18370
+ *   tasks         98        0     0.0      -     14        0     67        0    100        0
+ *   blind        101        0     0.0    9.2     15        0     75        0      1    19129
+ *   hours        100        0     0.0    0.0     28        0     53     8489     16   285386
+ *   large         99        0     0.0      -      1        0      3        0     14        0
+ *
+ * Tried and left, all else as it is: LIMIT_SHARE 0.85 (slow 89, quick 88, parent 86 % of the oracle's); LAW_ALPHA 0.2 (one
+ * more percent, and kills in "buffers", 0.03 a run over 40 seeds) and 0.08 (up to 3 % less, nowhere a kill); a step a
+ * second all the time (kills in "parent", 0.88 a run).
+ * The numbers were fitted to these scenarios. With 40 seeds not used for that: no kill, 92 % or more. What the result rests
+ * on beside the numbers, and does not meet the goal without, is said in tests/sim/limit.c.
+ */
+
 /* L before anything is known of demand or pressure. */
 #define LAW_START 32.0
 /* Growth per second while at least half of L is busy, and at least one worker per second. */
@@ -30,7 +57,7 @@
 
 /*
  * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
- * its share and had workers killed (scenario "parent"); the pressure event came too late.
+ * its share and had workers killed (scenario "parent", 0.88 a run); the pressure event came too late.
  */
 #define NEXT_OPEN 1.0
 #define NEXT_TENSE 0.25

@@ -37,20 +37,17 @@
 /* min_available: the smaller of 200 MiB and a tenth of the machine's memory. */
 #define LIMIT_AUTO UINT64_MAX
 
+/* Stall is a fraction of time; "full" stall is that of all tasks at once. */
 struct limit_settings {
-    unsigned min; /* workers.min: always permitted, whatever memory says; at least 1 is assumed */
-    unsigned max; /* workers.max */
-    bool fixed;   /* workers.limit is "fixed": L is max, memory is not looked at */
-    bool
-        shared; /* group[0] holds more than the workers (observe mode): the footprint can't be measured */
+    unsigned min;           /* workers.min: always permitted; at least 1 is assumed */
+    unsigned max;           /* workers.max */
+    bool fixed;             /* workers.limit is "fixed": L is max, memory is not looked at */
+    bool shared;            /* group[0] holds others, too (observe mode): footprint is a guess */
     uint64_t min_available; /* memory.min_available, or LIMIT_AUTO */
-    double
-        hold; /* pressure.hold: fraction of time with some stall from which the pool stops growing */
-    double target; /* pressure.target: from which it shrinks */
-    double
-        full; /* pressure.full: fraction with all tasks stalled from which waiting requests are deferred */
-    double
-        shed_after; /* shed.after, s: so long at min without headroom, and waiting requests are deferred */
+    double hold;            /* pressure.hold: stall from which the pool stops growing */
+    double target;          /* pressure.target: stall from which it shrinks */
+    double full;            /* pressure.full: full stall from which what waits is deferred */
+    double shed_after;      /* shed.after, s: at min without headroom, until it is deferred */
 };
 
 /* The defaults of all keys; see limit.c for where the numbers come from. */
@@ -92,8 +89,7 @@ struct limit_reason {
     double falling;   /* bytes a second that others take; of groups and available */
     double promised;  /* bytes that young workers will still take; likewise */
     double footprint; /* bytes one more worker is taken to need; of groups and available */
-    const char
-        *key; /* the configuration key that moves the threshold; "" where none does. Constant */
+    const char *key;  /* the key that moves the threshold, or ""; constant */
 };
 
 struct limit_decision {
@@ -182,6 +178,9 @@ unsigned limit_take(struct limit_state *state, unsigned wanted);
  * place before the next step, unless the pool is at its limit without it. Not to be called for a worker that was retired.
  */
 void limit_ended(struct limit_state *state, unsigned live);
+
+/* memory.min_available in bytes, on a machine with so much memory. */
+double limit_floor(const struct limit_settings *settings, uint64_t total);
 
 /* "OPEN", "HOLD", "SHRINK", "SHED". */
 const char *limit_mode_name(enum limit_mode mode);

@@ -680,6 +680,16 @@ static double quantile(const struct total *total, double q)
     return total->waits[at < total->wait_count ? at : total->wait_count - 1];
 }
 
+/* The share of the good messages that were delivered within a second. */
+static double within_a_second(const struct total *total)
+{
+    size_t count = 0;
+
+    while (count < total->wait_count && total->waits[count] <= 1)
+        count++;
+    return total->good > 0 ? (double)count / (double)total->good : 1;
+}
+
 static const char *missed(const struct scenario *goal, const struct total *total, unsigned seeds)
 {
     if (goal->all_good && total->delivered < total->good)
@@ -727,8 +737,8 @@ int main(int count, char **arguments)
     sim.domains = calloc(DOMAINS, sizeof *sim.domains);
     sim.messages = calloc(MESSAGES, sizeof *sim.messages);
     sim.deferrals = calloc(MESSAGES, sizeof *sim.deferrals);
-    printf("%-5s %-41s %11s %7s %7s %7s %5s %5s %6s %6s %7s %5s\n", "case", "", "good", "p50",
-           "p99", "max", "util", "Jain", "untrd", "defer", "in 10 s", "peak");
+    printf("%-5s %-41s %11s %7s %7s %7s %6s %5s %5s %6s %6s %7s %5s\n", "case", "", "good", "p50",
+           "p99", "max", "in 1 s", "util", "Jain", "untrd", "defer", "in 10 s", "peak");
     for (size_t i = 0; i < SCENARIOS; i++) {
         const struct scenario *scenario = &scenarios[i];
         struct total total = {0};
@@ -743,14 +753,14 @@ int main(int count, char **arguments)
             run(&sim, scenario, seed, &total);
         qsort(total.waits, total.wait_count, sizeof *total.waits, ascending);
         why = missed(scenario, &total, seeds);
-        printf(
-            "%-5s %-41s %5.0f/%-5.0f %7.3f %7.3f %7.3f %4.0f%% %5.3f %6.1f %6.0f %6.0f%% %5u%s%s\n",
-            scenario->name, scenario->what, (double)total.delivered / seeds,
-            (double)total.good / seeds, quantile(&total, 0.5), quantile(&total, 0.99),
-            quantile(&total, 1), 100 * total.utilisation / seeds, total.jain / seeds,
-            (double)total.untried / seeds, (double)total.deferred / seeds,
-            100 * total.busiest / seeds, total.peak_most, why != NULL ? "  MISSED: " : "",
-            why != NULL ? why : "");
+        printf("%-5s %-41s %5.0f/%-5.0f %7.3f %7.3f %7.3f %5.1f%% %4.0f%% %5.3f %6.1f %6.0f "
+               "%6.0f%% %5u%s%s\n",
+               scenario->name, scenario->what, (double)total.delivered / seeds,
+               (double)total.good / seeds, quantile(&total, 0.5), quantile(&total, 0.99),
+               quantile(&total, 1), 100 * within_a_second(&total), 100 * total.utilisation / seeds,
+               total.jain / seeds, (double)total.untried / seeds, (double)total.deferred / seeds,
+               100 * total.busiest / seeds, total.peak_most, why != NULL ? "  MISSED: " : "",
+               why != NULL ? why : "");
         if (why != NULL)
             bad = 1;
         free(total.waits);

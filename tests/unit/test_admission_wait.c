@@ -19,6 +19,34 @@ Test(admission_wait, the_victim_is_the_newest_of_the_longest_queue)
     admission_destroy(admission);
 }
 
+Test(admission_wait, retries_leave_before_first_attempts)
+{
+    struct admission *admission = harness_create(100, 10);
+
+    harness_arrive(admission, 0, "a", RETRY, 0);
+    harness_arrive(admission, 1, "a", FIRST, 1);
+    harness_arrive(admission, 2, "a", RETRY, 2);
+    harness_arrive(admission, 3, "a", FIRST, 3);
+    cr_assert_eq(admission_victim(admission, 4), 2);
+    cr_assert_eq(admission_victim(admission, 4), 0);
+    cr_assert_eq(admission_victim(admission, 4), 3);
+    cr_assert_eq(admission_victim(admission, 4), 1);
+    cr_assert_eq(admission_victim(admission, 4), -1);
+    admission_destroy(admission);
+}
+
+Test(admission_wait, everybody_has_its_grace_in_shed)
+{
+    struct admission *admission = harness_create(100, 10);
+    int64_t again = 0;
+
+    harness_arrive(admission, 0, "a", RETRY, SECOND);
+    cr_assert_eq(admission_shed(admission, 5 * SECOND, 5 * SECOND, &again), -1);
+    cr_assert_eq(again, 6 * SECOND);
+    cr_assert_eq(admission_shed(admission, 5 * SECOND, 6 * SECOND, &again), 0);
+    admission_destroy(admission);
+}
+
 Test(admission_wait, who_is_exempt_is_never_deferred)
 {
     struct admission *admission = harness_create(200, 10);
@@ -124,6 +152,7 @@ Test(admission_wait, a_flood_leaves_over_time_and_faster_when_the_room_fills)
     for (unsigned parts = 4000; parts <= 40000; parts *= 10) {
         struct admission *admission = harness_create(parts, 10);
         int64_t again = 0, now = 0, last = 0, tenth = 0;
+        int64_t shortest = 0, longest = 0;
         unsigned deferred = 0, in_window = 0, most = 0;
 
         kill_destination(admission, "dead", 0);
@@ -132,8 +161,13 @@ Test(admission_wait, a_flood_leaves_over_time_and_faster_when_the_room_fills)
         while (now < 299 * SECOND) {
             int part = admission_expire(admission, now, &again);
             if (part >= 0) {
+                int64_t interval = now - last;
                 deferred++;
                 last = now;
+                if (interval < shortest || deferred == 2)
+                    shortest = interval;
+                if (interval > longest && deferred > 1 && deferred < 2000)
+                    longest = interval;
                 if (now - tenth > 10 * SECOND) {
                     tenth = now;
                     in_window = 0;
@@ -145,6 +179,7 @@ Test(admission_wait, a_flood_leaves_over_time_and_faster_when_the_room_fills)
             now = again;
         }
         cr_assert_eq(deferred, 3000);
+        cr_assert_gt(longest, 2 * shortest, "no steady beat");
         if (parts == 40000) {
             cr_assert_lt(most, 300, "no tenth of it in ten seconds: %u", most);
             cr_assert_gt(last, 180 * SECOND);

@@ -197,6 +197,25 @@ Test(setup, a_directory_that_is_something_else)
     cr_assert(found.st_uid == 4242 && (found.st_mode & 07777) == 0755, "it was touched");
 }
 
+Test(setup, the_directory_of_the_copy_is_not_a_link_and_shut_for_others)
+{
+    struct stat found;
+
+    for (int round = 0; round < 2; round++) { /* made, and found */
+        int fd = setup_copy_directory("lmtp");
+
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(fstat(fd, &found), 0);
+        cr_expect_eq(found.st_mode, S_IFDIR | 0700);
+        cr_expect_eq(found.st_uid, geteuid());
+        close(fd);
+    }
+    /* The lock of no service has the same name. */
+    cr_assert_eq(access("pid/headroom-copy.lmtp", F_OK), 0);
+    cr_assert_eq(symlink("headroom-copy.lmtp", "pid/headroom-copy.link"), 0);
+    cr_expect_eq(setup_copy_directory("link"), -ENOTDIR);
+}
+
 Test(setup, descriptors_to_the_hard_limit)
 {
     struct rlimit limit;
