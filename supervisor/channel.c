@@ -71,6 +71,7 @@ static bool message_valid(const struct channel_message *message, size_t descript
     case CHANNEL_EXITED:
         return descriptors == 0 && message->pid > 0;
     case CHANNEL_FAILED:
+    case CHANNEL_KILL:
         return descriptors == 0;
     default:
         return false;

@@ -6,6 +6,7 @@
  *
  *   dispatcher -> parent   SPAWN    start worker `worker`; two descriptors: its listening socket,
  *                                   its status channel
+ *                          KILL     end worker `worker`, which does not answer and has no request
  *   parent -> dispatcher   STARTED  worker `worker` runs as process `pid`
  *                          FAILED   it could not be started; `status` is an errno value
  *                          EXITED   process `pid` of worker `worker` was reaped; `status` is what
@@ -24,6 +25,7 @@
 
 enum channel_kind {
     CHANNEL_SPAWN = 1,
+    CHANNEL_KILL,
     CHANNEL_STARTED,
     CHANNEL_FAILED,
     CHANNEL_EXITED,

@@ -174,7 +174,10 @@ static void client_refuse(struct client *client, const char *reason)
     client_event(client, CLIENT_REFUSED);
 }
 
-/* The whole request is there: takes the lock that a delivery agent takes. */
+/*
+ * The whole request is there: takes the lock that a delivery agent takes. When we have run out of
+ * something the request is kept and this is tried again: a refusal could bounce an old message.
+ */
 static void client_complete(struct client *client)
 {
     const struct dispatcher_settings *settings = client->dispatcher->settings;
@@ -188,7 +191,11 @@ static void client_complete(struct client *client)
                              (unsigned)settings->postconf->hash_queue_depth);
     if (result == 0)
         result = queue_file_lock(settings->queue_directory, path);
-    if (result >= 0) {
+    client->unlocked =
+        result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS;
+    if (client->unlocked) {
+        dispatcher_descriptors_short(client->dispatcher, -result);
+    } else if (result >= 0) {
         client->lock = result;
         client_event(client, CLIENT_COMPLETE);
     } else if (result == -ENOENT) {
@@ -266,6 +273,7 @@ static void client_read(struct client *client)
         return;
     }
     client->length += (size_t)got;
+    client->since = dispatcher_now(client->dispatcher);
     result = request_parse(&client->request, client->bytes ? client->bytes : into, client->length);
     if (!client->bytes && keep(client, client->length) < 0)
         client_refuse(client, "no memory for it");
@@ -286,7 +294,10 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *use
     (void)fd;
     switch (client->state) {
     case CLIENT_READING:
-        client_read(client);
+        if (client->unlocked)
+            client_event(client, CLIENT_HUNG_UP);
+        else
+            client_read(client);
         break;
     case CLIENT_HELD:
         /* qmgr has nothing more to say before the answer: this is its end, or not qmgr. */
@@ -381,6 +392,8 @@ int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *us
         if (connection < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 dispatcher_descriptors_short(dispatcher, errno);
+            else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                dispatcher_broken(dispatcher, "accept", fd, errno);
             break;
         }
         accepted = true;
@@ -401,13 +414,18 @@ int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *us
 
 void clients_expire(struct dispatcher *dispatcher, uint64_t now)
 {
+    uint64_t timeout = (uint64_t)dispatcher->settings->postconf->ipc_timeout * 1000000;
     struct client *client = LIST_FIRST(&dispatcher->reading);
 
     while (client) {
         struct client *next = LIST_NEXT(client, link);
 
-        if (now - client->since >= READ_TIMEOUT)
-            client_refuse(client, "it did not come to its end in time");
+        /* Before the first byte there is no limit: qmgr(8) may be swapped out, and would take the
+         * whole transport for dead. */
+        if (client->unlocked)
+            client_complete(client);
+        else if (client->length > 0 && now - client->since >= timeout)
+            client_refuse(client, "it did not come to its end within ipc_timeout");
         client = next;
     }
 }

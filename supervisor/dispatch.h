@@ -31,6 +31,7 @@
 #include "supervisor/router.h"
 
 struct client;
+struct snapshot; /* snapshot.c */
 
 /* Why a part is deferred by us; the words are in deferrals.c. */
 enum deferral_reason {
@@ -38,6 +39,8 @@ enum deferral_reason {
     DEFERRAL_FULL,   /* the waiting room is full (4.4.5) */
     DEFERRAL_SLOW,   /* its destination is slow or dead (4.4.5) */
 };
+
+#define DEFERRAL_REASONS (DEFERRAL_SLOW + 1)
 
 /* One valid request for one agent. Its number in dispatcher->part is its handle in admission. */
 struct part {
@@ -60,7 +63,8 @@ struct client {
     int connection;
     int lock; /* the shared lock on the queue file, while parts have not ended */
     sd_event_source *source;
-    uint64_t since; /* accepted at */
+    uint64_t since; /* accepted, or read from, at */
+    bool unlocked;  /* all is read, but there was no descriptor for the lock */
     struct request request;
     char *bytes;
     size_t length;
@@ -101,6 +105,19 @@ struct deferral {
     char text[REDIRECT_TEXT_MAX + 1];
 };
 
+struct dispatcher_totals {
+    uint64_t requests;  /* read and locked */
+    uint64_t delivered; /* answered with status 0 */
+    uint64_t deferred;  /* answered otherwise by a worker */
+    uint64_t lost;      /* parts whose worker died */
+    uint64_t postponed; /* parts deferred by us */
+    uint64_t postponed_for[DEFERRAL_REASONS];
+    uint64_t bare;      /* of them, without retry(8) */
+    uint64_t refused;   /* malformed, or without a queue file */
+    uint64_t started;   /* workers */
+    unsigned most_live; /* workers at a time */
+};
+
 /* How many workers there may be: what the limit said last. */
 struct regulator {
     struct limit_settings settings;
@@ -114,20 +131,13 @@ struct regulator {
     uint64_t changed;      /* when the mode was entered */
     uint64_t told;         /* when something was last said */
     enum limit_mode told_mode;
-    uint64_t told_deferred; /* totals at that time */
+    uint64_t told_postponed; /* totals at that time */
+    struct journal_limit change_lines;
+    uint64_t unsaid; /* changes since then that were not said */
+    uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
+    struct dispatcher_totals left_totals;
+    sd_event_source *timer; /* of the next step */
     sd_event_source *pressure[DISPATCHER_TRIGGERS];
-};
-
-struct dispatcher_totals {
-    uint64_t requests;  /* read and locked */
-    uint64_t delivered; /* answered with status 0 */
-    uint64_t deferred;  /* answered otherwise by a worker */
-    uint64_t lost;      /* parts whose worker died */
-    uint64_t postponed; /* parts deferred by us */
-    uint64_t bare;      /* of them, without retry(8) */
-    uint64_t refused;   /* malformed, or without a queue file */
-    uint64_t started;   /* workers */
-    unsigned most_live; /* workers at a time */
 };
 
 struct dispatcher {
@@ -176,8 +186,11 @@ struct dispatcher {
     struct journal_limit descriptor_lines;
     struct journal_limit retry_lines;
     struct journal_limit learned_lines;
+    struct journal_limit snapshot_lines;
+    struct journal_limit metrics_lines;
     uint64_t remembered; /* when that was last written */
     struct dispatcher_totals totals;
+    struct snapshot *snapshot;
     char scratch[65536]; /* what has just been read */
 };
 
@@ -210,7 +223,7 @@ void clients_destroy(struct dispatcher *dispatcher);
 void clients_listen(struct dispatcher *dispatcher);
 int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
 
-/* Refuses what has not been read within READ_TIMEOUT. */
+/* Refuses what does not come to its end, and tries again to lock what could not be locked. */
 void clients_expire(struct dispatcher *dispatcher, uint64_t now);
 
 /* The last part of the client has ended. */
@@ -285,6 +298,22 @@ void regulator_failed(struct dispatcher *dispatcher);
 /* Whether a process that died of SIGKILL was ended by the OOM killer; each kill answers once. Then
  * `figures` says what its group, or the machine, uses of what it has. */
 bool regulator_oom_killed(struct dispatcher *dispatcher, char *figures, size_t size);
+
+/* snapshot.c */
+
+int snapshot_create(struct dispatcher *dispatcher);
+void snapshot_destroy(struct dispatcher *dispatcher);
+
+/* The state has changed: remembers it. */
+void snapshot_changed(struct dispatcher *dispatcher);
+
+/* Replaces the files for headroomctl and for metrics when it is time; in the end with `last`. */
+void snapshot_tick(struct dispatcher *dispatcher, bool last);
+
+/* remainders.c */
+
+/* Says how often something happened that was not said each time; with `last` all of it. */
+void remainders_say(struct dispatcher *dispatcher, bool last);
 
 /* workers.c */
 

@@ -17,6 +17,11 @@
 
 #define TICK UINT64_C(1000000) /* us */
 
+/* A dispatcher that hangs is ended by SIGALRM, as Postfix's own daemons are by their watchdog; the
+ * parent ends with it, and master starts a fresh pair. A machine that thrashes is slow for less than
+ * this. s */
+#define WATCHDOG 300
+
 uint64_t dispatcher_now(const struct dispatcher *dispatcher)
 {
     uint64_t now;
@@ -152,17 +157,19 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     struct dispatcher *dispatcher = userdata;
     uint64_t now = dispatcher_now(dispatcher);
 
+    alarm(WATCHDOG);
     dispatcher->descriptors_short = false;
     clients_expire(dispatcher, now);
     workers_expire(dispatcher, now);
     deferrals_expire(dispatcher, now);
-    regulator_step(dispatcher);
     parts_defer(dispatcher);
     if (now - dispatcher->remembered >= REMEMBER_EVERY) {
         dispatcher->remembered = now;
         parts_remember(dispatcher);
     }
     dispatcher_pump(dispatcher);
+    remainders_say(dispatcher, false);
+    snapshot_tick(dispatcher, false);
     /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
     sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -304,6 +311,8 @@ static int prepare(struct dispatcher *dispatcher)
     if (result >= 0)
         result = deferrals_create(dispatcher);
     if (result >= 0)
+        result = snapshot_create(dispatcher);
+    if (result >= 0)
         result = regulator_create(dispatcher);
     if (result >= 0)
         result = events_add(dispatcher);
@@ -325,6 +334,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         dispatcher_pump(dispatcher);
         result = sd_event_loop(dispatcher->event);
         parts_remember(dispatcher);
+        snapshot_tick(dispatcher, true);
+        remainders_say(dispatcher, true);
         say_exit(dispatcher);
     } else if (dispatcher) {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
@@ -332,6 +343,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     }
     if (dispatcher) {
         regulator_destroy(dispatcher);
+        snapshot_destroy(dispatcher);
         deferrals_destroy(dispatcher);
         parts_destroy(dispatcher);
         clients_destroy(dispatcher);

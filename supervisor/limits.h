@@ -10,11 +10,8 @@
 /* Bytes of requests held at a time; above, nothing is accepted. 2000 common requests are 2 MB. */
 #define HELD_BYTES_MAX (UINT64_C(64) << 20)
 
-/* qmgr(8) sends a request in one go; what is not complete by then is refused. Microseconds. */
-#define READ_TIMEOUT UINT64_C(60000000)
-
 /* An idle worker greets in a tenth of a millisecond, a new one in ten; on a machine that thrashes
- * in seconds. One that does not within this time is left alone and not counted on. Microseconds. */
+ * in seconds. One that does not within this time is ended. Microseconds. */
 #define GREET_TIMEOUT UINT64_C(60000000)
 
 /* Idle for so long, a worker is surplus: it costs 1.2 to 1.6 MB. Stock's max_idle is 100 s. */

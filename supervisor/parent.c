@@ -19,6 +19,7 @@
 
 /* SIGTERM must end everything within a second; a worker dies of it at once, unless it is stopped. */
 #define END_WORKERS_MS 600
+#define REAP_KILLED_MS 200
 
 enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCHES };
 
@@ -145,6 +146,11 @@ static bool wishes_read(struct state *state)
             worker_start(state, &wish, fds);
             continue;
         }
+        if (wish.kind == CHANNEL_KILL && wish.worker < state->parent->workers_max) {
+            if (state->slot[wish.worker].pid > 0)
+                kill(state->slot[wish.worker].pid, SIGKILL);
+            continue;
+        }
         result = -EBADMSG;
         break;
     }
@@ -228,6 +234,14 @@ static void children_end(struct state *state, bool with_workers)
         kill(state->parent->dispatcher, SIGKILL);
     if (with_workers)
         workers_kill(state, SIGKILL);
+    /* The kernel ends them now; they are not left for master's own parent to reap. */
+    deadline = now_ms() + REAP_KILLED_MS;
+    while (children_left(state, with_workers) > 0 && (left = deadline - now_ms()) > 0) {
+        struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
+
+        poll(&watch, 1, (int)left);
+        signals_read(state);
+    }
 }
 
 static int loop(struct state *state)
@@ -263,7 +277,8 @@ static int loop(struct state *state)
             break;
         }
     }
-    if (WIFEXITED(state->dispatcher_status) && WEXITSTATUS(state->dispatcher_status) == 0)
+    if (state->dispatcher_ended && WIFEXITED(state->dispatcher_status) &&
+        WEXITSTATUS(state->dispatcher_status) == 0)
         return EXIT_SUCCESS;
     journal_log(
         parent->journal, EVENT_EXIT, LOG_ERR, NULL, 0,

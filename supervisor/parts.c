@@ -459,6 +459,7 @@ void part_postponed(struct part *part, const struct reply *reply, const char *by
 
     part_step(part, reply ? PART_REPLIED : PART_AGENT_GONE);
     totals->postponed++;
+    totals->postponed_for[part->reason]++;
     if (!reply)
         totals->bare++;
     part_ended(part, reply, bytes);

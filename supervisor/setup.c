@@ -54,12 +54,12 @@ int setup_state_directory(const char *data_directory, const char *service,
         result = -errno;
         goto out;
     }
-    /* One that was just made is root's. */
-    if (found.st_uid == 0 && owner->pw_uid != 0 && fchown(fd, owner->pw_uid, owner->pw_gid) < 0) {
+    /* Only what was made here is given away: a directory of root's may have been moved there. */
+    if (result == 1 && fchown(fd, owner->pw_uid, owner->pw_gid) < 0) {
         result = -errno;
         goto out;
     }
-    if (found.st_uid != 0 && found.st_uid != owner->pw_uid) {
+    if (result != 1 && found.st_uid != owner->pw_uid) {
         result = -EPERM;
         goto out;
     }

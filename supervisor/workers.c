@@ -302,6 +302,35 @@ static void say_lost(struct worker *worker, int status)
 static void connection_lost(struct worker *worker);
 static void reply_read(struct worker *worker);
 
+/* The greeting is ours from now on, and starts are well. */
+static void greeting_learn(struct worker *worker, size_t length)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+
+    if (length != dispatcher->greeting_length ||
+        memcmp(worker->conversation.early, dispatcher->greeting, length) != 0) {
+        memcpy(dispatcher->greeting, worker->conversation.early, length);
+        dispatcher->greeting_length = length;
+    }
+    if (state_of(worker) != WORKER_STARTING)
+        return;
+    if (pool_start_succeeded(&dispatcher->pool))
+        journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
+                    "%s starts again", dispatcher->settings->config->agent);
+    dispatcher->start_error = 0;
+}
+
+/* Its end may be told before its greeting is read: it did start, then. */
+static bool greeted_before_its_end(struct worker *worker)
+{
+    size_t length;
+
+    if (worker->conversation.fd < 0 || conversation_greeting(&worker->conversation, &length) < 0)
+        return false;
+    greeting_learn(worker, length);
+    return true;
+}
+
 void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
 {
     struct worker *worker = &dispatcher->worker[number];
@@ -319,7 +348,7 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
     while (worker->part)
         reply_read(worker);
     say_lost(worker, status);
-    if (state == WORKER_STARTING) {
+    if (state == WORKER_STARTING && !greeted_before_its_end(worker)) {
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
                  WIFSIGNALED(status) ? "signal" : "exit status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -375,18 +404,9 @@ static void greeted(struct worker *worker, size_t length)
     struct dispatcher *dispatcher = worker->dispatcher;
     struct part *part = worker->part;
 
-    if (length != dispatcher->greeting_length ||
-        memcmp(worker->conversation.early, dispatcher->greeting, length) != 0) {
-        memcpy(dispatcher->greeting, worker->conversation.early, length);
-        dispatcher->greeting_length = length;
-    }
-    if (state_of(worker) == WORKER_STARTING) {
-        if (pool_start_succeeded(&dispatcher->pool))
-            journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
-                        "%s starts again", dispatcher->settings->config->agent);
-        dispatcher->start_error = 0;
+    greeting_learn(worker, length);
+    if (state_of(worker) == WORKER_STARTING)
         part = parts_next(dispatcher);
-    }
     if (!part) {
         worker_release(worker);
         return;
@@ -444,6 +464,23 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
     return 0;
 }
 
+/* A worker without a request that does not answer is ended: nothing is lost with it. */
+static void give_up(struct worker *worker)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    bool starting = state_of(worker) == WORKER_STARTING;
+
+    /* Before a request is handed over it goes back to wait. */
+    if (worker->part)
+        part_worker_gone(worker->part);
+    leave(worker);
+    if (starting)
+        start_failed(dispatcher, ETIMEDOUT, "it does not greet");
+    channel_send(
+        dispatcher->settings->channel,
+        &(struct channel_message){.kind = CHANNEL_KILL, .worker = (uint32_t)worker->number}, NULL);
+}
+
 void workers_expire(struct dispatcher *dispatcher, uint64_t now)
 {
     struct pool *pool = &dispatcher->pool;
@@ -463,13 +500,7 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
         enum worker_state state = pool->worker[i].state;
 
         if ((state == WORKER_STARTING || state == WORKER_CONNECTING || state == WORKER_RELEASING) &&
-            now - pool->worker[i].since >= GREET_TIMEOUT) {
-            journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_WARNING, NULL, 0,
-                        "worker %d does not answer; it is not used any more and goes when it can",
-                        (int)dispatcher->worker[i].pid);
-            if (dispatcher->worker[i].part)
-                part_worker_gone(dispatcher->worker[i].part);
-            leave(&dispatcher->worker[i]);
-        }
+            now - pool->worker[i].since >= GREET_TIMEOUT)
+            give_up(&dispatcher->worker[i]);
     }
 }

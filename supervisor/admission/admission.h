@@ -239,6 +239,10 @@ size_t admission_longest(const struct admission *admission, struct admission_vie
 size_t admission_slowest(const struct admission *admission, struct admission_view *views,
                          size_t most);
 
+/* Those that were deferred for, or whose lane is slow or dead, most recently used first; of many only the first are looked at. */
+size_t admission_troubled(const struct admission *admission, struct admission_view *views,
+                          size_t most);
+
 /*
  * What is learned of a destination and worth to be kept over a restart; learned.h writes and reads it. Ages in us before
  * the moment of the call, ADMISSION_NEVER when it never happened.

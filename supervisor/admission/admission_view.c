@@ -93,6 +93,29 @@ size_t admission_slowest(const struct admission *admission, struct admission_vie
     return found;
 }
 
+/* So many destinations are looked at: 20 us. */
+#define TROUBLED_LOOKS 2000
+
+size_t admission_troubled(const struct admission *admission, struct admission_view *views,
+                          size_t most)
+{
+    const struct list *orders[2] = {&admission->busy, &admission->idle};
+    size_t found = 0;
+    unsigned looks = 0;
+
+    for (int i = 0; i < 2; i++)
+        for (const struct list *link = orders[i]->next;
+             link != orders[i] && found < most && looks < TROUBLED_LOOKS; link = link->next) {
+            const struct destination *destination =
+                LIST_ENTRY_CONST(link, struct destination, use);
+            looks++;
+            if (destination->deferred > 0 || destination->lane == ADMISSION_SLOW ||
+                destination->lane == ADMISSION_DEAD)
+                view_of(destination, &views[found++]);
+        }
+    return found;
+}
+
 static int64_t age_of(int64_t when, int64_t now)
 {
     return when == ADMISSION_NEVER ? ADMISSION_NEVER : now - when;

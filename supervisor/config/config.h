@@ -86,6 +86,8 @@ struct config {
     uint64_t destination_slow_after; /* microseconds */
 
     bool journal_domains;
+
+    char metrics_textfile[CONFIG_PATH_SIZE]; /* empty: none; %s in it is the service */
 };
 
 enum config_type {

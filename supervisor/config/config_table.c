@@ -90,6 +90,12 @@ static const struct config_key keys[] = {
 
     {"journal.domains", CONFIG_BOOLEAN, "", .standard = 0,
      .meaning = "Whether the journal may name the domains of recipients.", FIELD(journal_domains)},
+
+    {"metrics.textfile", CONFIG_PATH, "", .standard_text = "",
+     .meaning =
+         "File with metrics for Prometheus (name it *.prom), in a directory that mail_owner may "
+         "write to; %s stands for the service; empty: none.",
+     FIELD(metrics_textfile)},
 };
 
 const struct config_key *config_keys(size_t *count)

@@ -179,6 +179,9 @@ unsigned limit_take(struct limit_state *state, unsigned wanted);
  */
 void limit_ended(struct limit_state *state, unsigned live);
 
+/* memory.min_available in bytes, on a machine with so much memory. */
+double limit_floor(const struct limit_settings *settings, uint64_t total);
+
 /* "OPEN", "HOLD", "SHRINK", "SHED". */
 const char *limit_mode_name(enum limit_mode mode);
 

@@ -179,6 +179,13 @@ static double trend_update(struct limit_trend *trend, double others, double size
     return at_least(trend->rate, 0.0);
 }
 
+double limit_floor(const struct limit_settings *settings, uint64_t total)
+{
+    if (settings->min_available != LIMIT_AUTO)
+        return (double)settings->min_available;
+    return at_most(AVAILABLE_FLOOR, (double)total * AVAILABLE_PART);
+}
+
 /* The least room of all sources, in view->room and view->memory. `pool` is what of their use is the workers' own. */
 static void room_find(const struct limit_settings *settings, struct limit_state *state,
                       const struct memory_sample *sample, double pool, struct limit_view *view)
@@ -211,9 +218,7 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
         trend->known = false;
         return;
     }
-    double floor = (double)settings->min_available;
-    if (settings->min_available == LIMIT_AUTO)
-        floor = at_most(AVAILABLE_FLOOR, (double)sample->total * AVAILABLE_PART);
+    double floor = limit_floor(settings, sample->total);
     double available = (double)sample->available;
     double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
     double room = available - floor - falling * TREND_AHEAD;

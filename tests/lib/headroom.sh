@@ -174,3 +174,46 @@ no_supervisor()
 {
     [ -z "$(supervisors)" ]
 }
+
+# load_start RATE: so many messages a second to the twenty domains, until load_stop. What is accepted in the last moment
+# may be missing in $sent: account.c says "of unknown mail" then, in a line of its own.
+load_start()
+{
+    mailgen --to "$(postfix_address "$p")" --prefix load --sent "$sent" --rate "$1" --time 250 \
+        --rcpt 'user%d@good%d.invalid' --cycle 20 >"$TEST_DIR/load" 2>&1 &
+    load_pid=$!
+    AT_EXIT="kill $load_pid 2>/dev/null; $AT_EXIT"
+}
+
+load_stop()
+{
+    kill "$load_pid"
+    wait "$load_pid" || true
+    wc -l <"$sent"
+}
+
+# drain SECONDS: the queue becomes empty. After a reload qmgr puts what a worker still has in hand aside for a minute ("skipped,
+# still being delivered"), as with stock lmtp; a flush brings it back.
+drain()
+{
+    drain_until=$(($(milliseconds) + $1 * 1000))
+    postfix_flush "$p"
+    until wait_for 3 postfix_empty "$p"; do
+        [ "$(milliseconds)" -lt "$drain_until" ] || {
+            say "in the queue: $(postfix_count "$p")" >&2
+            return 1
+        }
+        postfix_flush "$p"
+    done
+}
+
+# expect_said WHAT PATTERN COUNT: so many lines in the log, which may come a moment later than what they tell of.
+said_at_least()
+{
+    [ "$(said "$1")" -ge "$2" ]
+}
+expect_said()
+{
+    wait_for 5 said_at_least "$2" "$3" || true
+    expect "$1" "$(said "$2")" "$3"
+}

@@ -174,7 +174,7 @@ memory_warm()
 
 headroom_lines()
 {
-    grep 'postfix[^ ]*/headroom\|headroom\[' "$(postfix_log "$1")" | grep -e "${2:-.}" || true
+    grep ' postfix[^ ]*/headroom\[' "$(postfix_log "$1")" | grep -e "${2:-.}" || true
 }
 
 # memory_fit KIB: how many workers have room in so much, by the unshared memory of those that there are now.

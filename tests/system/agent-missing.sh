@@ -21,7 +21,7 @@ waits()
 {
     expect 'in the queue' "$(postfix_count "$p" incoming active) in all, $(postfix_count "$p" deferred) deferred" \
         "$1 in all, 0 deferred"
-    expect 'delivery lines' "$(said 'status=')" 0
+    expect_said 'delivery lines' 'status=' 0
 }
 
 say 'there is no such program'
@@ -52,8 +52,8 @@ say "started $before times at once, $((after - before)) times in the next 6 s"
 [ "$after" -gt "$before" ] || fail 'it was not tried again'
 [ "$((after - before))" -le 24 ] && [ "$before" -le 8 ] || fail 'it is started in a loop'
 waits 30
-expect 'lines about it' "$(said 'cannot start')" 3
-expect 'supervisors' "$(said ' starts: service lmtp-test')" 3
+expect_said 'lines about it' 'cannot start' 3
+expect_said 'supervisors' ' starts: service lmtp-test' 3
 
 say 'it is mended while the supervisor runs'
 cp -p "$p/daemon/lmtp" "$p/daemon/good"
@@ -67,7 +67,7 @@ again()
     [ "$(said 'headroom\[.*: ends starts again')" -eq 1 ]
 }
 wait_for 20 again || fail 'it does not start again'
-postfix_wait_empty "$p" 20 || fail 'mail does not flow'
+drain 20 || fail 'mail does not flow'
 
 say 'missing again, and mended by a reload'
 agent nothere
@@ -81,7 +81,7 @@ wait_for 10 not_there_again || fail 'a missing agent is not said'
 expect 'in the queue' "$(postfix_count "$p" incoming active)" 30
 agent lmtp
 postfix_reload "$p"
-postfix_wait_empty "$p" 20 || fail 'mail does not flow'
+drain 20 || fail 'mail does not flow'
 expect 'after all' "$(accounts)" 'sent 60, delivered 60, queued 0, bounced 0, lost 0, doubled 0'
-expect 'none was deferred' "$(said 'status=deferred')" 0
+expect_said 'none was deferred' 'status=deferred' 0
 calm

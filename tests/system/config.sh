@@ -28,13 +28,13 @@ start_line()
 
 say 'broken before the first start'
 send first 100
-postfix_wait_empty "$p" 20 || fail 'mail does not flow with the defaults'
+drain 20 || fail 'mail does not flow with the defaults'
 case $(start_line 1) in
 *'workers 1 to 500, at most 2000 requests wait, configuration from the defaults'*) ;;
 *) fail "start line: $(start_line 1)" ;;
 esac
-expect 'warnings' "$(said 'headroom\[.*headroom\.json')" 1
-expect 'where' "$(said "warning: $p/etc/headroom\.json:3:30: ")" 1
+expect_said 'warnings' 'headroom\[.*headroom\.json' 1
+expect_said 'where' "warning: $p/etc/headroom\.json:3:30: " 1
 
 say 'good'
 configure '{"defaults": {"workers": {"max": 3}}}'
@@ -44,8 +44,8 @@ case $(start_line 2) in
 *'workers 1 to 3, '*) ;;
 *) fail "start line: $(start_line 2)" ;;
 esac
-postfix_wait_empty "$p" 20 || fail 'mail does not flow'
-expect 'warnings' "$(said 'headroom\[.*headroom\.json')" 1
+drain 20 || fail 'mail does not flow'
+expect_said 'warnings' 'headroom\[.*headroom\.json' 1
 
 say 'broken again: the last good one stays'
 configure '{"defaults": {"workers": {"max": 3 "min": 1}}}'
@@ -56,10 +56,10 @@ case $(start_line 3) in
 *'workers 1 to 3, '*) ;;
 *) fail "start line: $(start_line 3)" ;;
 esac
-postfix_wait_empty "$p" 30 || fail 'mail does not flow with the last good configuration'
+drain 30 || fail 'mail does not flow with the last good configuration'
 kill "$watcher"
 expect 'most workers' "$(cat "$TEST_DIR/most")" 3
-expect 'where' "$(said "warning: $p/etc/headroom\.json:1:35: ")" 1
+expect_said 'where' "warning: $p/etc/headroom\.json:1:35: " 1
 
 say 'a wrong value, and keys that nobody knows'
 configure '{"defaults": {"workers": {"max": -2}}}'
@@ -69,7 +69,7 @@ case $(start_line 4) in
 *'workers 1 to 3, '*) ;;
 *) fail "start line: $(start_line 4)" ;;
 esac
-expect 'where' "$(said "warning: $p/etc/headroom\.json:1:34: .*workers\.max")" 1
+expect_said 'where' "warning: $p/etc/headroom\.json:1:34: .*workers\.max" 1
 configure '{"defaults": {"worker": {"max": 3}, "waiting": {"mx": 7}, "agent": "lmtp"}}'
 postfix_reload "$p"
 send fifth 20
@@ -77,8 +77,8 @@ case $(start_line 5) in
 *'workers 1 to 500, '*) ;;
 *) fail "start line: $(start_line 5)" ;;
 esac
-expect 'near miss of a group' "$(said 'warning: .*headroom\.json:1:15: .*"\{0,1\}worker"\{0,1\}.*workers')" 1
-expect 'near miss of a key' "$(said 'warning: .*headroom\.json:1:49: .*mx.*waiting\.max')" 1
-postfix_wait_empty "$p" 20 || fail 'mail does not flow'
+expect_said 'near miss of a group' 'warning: .*headroom\.json:1:15: .*"\{0,1\}worker"\{0,1\}.*workers' 1
+expect_said 'near miss of a key' 'warning: .*headroom\.json:1:49: .*mx.*waiting\.max' 1
+drain 20 || fail 'mail does not flow'
 expect 'after all' "$(accounts)" 'sent 220, delivered 220, queued 0, bounced 0, lost 0, doubled 0'
 calm

@@ -19,7 +19,7 @@ send slow 50 --sessions 8 --rcpt 'slow%d@good%d.invalid' --cycle 20
 postfix_wait_empty "$p" 30 || fail '500 messages were not delivered in 30 s'
 kill "$watcher"
 expect 'after 500' "$(accounts)" 'sent 500, delivered 500, queued 0, bounced 0, lost 0, doubled 0'
-expect 'lines of the agents' "$(said 'postfix/lmtp.*status=sent')" 500
+expect_said 'lines of the agents' 'postfix/lmtp.*status=sent' 500
 # All of them: with fifty slow messages and seven workers, nothing else is quick enough.
 expect 'most workers' "$(cat "$TEST_DIR/most")" 7
 
@@ -30,7 +30,7 @@ expect 'who got the bounce' "$(grep -c ' delivered [^ ]* sender@sender.invalid '
 expect 'what is left' "$(accounts --prefix mixed)" 'sent 3, delivered 1, queued 1, bounced 1, lost 0, doubled 0'
 sink_tell "$s" heal
 postfix_flush "$p"
-postfix_wait_empty "$p" 20 || fail 'the deferred recipient was not tried again'
+drain 20 || fail 'the deferred recipient was not tried again'
 expect 'after healing' "$(accounts --prefix mixed)" 'sent 3, delivered 2, queued 0, bounced 1, lost 0, doubled 0'
 
 say 'the same through stock lmtp and through workers, side by side'
@@ -62,7 +62,7 @@ expect 'log lines of the workers' "$(kinds ours)" "$(kinds stock)"
 expect 'a line' "$(kinds ours | grep -c 'lmtp\[PID\]: ID: to=<good@good.invalid>, relay=127.0.0.1\[127.0.0.1\]:10083, delay=D, delays=A/B/C/D, dsn=2')" 1
 
 say 'its own line'
-expect 'start lines' "$(said 'postfix/headroom\[[0-9]*\]: headroom [0-9.]* starts: service lmtp-test, agent lmtp, workers 1 to 7, at most 2000 requests wait, configuration from ')" 1
+expect_said 'start lines' 'postfix/headroom\[[0-9]*\]: headroom [0-9.]* starts: service lmtp-test, agent lmtp, workers 1 to 7, at most 2000 requests wait, configuration from ' 1
 calm
 sink_tell "$s" heal
 postfix_flush "$p"

@@ -52,7 +52,7 @@ size=$(wc -c <"$TEST_DIR/request")
 
 say 'queue files that are not there, or locked'
 expect 'not there' "$(talk 5 open <"$TEST_DIR/request")" "$greeting$deferred"
-expect 'said' "$(said 'ABCDEF0123: delivery request refused, it stays in the queue: its queue file does not exist')" 1
+expect_said 'said' 'ABCDEF0123: delivery request refused, it stays in the queue: its queue file does not exist' 1
 for id in ../../x a/b 'a b' '' .; do
     expect "queue id '$id'" "$(request "$id" | talk 5 open)" "$greeting$deferred"
 done

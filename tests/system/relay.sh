@@ -23,16 +23,16 @@ begin
 
 say 'stock lmtp'
 send stock 100
-postfix_wait_empty "$p" 20 || fail 'stock lmtp did not deliver'
+drain 20 || fail 'stock lmtp did not deliver'
 
 say 'one word in master.cf, and a reload'
 line headroom
 postfix_reload "$p"
 send ours 100
-postfix_wait_empty "$p" 20 || fail 'headroom did not deliver'
+drain 20 || fail 'headroom did not deliver'
 expect 'both' "$(accounts)" 'sent 200, delivered 200, queued 0, bounced 0, lost 0, doubled 0'
-expect 'lines of the workers' "$(said 'postfix/lmtp-filtermail/lmtp\[.*status=sent')" 200
-expect 'its own name' "$(said 'postfix/lmtp-filtermail/headroom\[.* starts: service lmtp-filtermail, agent lmtp, ')" 1
+expect_said 'lines of the workers' 'postfix/lmtp-filtermail/lmtp\[.*status=sent' 200
+expect_said 'its own name' 'postfix/lmtp-filtermail/headroom\[.* starts: service lmtp-filtermail, agent lmtp, ' 1
 first=$(workers | head -n 1)
 [ "$(readlink "/proc/$first/root")" = "$p/queue" ] || fail 'the workers are not in the jail'
 
@@ -40,7 +40,7 @@ say 'and back'
 line lmtp
 postfix_reload "$p"
 send back 100
-postfix_wait_empty "$p" 20 || fail 'stock lmtp did not deliver after the way back'
+drain 20 || fail 'stock lmtp did not deliver after the way back'
 within 1000 no_supervisor || fail 'the supervisor is still there'
 
 # column UNPRIV CHROOT LIMIT WANTED USER [WORD...]: the worker's command line and its user
@@ -54,7 +54,7 @@ column()
     postfix_service "$p" lmtp-filtermail "lmtp-filtermail unix - $unpriv $chroot - $limit headroom $*"
     postfix_reload "$p"
     send "columns$round" 20
-    postfix_wait_empty "$p" 20 || fail 'not delivered'
+    drain 20 || fail 'not delivered'
     worker=$(workers | head -n 1)
     [ -n "$worker" ] || fail 'no worker'
     expect 'command line' "$(tr '\0' '|' <"/proc/$worker/cmdline")" "$wanted"

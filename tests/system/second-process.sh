@@ -65,13 +65,13 @@ send during 100
 postfix_wait_empty "$p" 4 || fail 'mail does not flow while there are two'
 ! flock -n "$p/queue/pid/headroom.lmtp-test" true || fail 'nobody holds the lock'
 wait_for 10 gone "$second" || fail 'the second does not step aside'
-expect 'what it says' "$(said "headroom\[$second\]: another process runs service lmtp-test")" 1
+expect_said 'what it says' "headroom\[$second\]: another process runs service lmtp-test" 1
 send after 100
 postfix_wait_empty "$p" 10 || fail 'mail does not flow after the second has gone'
 expect 'all of them' "$(accounts)" 'sent 250, delivered 250, queued 0, bounced 0, lost 0, doubled 0'
 expect 'the first' "$(parent) $(dispatcher)" "$first $first_dispatcher"
 expect 'supervisors that master started' "$(wc -l <"$TEST_DIR/pids")" 2
-expect 'first lines' "$(said ' starts: service lmtp-test')" 1
+expect_said 'first lines' ' starts: service lmtp-test' 1
 calm
 
 say 'the same after the first has died: the second takes over'

@@ -19,12 +19,17 @@ tried()
 }
 
 # whole SENT: nothing lost, doubled or bounced
-whole()
+bounds()
 {
     case $(accounts) in
     "sent $1, delivered "*', bounced 0, lost 0, doubled 0') ;;
-    *) fail "wanted nothing lost of $1: $(accounts)" ;;
+    *) return 1 ;;
     esac
+}
+whole()
+{
+    # What moves from one queue to another while it is counted, is missed; what is lost, is always missed.
+    wait_for 5 bounds "$1" || fail "wanted nothing lost of $1: $(accounts)"
 }
 
 say 'well, slow, silent and resetting, all at once'
@@ -74,4 +79,4 @@ postfix_flush "$p"
 wait_for 30 settled 300 || fail "not delivered when it was well again: $(accounts)"
 expect 'after all' "$(accounts)" 'sent 300, delivered 300, queued 0, bounced 0, lost 0, doubled 0'
 calm
-expect 'supervisors that were needed' "$(said ' starts: service lmtp-test')" 1
+expect_said 'supervisors that were needed' ' starts: service lmtp-test' 1

@@ -127,7 +127,7 @@ Test(channel, every_kind_and_number_of_descriptors)
 
     cr_assert_eq(channel_open(ends), 0);
     before = descriptors_open();
-    for (uint32_t kind = 0; kind < 7; kind++)
+    for (uint32_t kind = 0; kind < 8; kind++)
         for (int pid = -1; pid <= 1; pid++)
             for (unsigned count = 0; count <= MOST_SENT; count++) {
                 struct channel_message message = {.kind = kind, .worker = 3, .pid = pid}, got;
@@ -135,9 +135,9 @@ Test(channel, every_kind_and_number_of_descriptors)
 
                 if (kind == 1) /* SPAWN */
                     right = count == 2;
-                else if (kind == 2 || kind == 4) /* STARTED, EXITED: of a process */
+                else if (kind == 3 || kind == 5) /* STARTED, EXITED: of a process */
                     right = count == 0 && pid == 1;
-                else if (kind == 3) /* FAILED */
+                else if (kind == 2 || kind == 4) /* KILL, FAILED */
                     right = count == 0;
                 send_raw(ends[0], &message, sizeof message, count);
                 cr_assert_eq(receive_and_close(ends[1], &got), right ? 1 : -EBADMSG,

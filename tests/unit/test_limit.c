@@ -271,6 +271,11 @@ Test(limit, growth_rests_where_a_stall_began_that_memory_does_not_explain)
     }
     cr_assert_gt(s.decision.limit, 200, "and goes on after a while");
     cr_assert_lt(s.decision.limit, 240, "slowly");
+    for (int i = 0; i < 60; i++) {
+        scene_workers(&s, s.decision.limit, s.decision.limit, 2 * MIB);
+        scene_run(&s, 1, 1, 0, 0);
+    }
+    cr_assert_geq(s.decision.limit, 900, "well past it the cause is gone: %u", s.decision.limit);
 }
 
 Test(limit, meeting_the_limit_is_pressure_only_while_the_working_set_is_near_it)

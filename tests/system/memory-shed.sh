@@ -1,0 +1,118 @@
+#!/bin/sh
+# A neighbour leaves the pool no room at all: after shed.after what waits is deferred through retry(8), with 4.3.2 and the
+# reason in the queue and the log; what is being delivered is not touched, mail at the end of its lifetime is not deferred.
+# SHED is left by itself when memory is back. Without retry(8) mail is deferred all the same, and one line says why.
+
+# shellcheck source=tests/lib/test.sh
+. "${0%/*}/../lib/test.sh"
+# shellcheck source=tests/lib/postfix.sh
+. "$LIBRARY/postfix.sh"
+# shellcheck source=tests/lib/memory.sh
+. "$LIBRARY/memory.sh"
+
+p=$TEST_DIR/postfix
+s=$TEST_DIR/sink
+watch=$TEST_DIR/watch
+
+limit=300
+
+# Takes all that the pool could have and 3 MB more, so that L is at workers.min.
+neighbour_takes()
+{
+    others=$((($(cat "$MEMORY_GROUP/memory.usage_in_bytes") - $(cat "$(memory_pool)/memory.usage_in_bytes")) / 1048576))
+    (memory_enter; exec memory_load take $((limit * 9 / 10 - others + 3)) 60 >"$TEST_DIR/taken") &
+    neighbour=$!
+    wait_for 10 grep -q taken "$TEST_DIR/taken" || fail 'the neighbour did not get its memory'
+    rm "$TEST_DIR/taken"
+}
+
+reason='4\.3\.2.*delivery postponed: this system is short of memory (working set [0-9.]*M is [^)]*)'
+# The supervisor's deferrals, as Postfix logs them.
+postponed()
+{
+    lines "$(postfix_log "$p")" 'postfix/error.*dsn=4\.3\.2, status=deferred (delivery postponed: this system is short of memory'
+}
+at_least_postponed()
+{
+    [ "$(postponed)" -ge "$1" ]
+}
+
+memory_create "$p" 'inet:[127.0.0.1]:10083' 'maximal_backoff_time = 100s' 'minimal_backoff_time = 100s' 'queue_run_delay = 100s'
+memory_config "$p" '{"workers": {"min": 1, "max": 6}, "shed": {"after": 2, "grace": 1}, "destination": {"slow_after": "1h"}}'
+sink_start "$s" 127.0.0.1:10083 'set silent ok'
+memory_limit "${limit}M"
+memory_watch_start "$watch"
+memory_in postfix_start "$p"
+# Three messages that have a minute left of their five days, put aside until later.
+postfix_hold "$p"
+mailgen --to "$(postfix_address "$p")" --prefix old --sent "$TEST_DIR/sent" --count 3 --rcpt 'user%d@silent%d.invalid' --cycle 3
+expect 'put aside' "$(postfix_count "$p" hold)" 3
+postfix_main "$p" 'smtpd_data_restrictions ='
+postfix_stop "$p"
+postfix_age "$p" $((5 * 86400 - 60))
+old=$(find "$p/queue/hold" -type f -exec basename {} \; | tr '\n' ' ')
+memory_in postfix_start "$p"
+mailgen --to "$(postfix_address "$p")" --prefix warm --sent "$TEST_DIR/sent" --count 40 --rcpt 'user%d@silent%d.invalid' --cycle 10
+postfix_deliver_forty()
+{
+    [ "$(lines "$s/delivered" ' delivered ')" -eq 40 ]
+}
+wait_for 20 postfix_deliver_forty || fail 'the first mail was not delivered'
+
+say 'six are being delivered, 20 and the old ones wait'
+sink_tell "$s" set silent silent
+memory_load "$p" 26 10
+wait_for 10 holding 6 || fail 'six are not being delivered'
+neighbour_takes
+full=$(now)
+postsuper -c "$p/etc" -H ALL 2>>"$TEST_DIR/postsuper"
+postqueue -c "$p/etc" -f
+# It takes half a minute over all of them.
+wait_for 25 at_least_postponed 8 || fail "only $(postponed) of 20 were deferred within 25 s"
+say "deferred within $(memory_since "$full" "$(now)") s of the shortage"
+sleep 1
+expect 'being delivered' "$(sink_value "$s" silent.holding), given up $(sink_value "$s" abandoned)" '6, given up 0'
+postqueue -c "$p/etc" -j >"$TEST_DIR/queue"
+reasons=$(lines "$TEST_DIR/queue" 'delay_reason.*delivery postponed: this system is short of memory (working set ')
+deferred=$(postponed)
+say "$deferred deferred, $reasons reasons in the queue"
+[ "$reasons" -ge 8 ] && [ "$reasons" -le "$deferred" ] || fail 'the queue does not show the reasons'
+for id in $old; do
+    expect "deferrals and bounces of old mail $id" "$(lines "$(postfix_log "$p")" ": $id: .*status=\\(deferred\\|bounced\\)")" 0
+done
+grep -m 1 "postfix/error.*$reason" "$(postfix_log "$p")" || grep -m 1 'postfix/error.*deferred' "$(postfix_log "$p")"
+head -n 1 "$TEST_DIR/queue"
+kill "$neighbour"
+calm=$(now)
+wait_for 60 headroom_last_is "$p" OPEN || fail 'OPEN was not reached within 60 s of calm'
+say "OPEN after $(memory_since "$calm" "$(now)") s of calm"
+headroom_lines "$p" ' now \| still '
+[ -n "$(headroom_lines "$p" ' now SHED')" ] || fail 'SHED was not said'
+expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
+memory_drain "$p" "$s" 30
+
+recorded=$(postponed)
+say 'without retry(8)'
+postfix_stop "$p" || fail 'Postfix left something behind'
+postfix_service "$p" retry
+sink_tell "$s" set silent ok
+memory_in postfix_start "$p"
+mailgen --to "$(postfix_address "$p")" --prefix again --sent "$TEST_DIR/sent" --count 40 --rcpt 'user%d@silent%d.invalid' --cycle 10
+postfix_wait_empty "$p" 20 || fail 'mail was left'
+sink_tell "$s" set silent silent
+memory_load "$p" 26 10 bare
+wait_for 10 holding 6 || fail 'six are not being delivered'
+neighbour_takes
+bare()
+{
+    [ "$(postfix_count "$p" deferred)" -ge 8 ]
+}
+wait_for 25 bare || fail "only $(postfix_count "$p" deferred) of 20 were deferred without retry(8)"
+sleep 1
+headroom_lines "$p" 'service retry'
+expect 'lines about retry(8)' "$(headroom_lines "$p" 'service retry' | wc -l)" 1
+expect "deferred with a record" "$(postponed)" "$recorded"
+kill "$neighbour"
+wait_for 60 headroom_last_is "$p" OPEN || fail 'OPEN was not reached within 60 s of calm'
+memory_drain "$p" "$s" 30
+memory_end "$p" "$s"

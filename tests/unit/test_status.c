@@ -1,0 +1,211 @@
+/* supervisor/status/status: what is written is read again; hostile text; the text always fits. */
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/config/json.h"
+#include "supervisor/status/status.h"
+#include "supervisor/status/status_table.h"
+
+/* Gives every value of a table one of its own. */
+static void fill(const struct status_table *table, void *values, unsigned *next)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct status_field *field = &table->field[i];
+        void *value = (char *)values + field->offset;
+
+        ++*next;
+        switch (field->kind) {
+        case STATUS_COUNT:
+        case STATUS_BYTES:
+            *(uint64_t *)value = *next;
+            break;
+        case STATUS_TIME:
+            *(int64_t *)value = INT64_C(1790000000000000) + *next;
+            break;
+        case STATUS_NUMBER:
+            *(double *)value = *next / 7.0;
+            break;
+        case STATUS_FLAG:
+            *(bool *)value = true;
+            break;
+        case STATUS_TEXT:
+            snprintf(value, field->size, "text \"%u\" \\ und mehr", *next);
+            break;
+        }
+    }
+}
+
+static struct status *full(void)
+{
+    struct status *status = calloc(1, sizeof *status);
+    unsigned next = 0;
+
+    fill(&status_table, status, &next);
+    status->changes = STATUS_CHANGES_MAX;
+    status->destinations = STATUS_DESTINATIONS_MAX;
+    for (unsigned i = 0; i < STATUS_CHANGES_MAX; i++)
+        fill(&status_change_table, &status->change[i], &next);
+    for (unsigned i = 0; i < STATUS_DESTINATIONS_MAX; i++)
+        fill(&status_destination_table, &status->destination[i], &next);
+    return status;
+}
+
+static struct status *again(const struct status *status)
+{
+    static char text[STATUS_TEXT_MAX];
+    struct status *read = calloc(1, sizeof *read);
+    int length = status_write(status, text, sizeof text);
+
+    cr_assert_gt(length, 0);
+    cr_assert_eq((size_t)length, strlen(text));
+    cr_assert_eq(status_read(text, (size_t)length, read), 0, "%s", text);
+    return read;
+}
+
+Test(status, every_value_comes_back)
+{
+    struct status *wanted = full();
+    struct status *got = again(wanted);
+
+    /* Both from calloc, and padding is never written. */
+    cr_expect_arr_eq(got, wanted, sizeof *got);
+    free(wanted);
+    free(got);
+}
+
+/* A field that is not in the table would be lost in silence. */
+Test(status, the_table_names_every_byte)
+{
+    struct status *status = calloc(1, sizeof *status);
+    size_t named = 0;
+
+    for (size_t i = 0; i < status_table.count; i++) {
+        const struct status_field *field = &status_table.field[i];
+
+        named += field->kind == STATUS_TEXT ? field->size : field->kind == STATUS_FLAG ? 1 : 8;
+    }
+    named += 2 * sizeof(uint64_t) + sizeof status->change + sizeof status->destination;
+    /* Flags leave up to seven bytes each. */
+    cr_expect_leq(sizeof *status - named, 10 * 7);
+    free(status);
+}
+
+Test(status, unlimited_is_null)
+{
+    struct status *status = full();
+    struct status *got;
+    char *text = malloc(STATUS_TEXT_MAX);
+
+    status->memory.limit = STATUS_UNLIMITED;
+    cr_assert_gt(status_write(status, text, STATUS_TEXT_MAX), 0);
+    cr_expect_not_null(strstr(text, "\"limit\": null"));
+    got = again(status);
+    cr_expect_eq(got->memory.limit, STATUS_UNLIMITED);
+    free(status);
+    free(got);
+    free(text);
+}
+
+Test(status, worst_text_fits)
+{
+    struct status *status = full();
+    char *text = malloc(STATUS_TEXT_MAX);
+    int length;
+
+    for (unsigned i = 0; i < STATUS_CHANGES_MAX; i++) {
+        memset(status->change[i].reason, '"', STATUS_REASON_SIZE - 1);
+        status->change[i].limit = UINT64_MAX;
+        status->change[i].workers = UINT64_MAX;
+        status->change[i].waiting = UINT64_MAX;
+    }
+    for (unsigned i = 0; i < STATUS_DESTINATIONS_MAX; i++) {
+        struct status_destination *to = &status->destination[i];
+
+        memset(to->name, '\\', STATUS_KEY_SIZE - 1);
+        to->in_flight = to->hanging = to->waiting = to->window = UINT64_MAX;
+        to->service = to->deferred = UINT64_MAX;
+    }
+    length = status_write(status, text, STATUS_TEXT_MAX);
+    cr_expect_gt(length, 0);
+    free(status);
+    free(text);
+}
+
+Test(status, hostile_names_stay_one_line_of_json)
+{
+    struct status *status = full();
+    struct status *got;
+
+    strcpy(status->destination[0].name, "a\x1b[2J\n\xff\xc2\x9b.example\xc3");
+    strcpy(status->destination[1].name, "m\xc3\xbcnchen.example");
+    got = again(status);
+    cr_expect_str_eq(got->destination[0].name, "a?[2J????.example?");
+    cr_expect_str_eq(got->destination[1].name, "m\xc3\xbcnchen.example");
+    free(status);
+    free(got);
+}
+
+Test(status, short_buffers_are_refused)
+{
+    struct status *status = full();
+    char *text = malloc(STATUS_TEXT_MAX);
+    int length = status_write(status, text, STATUS_TEXT_MAX);
+
+    cr_assert_gt(length, 0);
+    for (size_t size = 0; size <= (size_t)length; size += 97) {
+        char *small = malloc(size + 1);
+
+        cr_expect_eq(status_write(status, small, size), -ENOSPC, "%zu", size);
+        free(small);
+    }
+    cr_expect_eq(status_write(status, text, (size_t)length + 1), length);
+    free(status);
+    free(text);
+}
+
+static int read_text(const char *text)
+{
+    struct status *status = calloc(1, sizeof *status);
+    int result = status_read(text, strlen(text), status);
+
+    free(status);
+    return result;
+}
+
+Test(status, what_is_no_snapshot_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"service\": \"lmtp\"",
+        "{\"service\": 1, \"state\": {\"name\": \"OPEN\"}}",
+        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": -1}}",
+        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": \"many\"}}",
+        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"changes\": 3}",
+        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"destinations\": [7]}",
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_eq(read_text(bad[i]), -EINVAL, "%s", bad[i]);
+    /* Of another version: less, and more. */
+    cr_expect_eq(read_text("{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"mood\": 3}, "
+                           "\"future\": [1]}"),
+                 0);
+}
+
+Test(status, texts_are_cut_between_characters)
+{
+    char field[8];
+
+    status_text(field, sizeof field, "seven77");
+    cr_expect_str_eq(field, "seven77");
+    status_text(field, sizeof field, "seven77\xc3\xbc");
+    cr_expect_str_eq(field, "seven77");
+    status_text(field, sizeof field, "six666\xc3\xbc");
+    cr_expect_str_eq(field, "six666");
+}
