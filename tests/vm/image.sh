@@ -10,7 +10,7 @@
 set -eu
 
 suite=bookworm
-packages=systemd,systemd-sysv,postfix,libcgroup2,libcjson1,util-linux
+packages=systemd,systemd-sysv,postfix,libcgroup2,libcjson1,util-linux,procps
 modules='virtio_pci virtio_blk'
 room=300 # MiB on the disk for what the test writes
 
