@@ -136,6 +136,7 @@ struct regulator {
     uint64_t unsaid; /* changes since then that were not said */
     uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
     struct dispatcher_totals left_totals;
+    sd_event_source *timer; /* of the next step */
     sd_event_source *pressure[DISPATCHER_TRIGGERS];
 };
 

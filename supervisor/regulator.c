@@ -23,6 +23,7 @@ static uint64_t limit_bytes(uint64_t size, uint64_t word)
     return size == word ? LIMIT_AUTO : size;
 }
 
+static int on_step(sd_event_source *source, uint64_t when, void *userdata);
 static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata);
 
 int regulator_create(struct dispatcher *dispatcher)
@@ -30,7 +31,7 @@ int regulator_create(struct dispatcher *dispatcher)
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
     struct regulator *regulator = &dispatcher->regulator;
-    int result = 0;
+    int result;
 
     regulator->settings = (struct limit_settings){
         .min = config->workers_min,
@@ -45,6 +46,8 @@ int regulator_create(struct dispatcher *dispatcher)
     };
     regulator->strangers = group_adopted(settings->group);
     limit_init(&regulator->settings, &regulator->state);
+    result = sd_event_add_time_relative(dispatcher->event, &regulator->timer, CLOCK_MONOTONIC,
+                                        UINT64_MAX / 2, 1000, on_step, dispatcher);
     for (unsigned i = 0; i < DISPATCHER_TRIGGERS && result >= 0; i++)
         if (settings->trigger[i].descriptor >= 0)
             result =
@@ -55,6 +58,7 @@ int regulator_create(struct dispatcher *dispatcher)
 
 void regulator_destroy(struct dispatcher *dispatcher)
 {
+    sd_event_source_unref(dispatcher->regulator.timer);
     for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
         sd_event_source_unref(dispatcher->regulator.pressure[i]);
 }
@@ -247,6 +251,20 @@ void regulator_step(struct dispatcher *dispatcher)
         if ((number = pool_surplus(&dispatcher->pool, regulator->stepped)) != POOL_NONE)
             worker_retire(&dispatcher->worker[number]);
     say_if_due(dispatcher);
+    sd_event_source_set_time_relative(regulator->timer, (uint64_t)(1e6 * regulator->decision.next));
+    sd_event_source_set_enabled(regulator->timer, SD_EVENT_ONESHOT);
+}
+
+/* The next step is due: in a second, or sooner while memory is short. */
+static int on_step(sd_event_source *source, uint64_t when, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+
+    (void)source;
+    (void)when;
+    regulator_step(dispatcher);
+    dispatcher_pump(dispatcher);
+    return 0;
 }
 
 static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata)
