@@ -160,10 +160,11 @@ rm -r $masked
 systemctl daemon-reload
 since=$(now)
 if [ "$kind" = machine ]; then
-    # Is a reload enough for the group to be delegated?
+    # systemd hands the group of a running unit over, too.
     systemctl reload postfix
     deliver
-    say "after daemon-reload and reload: $(journal "$since" HEADROOM_EVENT=group)"
+    journal_has 'memory group: unit' "$since" HEADROOM_EVENT=group ||
+        fail "not in unit mode after a reload: $(journal "$since" HEADROOM_EVENT=group)"
 fi
 since=$(now)
 restart
