@@ -185,6 +185,7 @@ struct dispatcher {
     struct journal_limit lost_lines;
     struct journal_limit descriptor_lines;
     struct journal_limit retry_lines;
+    bool retry_away; /* retry(8) could not be had, which was said, and has not answered since */
     struct journal_limit learned_lines;
     struct journal_limit snapshot_lines;
     struct journal_limit metrics_lines;
