@@ -30,7 +30,7 @@ truncate -s %512 "$work/input.tar"
         -drive "file=$image/disk,format=raw,if=none,id=d0,snapshot=on,cache=unsafe" -device virtio-blk-pci,drive=d0 \
         -drive "file=$work/input.tar,format=raw,if=none,id=d1,readonly=on" -device virtio-blk-pci,drive=d1 \
         </dev/null 2>"$work/errors" || echo "machine: ended with $?" >>"$work/errors"
-} | tr -d '\r' | tee "$work/output"
+} | sed -u 's,\r$,,' | tee "$work/output"
 status=$(sed -n 's/^status \([0-9]*\)$/\1/p' "$work/output" | tail -n 1)
 if [ -z "$status" ]; then
     tail -n 30 "$work/console" "$work/errors" >&2

@@ -77,7 +77,7 @@ enter()
 }
 # The console of such a container is no device; output comes through a pipe with a name.
 mkfifo "$work/memory/out/live"
-tr -d '\r' <"$work/memory/out/live" | tee "$work/output" &
+sed -u 's,\r$,,' <"$work/memory/out/live" | tee "$work/output" &
 exec 3>"$work/memory/out/live"
 (
     enter

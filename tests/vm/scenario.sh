@@ -160,10 +160,11 @@ rm -r $masked
 systemctl daemon-reload
 since=$(now)
 if [ "$kind" = machine ]; then
-    # Is a reload enough for the group to be delegated?
+    # systemd hands the group of a running unit over, too.
     systemctl reload postfix
     deliver
-    say "after daemon-reload and reload: $(journal "$since" HEADROOM_EVENT=group)"
+    journal_has 'memory group: unit' "$since" HEADROOM_EVENT=group ||
+        fail "not in unit mode after a reload: $(journal "$since" HEADROOM_EVENT=group)"
 fi
 since=$(now)
 restart
@@ -214,6 +215,36 @@ systemctl -q is-active $unit || fail 'Postfix does not run'
 if [ "$kind" = machine ]; then
     expect 'memory group after it all' "$(journal "$since" HEADROOM_EVENT=group | tail -n 1 | cut -d , -f 1)" 'memory group: unit'
 fi
+
+step 'the line of a relay, with a second service beside the first'
+cat >>/etc/postfix/master.cf <<'L'
+lmtp-filtermail unix  -  -  y  -  500  lmtp
+  -o syslog_name=postfix/lmtp-filtermail
+  -o lmtp_header_checks=
+  -o lmtp_tls_security_level=none
+L
+postconf -e 'default_transport = lmtp-filtermail:inet:[127.0.0.1]:10024' \
+    'lmtp-filtermail_destination_concurrency_limit = 10000' 'lmtp-filtermail_initial_destination_concurrency = 10000'
+expect 'warnings of postconf, stock' "$(postconf 2>&1 >/dev/null)" ''
+# As headroom(8) says it.
+postconf -M lmtp-filtermail/unix="lmtp-filtermail unix - - y - 500 \
+  headroom -o syslog_name=postfix/lmtp-filtermail \
+  -o lmtp_header_checks= -o lmtp_tls_security_level=none"
+expect 'warnings of postconf about unused parameters' \
+    "$(postconf 2>&1 >/dev/null | grep -c 'unused parameter: lmtp-filtermail_')" 2
+echo 'lmtp-filtermail unix  n  -  y  -  0  lmtp' >>/etc/postfix/master.cf
+expect 'warnings of postconf, with the second line' "$(postconf 2>&1 >/dev/null)" ''
+since=$(now)
+systemctl reload postfix
+deliver
+journal_has "postfix/lmtp-filtermail/lmtp.*good$messages@.*status=sent\|postfix/lmtp-filtermail\[.*good$messages@.*status=sent" \
+    "$since" -o short -u $unit || fail "the relay's delivery is not logged as ever: $(journal "$since" -o short -u $unit)"
+journal_has 'starts: service lmtp-filtermail' "$since" -t postfix/lmtp-filtermail/headroom || fail 'headroom is not the one who runs it'
+[ "$kind" != machine ] || [ -d $group/headroom-lmtp-filtermail ] || fail 'the second service has no group'
+postconf -MX lmtp-filtermail/unix
+postconf -X lmtp-filtermail_destination_concurrency_limit lmtp-filtermail_initial_destination_concurrency
+postconf -e 'default_transport = lmtp:inet:[127.0.0.1]:10024'
+systemctl reload postfix
 
 # eat MIB: a process in the pool's group that uses so much memory over and over.
 eat()
