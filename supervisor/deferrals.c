@@ -72,17 +72,25 @@ static void end(struct deferral *deferral, const struct reply *reply, const char
 {
     struct part *part = deferral->part;
 
+    if (reply)
+        deferral->dispatcher->retry_away = false;
     deferral->part = NULL;
     part_postponed(part, reply, bytes);
     sd_event_source_set_enabled(deferral->source, SD_EVENT_OFF);
     conversation_end(&deferral->conversation);
 }
 
-/* retry(8) cannot be had: the part counts as deferred all the same, but nobody logs it. */
+/*
+ * retry(8) cannot be had: the part counts as deferred all the same, but nobody logs it. Said once, until it has answered
+ * again.
+ */
 static void unreachable(struct dispatcher *dispatcher, const char *reason)
 {
     uint64_t unsaid;
 
+    if (dispatcher->retry_away)
+        return;
+    dispatcher->retry_away = true;
     if (journal_limit_happened(&dispatcher->retry_lines, dispatcher_now(dispatcher), &unsaid))
         journal_log(dispatcher->journal, EVENT_RETRY_UNREACHABLE, LOG_WARNING,
                     (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,

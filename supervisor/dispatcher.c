@@ -162,7 +162,6 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     clients_expire(dispatcher, now);
     workers_expire(dispatcher, now);
     deferrals_expire(dispatcher, now);
-    regulator_step(dispatcher);
     parts_defer(dispatcher);
     if (now - dispatcher->remembered >= REMEMBER_EVERY) {
         dispatcher->remembered = now;

@@ -164,7 +164,9 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
                        int64_t service, int64_t now)
 {
     struct part *part = part_in(admission, number, PART_CHOSEN, PART_RUNNING);
-    bool answered = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED;
+    /* A worker that died has said nothing of the destination: that costs it no token either. */
+    bool costless = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED ||
+                    outcome == ADMISSION_LOST;
     bool quick = service < admission->settings.slow_after;
 
     if (part == NULL)
@@ -172,7 +174,7 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
     if (service < 0)
         service = 0;
     destination_learn(&admission->settings, part->destination, outcome, service, now);
-    land(admission, part, answered && quick);
+    land(admission, part, costless && quick);
     admission->count.finished++;
     admission_release(admission, part, now);
     return 0;

@@ -106,8 +106,7 @@ size_t admission_troubled(const struct admission *admission, struct admission_vi
     for (int i = 0; i < 2; i++)
         for (const struct list *link = orders[i]->next;
              link != orders[i] && found < most && looks < TROUBLED_LOOKS; link = link->next) {
-            const struct destination *destination =
-                LIST_ENTRY_CONST(link, struct destination, use);
+            const struct destination *destination = LIST_ENTRY_CONST(link, struct destination, use);
             looks++;
             if (destination->deferred > 0 || destination->lane == ADMISSION_SLOW ||
                 destination->lane == ADMISSION_DEAD)

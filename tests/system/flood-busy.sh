@@ -21,6 +21,8 @@ for name in $FLOOD; do
     say "$case: $name: at most $(sink_value "$TEST_DIR/$name.sink" open.max) connections at once," \
         "$(sink_value "$TEST_DIR/$name.sink" busy.recipients) attempts, $(flood_workers "$name") processes"
 done
-[ "$(flood_workers ours)" -le 20 ] || fail "$case: $(flood_workers ours) workers were started"
+attempts=$(sink_value "$TEST_DIR/ours.sink" busy.recipients)
+# An lmtp ends by itself after 100 messages (max_use).
+[ "$(flood_workers ours)" -le $((20 + attempts / 100)) ] || fail "$case: $(flood_workers ours) workers were started"
 [ "$(sink_value "$TEST_DIR/ours.sink" open.max)" -le 20 ] || fail "$case: many workers at once"
 flood_end

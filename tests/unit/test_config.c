@@ -356,8 +356,9 @@ Test(config, unknown_keys_are_warnings_with_the_nearest_key)
          "f:1:14: \"min_available\" is not a known key: did you mean memory.min_available?"},
         {"{\"workers.max\": 7}",
          "f:1:14: \"workers.max\" is not a known key: write \"workers\": {\"max\": ...}"},
-        {"{\"colour\": 1}", "f:1:14: \"colour\" is not a known key, known are: agent, workers, "
-                            "waiting, memory, pressure, shed, destination, cgroup, journal, metrics"},
+        {"{\"colour\": 1}",
+         "f:1:14: \"colour\" is not a known key, known are: agent, workers, "
+         "waiting, memory, pressure, shed, destination, cgroup, journal, metrics"},
         {"{\"shed\": {\"everything\": 1}}",
          "f:1:23: \"everything\" is not a known key of shed, known are: after, grace"},
         {"{\"a\\u001b[31m\\n\": 1}",

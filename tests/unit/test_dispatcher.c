@@ -117,7 +117,7 @@ Test(dispatcher, a_large_request)
 Test(dispatcher, what_is_refused)
 {
     static const char *const bad[] = {"W", "flags|3|flags|3|", "|", "queue_id|../../x|",
-                                      WIRE_HEAD "recipient_count|0||"};
+                                      (WIRE_HEAD "recipient_count|0||")};
     struct wire request = fake_request("AAAA1", 1), absent = fake_request("BBBB2", 1);
     struct fake fake;
     int qmgr, lock;
