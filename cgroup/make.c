@@ -24,9 +24,15 @@ static const char *library_name(const char *mount, const char *directory)
     return directory + length + 1;
 }
 
+/* Everybody may look into it, whatever the umask: the dispatcher, which is not root, counts its processes. */
+static int open_to_readers(const char *directory)
+{
+    return chmod(directory, 0755) == 0 ? 0 : -errno;
+}
+
 int make_plain_group(const char *directory)
 {
-    return mkdir(directory, 0755) == 0 ? 0 : -errno;
+    return mkdir(directory, 0755) == 0 ? open_to_readers(directory) : -errno;
 }
 
 int make_memory_group(const char *mount, const char *directory)
@@ -35,10 +41,10 @@ int make_memory_group(const char *mount, const char *directory)
         return -EEXIST;
     const char *name = library_name(mount, directory);
     if (name != NULL && library_make(name) == 0 && access(directory, F_OK) == 0)
-        return 0;
+        return open_to_readers(directory);
     /* Where the library failed, it may have left the directory behind: that is not a predecessor's then. */
     const int result = make_plain_group(directory);
-    return result == -EEXIST && name != NULL ? 0 : result;
+    return result == -EEXIST && name != NULL ? open_to_readers(directory) : result;
 }
 
 int make_value(const char *mount, const char *directory, const char *file, const char *value)

@@ -300,6 +300,20 @@ void regulator_failed(struct dispatcher *dispatcher);
  * `figures` says what its group, or the machine, uses of what it has. */
 bool regulator_oom_killed(struct dispatcher *dispatcher, char *figures, size_t size);
 
+/* Workers and what waits for them, as the limit has to know them. */
+struct limit_demand regulator_demand(struct dispatcher *dispatcher);
+
+/* regulator_say.c */
+
+/* The mode was `before`: counts what was not said of the change before this one, and keeps when OPEN was left. */
+void regulator_say_changed(struct dispatcher *dispatcher, enum limit_mode before);
+
+/* Says a change, or a summary, when it is time. To be called after each step. */
+void regulator_say_if_due(struct dispatcher *dispatcher);
+
+/* Where there is the least left: the group whose limit was met, or else the machine. */
+void regulator_say_figures(const struct memory_sample *sample, char *figures, size_t size);
+
 /* snapshot.c */
 
 int snapshot_create(struct dispatcher *dispatcher);
@@ -321,12 +335,6 @@ void remainders_say(struct dispatcher *dispatcher, bool last);
 int workers_create(struct dispatcher *dispatcher);
 void workers_destroy(struct dispatcher *dispatcher);
 
-/* May one be started: is there a number, and have starts not been failing? */
-bool workers_may_start(const struct dispatcher *dispatcher);
-
-/* Starts one worker, which may be started. False when it failed. */
-bool workers_start(struct dispatcher *dispatcher);
-
 /*
  * Opens a connection to an idle worker. False when it has gone (it is then leaving), or when there
  * is no descriptor (dispatcher->descriptors_short is then set).
@@ -342,13 +350,41 @@ void worker_release(struct worker *worker);
 /* Tells a worker without a request to go. */
 void worker_retire(struct worker *worker);
 
-/* What the parent tells of workers. */
-void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid,
-                     unsigned generation);
-void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error);
+/* The parent has reaped it. */
 void workers_exited(struct dispatcher *dispatcher, unsigned number, int status);
 
 /* Surplus idle workers, and those that do not greet. */
 void workers_expire(struct dispatcher *dispatcher, uint64_t now);
+
+/* For worker_start.c: connects to it, or a negative errno; what comes of it is seen by workers.c. */
+int worker_dial(struct worker *worker);
+
+/*
+ * For worker_start.c: the status channel is the worker's, which closes it, and is not read before its source is enabled: its
+ * messages cannot be checked without the pid and GENERATION that STARTED tells. 0 or a negative errno.
+ */
+int worker_watch_status(struct worker *worker, int status);
+
+/* Its process has ended, or never was: the number may be used again. */
+void worker_free(struct worker *worker);
+
+/* worker_start.c */
+
+/* May one be started: is there a number, and have starts not been failing? */
+bool workers_may_start(const struct dispatcher *dispatcher);
+
+/* Starts one worker, which may be started. False when it failed. */
+bool workers_start(struct dispatcher *dispatcher);
+
+/* The parent has started it, or could not. */
+void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid,
+                     unsigned generation);
+void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error);
+
+/* A start failed: says so once for each reason (`error` tells them apart), and pauses. */
+void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason);
+
+/* A new worker has greeted. */
+void worker_starts_succeed(struct dispatcher *dispatcher);
 
 #endif

@@ -9,11 +9,12 @@
  *
  *   clients.c      accept, greet, read, lock                      a client (one connection of qmgr)
  *   parts.c        split, wait, be chosen, be handed over, end    a part (what one worker gets)
- *   workers.c      start, greet, reply, go back to idle, leave    a worker, seen from here
+ *   worker_start.c start                                          a worker, seen from here
+ *   workers.c      greet, reply, go back to idle, leave
  *   deferrals.c    or be deferred by way of retry(8)
  *   clients.c      merge, answer
  *
- * Who may run is decided by admission.h, how many by limit.h, which regulator.c asks.
+ * Who may run is decided by admission.h, how many by limit.h, which regulator.c asks; regulator_say.c says what came of it.
  *
  * dispatcher.c holds what joins them: set-up, the pump that brings waiting parts and idle workers
  * together, and what happens once a second.

@@ -1,5 +1,5 @@
 /*
- * The workers, seen from the dispatcher: start, greet, reply, go back to idle, leave.
+ * The workers, seen from the dispatcher: greet, reply, go back to idle, leave. How they start is in worker_start.c.
  */
 
 #include <errno.h>
@@ -106,6 +106,12 @@ static void leave(struct worker *worker)
         move(worker, WORKER_LEAVING);
 }
 
+void worker_free(struct worker *worker)
+{
+    leave(worker);
+    move(worker, WORKER_FREE);
+}
+
 void worker_retire(struct worker *worker)
 {
     worker->retired = true;
@@ -121,7 +127,7 @@ void worker_release(struct worker *worker)
         move(worker, WORKER_RELEASING);
 }
 
-static int connect_to(struct worker *worker)
+int worker_dial(struct worker *worker)
 {
     int result = worker_connect((unsigned)worker->number);
 
@@ -136,7 +142,7 @@ static int connect_to(struct worker *worker)
 
 bool worker_open(struct worker *worker)
 {
-    int result = connect_to(worker);
+    int result = worker_dial(worker);
 
     if (result >= 0) {
         move(worker, WORKER_CONNECTING);
@@ -157,123 +163,6 @@ bool worker_write(struct worker *worker)
 
     sd_event_source_set_io_events(worker->conversation_source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
     return done;
-}
-
-/* Starts failed: says so once for each reason, and pauses. */
-static void start_failed(struct dispatcher *dispatcher, int error, const char *reason)
-{
-    unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher_now(dispatcher));
-
-    if (dispatcher->start_error == error)
-        return;
-    dispatcher->start_error = error;
-    journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR, NULL, 0,
-                "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
-                dispatcher->settings->postconf->daemon_directory,
-                dispatcher->settings->config->agent, reason, pause);
-}
-
-/* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
-static int start(struct worker *worker)
-{
-    struct dispatcher *dispatcher = worker->dispatcher;
-    int fds[CHANNEL_DESCRIPTORS] = {-1, -1};
-    int ends[2];
-    int result;
-
-    result = fds[0] = worker_listen((unsigned)worker->number);
-    if (result < 0)
-        goto out;
-    /* The worker's end blocks, as master's does; ours must not. */
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-        result = -errno;
-        goto out;
-    }
-    worker->status = ends[0];
-    fds[1] = ends[1];
-    if (fcntl(worker->status, F_SETFL, O_NONBLOCK) < 0) {
-        result = -errno;
-        goto out;
-    }
-    result = watch(worker, &worker->status_source, worker->status, on_status);
-    /* Not before STARTED: its messages cannot be checked without its pid and GENERATION. */
-    if (result >= 0)
-        result = sd_event_source_set_enabled(worker->status_source, SD_EVENT_OFF);
-    if (result >= 0)
-        result = connect_to(worker);
-    if (result >= 0)
-        result = channel_send(
-            dispatcher->settings->channel,
-            &(struct channel_message){.kind = CHANNEL_SPAWN, .worker = (uint32_t)worker->number},
-            fds);
-out:
-    for (unsigned i = 0; i < CHANNEL_DESCRIPTORS; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    return result < 0 ? result : 0;
-}
-
-bool workers_may_start(const struct dispatcher *dispatcher)
-{
-    const struct pool *pool = &dispatcher->pool;
-
-    return !dispatcher->descriptors_short && pool->count[WORKER_FREE] > 0 &&
-           pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
-           pool_may_start(pool, dispatcher_now(dispatcher));
-}
-
-bool workers_start(struct dispatcher *dispatcher)
-{
-    int number = pool_start(&dispatcher->pool, dispatcher_now(dispatcher));
-    struct worker *worker;
-    int result;
-
-    if (number == POOL_NONE)
-        return false;
-    worker = &dispatcher->worker[number];
-    worker->pid = 0;
-    worker->retired = false;
-    worker->gone = false;
-    worker->lost[0] = '\0';
-    master_status_reader_start(&worker->reader, 0, 0);
-    result = start(worker);
-    if (result < 0) {
-        leave(worker);
-        move(worker, WORKER_FREE);
-        if (result == -EMFILE || result == -ENFILE)
-            dispatcher_descriptors_short(dispatcher, -result);
-        else
-            start_failed(dispatcher, -result, strerror(-result));
-        return false;
-    }
-    return true;
-}
-
-void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, unsigned generation)
-{
-    struct worker *worker = &dispatcher->worker[number];
-
-    worker->pid = pid;
-    worker->reader.pid = pid;
-    worker->reader.generation = generation;
-    if (worker->status >= 0)
-        sd_event_source_set_enabled(worker->status_source, SD_EVENT_ON);
-    dispatcher->totals.started++;
-    if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
-        dispatcher->totals.most_live = pool_live(&dispatcher->pool);
-}
-
-void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error)
-{
-    struct worker *worker = &dispatcher->worker[number];
-
-    leave(worker);
-    move(worker, WORKER_FREE);
-    /* No memory, or no process more (TasksMax=, pids.max): that is for the limit to judge. */
-    if (error == EAGAIN || error == ENOMEM)
-        regulator_failed(dispatcher);
-    else
-        start_failed(dispatcher, error, strerror(error));
 }
 
 /* Says which request a worker died with, once it is known what it died of. */
@@ -312,12 +201,8 @@ static void greeting_learn(struct worker *worker, size_t length)
         memcpy(dispatcher->greeting, worker->conversation.early, length);
         dispatcher->greeting_length = length;
     }
-    if (state_of(worker) != WORKER_STARTING)
-        return;
-    if (pool_start_succeeded(&dispatcher->pool))
-        journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
-                    "%s starts again", dispatcher->settings->config->agent);
-    dispatcher->start_error = 0;
+    if (state_of(worker) == WORKER_STARTING)
+        worker_starts_succeed(dispatcher);
 }
 
 /* Its end may be told before its greeting is read: it did start, then. */
@@ -352,10 +237,9 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
                  WIFSIGNALED(status) ? "signal" : "exit status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        start_failed(dispatcher, -1 - status, reason);
+        worker_starts_fail(dispatcher, -1 - status, reason);
     }
-    leave(worker);
-    move(worker, WORKER_FREE);
+    worker_free(worker);
     if (!worker->retired)
         regulator_ended(dispatcher);
 }
@@ -381,6 +265,17 @@ static int on_status(sd_event_source *source, int fd, uint32_t events, void *use
     }
     dispatcher_pump(worker->dispatcher);
     return 0;
+}
+
+int worker_watch_status(struct worker *worker, int status)
+{
+    int result;
+
+    worker->status = status;
+    result = watch(worker, &worker->status_source, status, on_status);
+    if (result >= 0)
+        result = sd_event_source_set_enabled(worker->status_source, SD_EVENT_OFF);
+    return result;
 }
 
 /* The other end is closed, or talks nonsense. */
@@ -475,7 +370,7 @@ static void give_up(struct worker *worker)
         part_worker_gone(worker->part);
     leave(worker);
     if (starting)
-        start_failed(dispatcher, ETIMEDOUT, "it does not greet");
+        worker_starts_fail(dispatcher, ETIMEDOUT, "it does not greet");
     channel_send(
         dispatcher->settings->channel,
         &(struct channel_message){.kind = CHANNEL_KILL, .worker = (uint32_t)worker->number}, NULL);

@@ -22,6 +22,11 @@ full()
     [ "$(lines "$log" 'status=deferred.*waiting.max')" -ge "$1" ]
 }
 
+held()
+{
+    [ "$(sink_value "$TEST_DIR/ours.sink" dead.holding)" -ge 1 ]
+}
+
 late()
 {
     [ "$(lines "$log" 'status=deferred.*does not answer')" -ge "$1" ]
@@ -29,7 +34,7 @@ late()
 
 say 'young mail takes the worker that the domain may have, then the old mail comes, then much more'
 flood_put young --count 30 --rcpt 'user%d@dead.invalid'
-wait_for 10 test "$(sink_value "$TEST_DIR/ours.sink" dead.holding)" -ge 1 || fail 'nobody is held'
+wait_for 10 held || fail 'nobody is held'
 flood_flush
 wait_for 10 flood_taken || fail 'the flush was not taken up'
 flood_put more --count 200 --rcpt 'user%d@dead.invalid'

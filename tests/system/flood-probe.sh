@@ -13,8 +13,9 @@ cat >"$TEST_DIR/ours/etc/headroom.json" <<'J'
 {"defaults": {"workers": {"max": 64, "limit": "fixed"}, "waiting": {"max": 50, "time": 5}, "destination": {"backlog": 20}}}
 J
 log=$(postfix_log "$TEST_DIR/ours")
-flood_put dead --count 600 --rcpt 'user%d@deadrcpt%d.invalid' --cycle 3
-flood_age 3600
+flood_put dead --count 600 --rcpt 'user%d@deadrcpt.invalid'
+# Not aged: of a queue, retries go before first attempts, and a probe is one.
+flood_age 0
 flood_flush
 
 # probe ADDRESS: asks for a report about it.
@@ -31,7 +32,8 @@ full()
 wait_for 20 full || fail 'the waiting room was not full'
 say 'sendmail -bv, the waiting room is full'
 probe probe@good.invalid
-probe probe@deadrcpt1.invalid
+# The newest of the longest queue is who has to go.
+probe probe@deadrcpt.invalid
 wait_for 2 grep -q 'lmtp\[.*to=<probe@good.invalid>.*status=deliverable' "$log" || fail 'no answer to a probe'
 wait_for 5 grep -q ' delivered .* sender@sender.invalid ' "$TEST_DIR/ours.sink/delivered" || fail 'no report about a probe'
 

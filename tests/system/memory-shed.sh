@@ -61,12 +61,14 @@ wait_for 20 postfix_deliver_forty || fail 'the first mail was not delivered'
 
 say 'six are being delivered, 20 and the old ones wait'
 sink_tell "$s" set silent silent
-memory_load "$p" 26 10
+memory_load "$p" 6 10
 wait_for 10 holding 6 || fail 'six are not being delivered'
-neighbour_takes
-full=$(now)
 postsuper -c "$p/etc" -H ALL 2>>"$TEST_DIR/postsuper"
 postqueue -c "$p/etc" -f
+wait_for 10 grep -q "qmgr.*${old%% *}: .*queue active" "$(postfix_log "$p")" || fail 'the old mail did not get active'
+memory_load "$p" 20 10 more
+neighbour_takes
+full=$(now)
 # It takes half a minute over all of them.
 wait_for 25 at_least_postponed 4 || fail "only $(postponed) of 20 were deferred within 25 s"
 say "deferred within $(memory_since "$full" "$(now)") s of the shortage"

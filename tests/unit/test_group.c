@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #define MB ((uint64_t)1 << 20)
@@ -104,6 +105,24 @@ Test(mode, hybrid, .fini = drop)
     expect_mode(&config, GROUP_HYBRID, false, "sys/unified/mail/headroom-lmtp");
     config.high = 32 * MB;
     expect_mode(&config, GROUP_HYBRID, true, "cgroup v1 has no memory.high");
+}
+
+/* headroom_main has a strict umask, and the dispatcher, which counts the processes, is not root. */
+Test(mode, made_groups_can_be_read_by_all, .fini = drop)
+{
+    char path[KERNEL_PATH_MAX];
+    struct stat status;
+    tree_copy(&tree, "hybrid");
+    struct group_config config = tree_config(&tree);
+    struct pool_group *group;
+    umask(077);
+    cr_assert_eq(group_open(&group, &config), 0);
+    cr_assert_eq(stat(group_directory(group), &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0755);
+    tree_path(&tree, "sys/unified/mail/headroom-lmtp", path);
+    cr_assert_eq(stat(path, &status), 0);
+    cr_expect_eq(status.st_mode & 0777, 0755);
+    group_close(group);
 }
 
 Test(mode, looking_makes_nothing, .fini = drop)

@@ -1,0 +1,164 @@
+#include "supervisor/ctl/ctl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PREFIX "headroom."
+
+void ctl_error(const char *format, ...)
+{
+    va_list list;
+
+    fputs("headroomctl: ", stderr);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+int64_t ctl_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+int ctl_open(struct ctl *ctl)
+{
+    char error[512];
+
+    if (postconf_read(ctl->config_directory, NULL, &ctl->postconf, error, sizeof error) == 0)
+        return 0;
+    ctl_error("postconf: %s (is Postfix installed? -c DIR names another configuration)", error);
+    return CTL_FAILED;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services)
+{
+    const char *directory = ctl->postconf.data_directory;
+    const struct dirent *entry;
+    DIR *found;
+
+    services->count = 0;
+    if (named) {
+        if (strlen(named) >= STATUS_NAME_SIZE || strchr(named, '/')) {
+            ctl_error("%s is not the name of a service: see the first column of master.cf", named);
+            return CTL_FAILED;
+        }
+        status_text(services->name[services->count++], STATUS_NAME_SIZE, named);
+        return 0;
+    }
+    found = opendir(directory);
+    if (!found) {
+        ctl_error("%s: %s; run this as root or %s", directory, strerror(errno),
+                  ctl->postconf.mail_owner);
+        return CTL_FAILED;
+    }
+    while ((entry = readdir(found)) && services->count < CTL_SERVICES_MAX)
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+            strlen(entry->d_name) - strlen(PREFIX) < STATUS_NAME_SIZE)
+            status_text(services->name[services->count++], STATUS_NAME_SIZE,
+                        entry->d_name + strlen(PREFIX));
+    closedir(found);
+    qsort(services->name, services->count, sizeof services->name[0], by_name);
+    if (services->count > 0)
+        return 0;
+    ctl_error("no service of this Postfix has run headroom yet (nothing in %s); "
+              "`headroomctl check` says what is missing",
+              directory);
+    return CTL_FAILED;
+}
+
+enum ctl_running ctl_running(const struct ctl *ctl, const char *service)
+{
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
+    enum ctl_running running;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/pid/" PREFIX "%s", ctl->postconf.queue_directory, service);
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? CTL_RUNS_NOT : CTL_UNKNOWN;
+    /* Shared, for an instant: one that starts just now waits for much longer than that. */
+    running = flock(fd, LOCK_SH | LOCK_NB) == 0 ? CTL_RUNS_NOT : CTL_RUNS;
+    close(fd);
+    return running;
+}
+
+int ctl_load(const struct ctl *ctl, const char *service, struct status *status)
+{
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
+    char *text = malloc(STATUS_TEXT_MAX);
+    struct stat found;
+    size_t length = 0;
+    ssize_t got = 0;
+    int fd = -1;
+    int result = -ENOMEM;
+
+    if (!text)
+        return result;
+    snprintf(path, sizeof path, "%s/" PREFIX "%s/" STATUS_FILE, ctl->postconf.data_directory,
+             service);
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &found) < 0) {
+        result = -errno;
+        goto out;
+    }
+    result = -EINVAL;
+    if (!S_ISREG(found.st_mode))
+        goto out;
+    while (length < STATUS_TEXT_MAX &&
+           (got = read(fd, text + length, STATUS_TEXT_MAX - length)) > 0)
+        length += (size_t)got;
+    result = got < 0 ? -errno : status_read(text, length, status);
+out:
+    if (fd >= 0)
+        close(fd);
+    free(text);
+    return result;
+}
+
+int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status)
+{
+    int result = ctl_load(ctl, service, status);
+
+    if (result == 0)
+        return 0;
+    if (result == -ENOENT)
+        ctl_error("service %s has written no status yet: it is not in use with headroom, or was "
+                  "never started; `headroomctl check` tells",
+                  service);
+    else if (result == -EACCES || result == -EPERM)
+        ctl_error("%s/" PREFIX "%s/" STATUS_FILE ": %s; run this as root or %s",
+                  ctl->postconf.data_directory, service, strerror(-result),
+                  ctl->postconf.mail_owner);
+    else
+        ctl_error("%s/" PREFIX "%s/" STATUS_FILE " cannot be read (%s); a running service replaces "
+                  "it within 10 s",
+                  ctl->postconf.data_directory, service,
+                  result == -EINVAL ? "damaged, or of another version" : strerror(-result));
+    return CTL_FAILED;
+}
+
+int ctl_exit_of(const struct status *status, bool runs)
+{
+    if (!runs)
+        return CTL_STOPPED;
+    if (strcmp(status->state.name, "OPEN") == 0)
+        return CTL_OPEN;
+    return strcmp(status->state.name, "SHED") == 0 ? CTL_SHED : CTL_SHORT;
+}

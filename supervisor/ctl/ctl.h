@@ -1,0 +1,81 @@
+#ifndef SUPERVISOR_CTL_H
+#define SUPERVISOR_CTL_H
+
+/*
+ * headroomctl: what its verbs share. Each verb is a file ctl_VERB.c; it only reads, but for files that it is told to write.
+ *
+ * A verb returns the exit status of the program. Errors are one line on standard error with the cure, by ctl_error().
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "agents/postconf.h"
+#include "supervisor/status/status.h"
+
+/* Services of one Postfix. */
+#define CTL_SERVICES_MAX 32
+
+/* Exit statuses of status, as issue and manual have them; and of everything else that fails. */
+enum ctl_exit {
+    CTL_OPEN = 0,
+    CTL_SHORT = 1, /* hold or shrink */
+    CTL_SHED = 2,
+    CTL_STOPPED = 3,
+    CTL_FAILED = 4, /* it cannot be told: the words, the rights, a damaged file */
+};
+
+struct ctl {
+    const char *config_directory; /* -c, or NULL */
+    struct postconf postconf;     /* after ctl_open() */
+};
+
+enum ctl_running {
+    CTL_RUNS,
+    CTL_RUNS_NOT,
+    CTL_UNKNOWN, /* the lock may not be opened */
+};
+
+struct ctl_services {
+    size_t count;
+    char name[CTL_SERVICES_MAX][STATUS_NAME_SIZE];
+};
+
+__attribute__((format(printf, 1, 2))) void ctl_error(const char *format, ...);
+
+/* Asks Postfix for its parameters. 0, or CTL_FAILED after a line. */
+int ctl_open(struct ctl *ctl);
+
+/*
+ * The services that have a state directory, or the one that is named. 0, or CTL_FAILED after a line, also when there is
+ * none.
+ */
+int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
+
+/* By the lock pid/headroom.SERVICE of supervisor/setup.h, which is held while it runs. */
+enum ctl_running ctl_running(const struct ctl *ctl, const char *service);
+
+/* The snapshot. 0; -ENOENT: none was written; or another negative errno. */
+int ctl_load(const struct ctl *ctl, const char *service, struct status *status);
+
+/* The same, with a line for people when it fails. 0 or CTL_FAILED. */
+int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status);
+
+/* The exit status that a state means. */
+int ctl_exit_of(const struct status *status, bool runs);
+
+/* Microseconds since 1970. */
+int64_t ctl_now(void);
+
+/* The verbs. argv[0] is the verb. */
+int ctl_status(struct ctl *ctl, int argc, char **argv);
+int ctl_watch(struct ctl *ctl, int argc, char **argv);
+int ctl_history(struct ctl *ctl, int argc, char **argv);
+int ctl_destinations(struct ctl *ctl, int argc, char **argv);
+int ctl_check(struct ctl *ctl, int argc, char **argv);
+int ctl_plot(struct ctl *ctl, int argc, char **argv);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * headroomctl check [FILE]: what is wrong with the configuration and the set-up, and what would be in force.
+ *
+ * Exit status: 0 when mail can go through headroom as configured (warnings allowed), 1 when something is wrong.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agents/capture.h"
+#include "supervisor/config/config_file.h"
+#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_check_setup.h"
+
+#define MASTER_TEXT_MAX 65536
+#define POSTCONF_MS 20000
+
+/* An error outside of a service's own part is found once for each service. */
+#define LINES_MAX (CONFIG_REPORTS_MAX + 1)
+
+struct check {
+    struct ctl *ctl;
+    struct ctl_findings findings;
+    struct ctl_master master;
+    size_t lines;
+    char line[LINES_MAX][CONFIG_LINE_SIZE];
+    char text[MASTER_TEXT_MAX];
+};
+
+static void on_report(void *context, enum config_severity severity, const char *line)
+{
+    struct check *check = context;
+
+    for (size_t i = 0; i < check->lines; i++)
+        if (strcmp(check->line[i], line) == 0)
+            return;
+    if (check->lines < LINES_MAX)
+        snprintf(check->line[check->lines++], CONFIG_LINE_SIZE, "%s", line);
+    ctl_found(&check->findings, severity == CONFIG_ERROR ? CTL_WRONG : CTL_WARNING, NULL, "%s",
+              line);
+}
+
+static void ignore(void *context, enum config_severity severity, const char *line)
+{
+    (void)context;
+    (void)severity;
+    (void)line;
+}
+
+/* What the supervisor would take in the place of a file that cannot be used. Returns its name for people. */
+static const char *fall_back(const struct check *check, const char *service, struct config *config)
+{
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
+    char *text = NULL;
+    size_t length = 0;
+    int result;
+
+    /* setup_copy_directory() makes it. */
+    snprintf(path, sizeof path, "%s/pid/headroom-copy.%s/" CONFIG_LAST_GOOD,
+             check->ctl->postconf.queue_directory, service);
+    result = config_file_read(path, &text, &length);
+    if (result == 0)
+        result = config_parse(text, length, path, service, config, ignore, NULL);
+    free(text);
+    return result == 0 ? "the last good copy" : "the defaults";
+}
+
+/* Whatever is found: *config is what would be in force. */
+static int read_config(struct check *check, const char *file, const char *service, bool named,
+                       struct config *config)
+{
+    char *text = NULL;
+    size_t length = 0;
+    int result = config_file_read(file, &text, &length);
+
+    config_defaults(config);
+    if (result == -ENOENT && !named) {
+        ctl_found(&check->findings, CTL_GOOD, NULL, "%s is not there: the defaults hold", file);
+        return 0;
+    }
+    if (result == 0)
+        result = config_parse(text, length, file, service, config, on_report, check);
+    else
+        ctl_found(&check->findings, CTL_WRONG, "correct the name, or the rights", "%s: %s", file,
+                  strerror(-result));
+    if (result < 0)
+        ctl_found(&check->findings, CTL_WARNING, NULL,
+                  "until %s is mended, service %s uses %s, as below", file, service,
+                  fall_back(check, service, config));
+    else
+        ctl_found(&check->findings, CTL_GOOD, NULL, "%s can be used for service %s", file, service);
+    free(text);
+    return result;
+}
+
+static void print_config(const char *service, const struct config *config)
+{
+    struct config defaults;
+    char value[CONFIG_VALUE_SIZE];
+    char standard[CONFIG_VALUE_SIZE];
+    size_t count;
+    const struct config_key *key = config_keys(&count);
+
+    config_defaults(&defaults);
+    printf("\nservice %s would have:\n", service);
+    for (size_t i = 0; i < count; i++) {
+        config_print_value(&key[i], config, value, sizeof value);
+        config_print_value(&key[i], &defaults, standard, sizeof standard);
+        printf("  %-24s %-18s %s\n", key[i].path, value,
+               strcmp(value, standard) == 0 ? "(default)" : "");
+    }
+}
+
+static int read_master(struct check *check)
+{
+    const struct postconf *postconf = &check->ctl->postconf;
+    char program[PATH_MAX + 16];
+    char error[512];
+    const char *const words[] = {program, "-c", postconf->config_directory, "-M", NULL};
+    int result;
+
+    snprintf(program, sizeof program, "%s/postconf", postconf->command_directory);
+    result = capture_run(words, POSTCONF_MS, check->text, sizeof check->text, error, sizeof error);
+    if (result < 0) {
+        ctl_error("postconf -M: %s", error);
+        return CTL_FAILED;
+    }
+    ctl_master_parse(check->text, &check->master);
+    return 0;
+}
+
+static void check_service(struct check *check, const struct ctl_master_line *line,
+                          const char *given, struct config *config)
+{
+    char file[PATH_MAX + 32];
+    bool named = true;
+
+    if (given)
+        snprintf(file, sizeof file, "%s", given);
+    else if (!ctl_master_config(line, file, sizeof file)) {
+        named = false;
+        snprintf(file, sizeof file, "%s/headroom.json", check->ctl->postconf.config_directory);
+    }
+    read_config(check, file, line->name, named, config);
+    ctl_check_service(check->ctl, line, config, file, &check->findings);
+}
+
+static int run(struct check *check, const char *given)
+{
+    struct config config[CTL_SERVICES_MAX];
+    const struct ctl_master_line *line[CTL_SERVICES_MAX];
+    size_t count = 0;
+
+    if (read_master(check) != 0)
+        return CTL_FAILED;
+    for (size_t i = 0; i < check->master.count && count < CTL_SERVICES_MAX; i++)
+        if (strcmp(check->master.line[i].command, "headroom") == 0)
+            line[count++] = &check->master.line[i];
+    for (size_t i = 0; i < count; i++)
+        check_service(check, line[i], given, &config[i]);
+    if (count == 0) {
+        ctl_found(
+            &check->findings, CTL_WRONG,
+            "postconf -M lmtp/unix=\"lmtp unix - - y - - headroom\" && postfix reload, or the "
+            "name of your transport",
+            "no service in master.cf of %s runs headroom", check->ctl->postconf.config_directory);
+        /* The file may be checked before it is used. */
+        if (given && read_config(check, given, "lmtp", true, &config[0]) == 0)
+            print_config("lmtp", &config[0]);
+    }
+    ctl_check_machine(check->ctl, &check->master, &check->findings);
+    for (size_t i = 0; i < count; i++)
+        print_config(line[i]->name, &config[i]);
+    printf("\n%u wrong, %u warnings\n", check->findings.wrong, check->findings.warnings);
+    return check->findings.wrong > 0 ? 1 : 0;
+}
+
+int ctl_check(struct ctl *ctl, int argc, char **argv)
+{
+    struct check *check;
+    int result;
+
+    if (getopt(argc, argv, "") != -1)
+        return CTL_FAILED;
+    if (argc - optind > 1) {
+        ctl_error("check takes one file, or none for the one that is configured");
+        return CTL_FAILED;
+    }
+    if (ctl_open(ctl) != 0)
+        return CTL_FAILED;
+    check = calloc(1, sizeof *check);
+    if (!check)
+        return CTL_FAILED;
+    check->ctl = ctl;
+    result = run(check, argv[optind]);
+    free(check);
+    return result;
+}

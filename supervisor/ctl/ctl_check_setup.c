@@ -1,0 +1,246 @@
+#include "supervisor/ctl/ctl_check_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup/group.h"
+#include "supervisor/ctl/ctl_words.h"
+#include "supervisor/status/metrics.h"
+
+static void check_directory(const struct ctl *ctl, struct ctl_findings *findings)
+{
+    const char *path = ctl->postconf.data_directory;
+    const struct passwd *owner = getpwnam(ctl->postconf.mail_owner);
+    struct stat found;
+
+    if (!owner)
+        ctl_found(findings, CTL_WRONG, "add the user, or set mail_owner in main.cf",
+                  "mail_owner %s is not a user", ctl->postconf.mail_owner);
+    else if (stat(path, &found) < 0)
+        ctl_found(findings, CTL_WRONG, "postfix set-permissions", "data_directory %s: %s", path,
+                  strerror(errno));
+    else if (!S_ISDIR(found.st_mode) || found.st_uid != owner->pw_uid)
+        ctl_found(findings, CTL_WRONG, "postfix set-permissions",
+                  "data_directory %s must be a directory of %s", path, ctl->postconf.mail_owner);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "data_directory %s belongs to %s", path,
+                  ctl->postconf.mail_owner);
+}
+
+static void check_pressure(struct ctl_findings *findings)
+{
+    static const char path[] = "/proc/pressure/memory";
+    char text[256];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text);
+
+    if (length > 0)
+        ctl_found(findings, CTL_GOOD, NULL, "memory pressure is shown by the kernel");
+    else
+        ctl_found(findings, CTL_WARNING,
+                  "boot with psi=1; without it, available memory and workers.max still hold",
+                  "%s: %s: the kernel shows no memory pressure", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+void ctl_check_machine(const struct ctl *ctl, const struct ctl_master *master,
+                       struct ctl_findings *findings)
+{
+    const struct ctl_master_line *retry = ctl_master_find(master, "retry", "unix");
+
+    if (!retry)
+        ctl_found(findings, CTL_WRONG, "postconf -M retry/unix=\"retry unix - - y - - error\"",
+                  "master.cf has no service retry: what is deferred gets no record and no reason");
+    else if (strcmp(retry->command, "error") != 0)
+        ctl_found(findings, CTL_WRONG, "postconf -M retry/unix=\"retry unix - - y - - error\"",
+                  "the service retry in master.cf runs %s, not error", retry->command);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "master.cf has the service retry");
+    check_directory(ctl, findings);
+    check_pressure(findings);
+}
+
+static void check_program(const struct ctl *ctl, const char *program, struct ctl_findings *findings)
+{
+    char path[PATH_MAX + CONFIG_NAME_SIZE];
+    struct stat found;
+
+    snprintf(path, sizeof path, "%s/%s", ctl->postconf.daemon_directory, program);
+    if (stat(path, &found) < 0)
+        ctl_found(findings, CTL_WRONG, "install it there, or correct the name", "%s: %s", path,
+                  strerror(errno));
+    else if (!S_ISREG(found.st_mode) || !(found.st_mode & S_IXUSR))
+        ctl_found(findings, CTL_WRONG, "chmod 755, if it is the right file", "%s is not a program",
+                  path);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "%s is there", path);
+}
+
+static pid_t master_pid(const struct ctl *ctl)
+{
+    char path[PATH_MAX + 32];
+    char text[64] = ""; /* padded to 32 */
+    FILE *file;
+    long pid = 0;
+
+    snprintf(path, sizeof path, "%s/pid/master.pid", ctl->postconf.queue_directory);
+    file = fopen(path, "re");
+    if (file) {
+        if (fgets(text, sizeof text, file))
+            pid = strtol(text, NULL, 10);
+        fclose(file);
+    }
+    snprintf(path, sizeof path, "/proc/%ld/cgroup", pid);
+    return pid > 0 && access(path, R_OK) == 0 ? (pid_t)pid : 0;
+}
+
+/* A directory that shows /proc as master(8) sees it: headroom will be in its group, not in ours. */
+static bool proc_make(char *directory, pid_t pid)
+{
+    static const char *const same[] = {"pressure", "meminfo", "mounts", "cgroups"};
+    char from[64];
+    int fd;
+    bool done;
+
+    if (!mkdtemp(directory))
+        return false;
+    fd = open(directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    snprintf(from, sizeof from, "/proc/%ld", (long)pid);
+    done = fd >= 0 && symlinkat(from, fd, "self") == 0;
+    for (size_t i = 0; done && i < sizeof same / sizeof same[0]; i++) {
+        snprintf(from, sizeof from, "/proc/%s", same[i]);
+        done = symlinkat(from, fd, same[i]) == 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+static void proc_remove(const char *directory)
+{
+    static const char *const names[] = {"self", "pressure", "meminfo", "mounts", "cgroups"};
+    int fd = open(directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+    for (size_t i = 0; fd >= 0 && i < sizeof names / sizeof names[0]; i++)
+        unlinkat(fd, names[i], 0);
+    if (fd >= 0)
+        close(fd);
+    rmdir(directory);
+}
+
+static void check_group(const struct ctl *ctl, const char *service, const struct config *config,
+                        struct ctl_findings *findings)
+{
+    static const enum group_wish wish[] = {
+        [CONFIG_CGROUP_AUTO] = GROUP_WISH_AUTO,
+        [CONFIG_CGROUP_UNIT] = GROUP_WISH_UNIT,
+        [CONFIG_CGROUP_HYBRID] = GROUP_WISH_HYBRID,
+        [CONFIG_CGROUP_OBSERVE] = GROUP_WISH_OBSERVE,
+    };
+    char proc[] = "/tmp/headroomctl.XXXXXX";
+    pid_t master = master_pid(ctl);
+    bool made = master != 0 && proc_make(proc, master);
+    const struct group_config wanted = {
+        .service = service,
+        .instance = ctl->postconf.queue_directory,
+        .wish = wish[config->cgroup_mode],
+        .parent = config->cgroup_parent[0] != '\0' ? config->cgroup_parent : NULL,
+        .limit = config->memory_limit,
+        .high = config->memory_high,
+        .roots = {.proc = made ? proc : NULL},
+    };
+    struct pool_group *group;
+    int result = group_find(&group, &wanted);
+
+    if (result < 0)
+        ctl_found(findings, CTL_WARNING, "mount /proc", "memory group: %s", strerror(-result));
+    else
+        ctl_found(findings, group_settled(group) ? CTL_WARNING : CTL_GOOD, NULL, "%s%s",
+                  group_note(group),
+                  made ? "" : " (seen from this shell, because Postfix does not run)");
+    if (result == 0)
+        group_close(group);
+    if (master != 0)
+        proc_remove(proc);
+}
+
+static void check_metrics(const struct ctl *ctl, const char *service, const struct config *config,
+                          struct ctl_findings *findings)
+{
+    const struct passwd *owner = getpwnam(ctl->postconf.mail_owner);
+    char path[METRICS_PATH_MAX];
+    char beside[METRICS_PATH_MAX];
+    struct stat found;
+    char *slash;
+
+    if (config->metrics_textfile[0] == '\0' || !owner)
+        return;
+    if (metrics_paths(config->metrics_textfile, service, path, beside) < 0) {
+        ctl_found(findings, CTL_WRONG, "take a shorter path", "metrics.textfile is too long");
+        return;
+    }
+    slash = strrchr(path, '/');
+    *slash = '\0';
+    if (stat(path[0] == '\0' ? "/" : path, &found) < 0)
+        ctl_found(findings, CTL_WRONG, "make it, writable by mail_owner",
+                  "the directory of metrics.textfile, %s: %s", path, strerror(errno));
+    else if (!((found.st_uid == owner->pw_uid && (found.st_mode & S_IWUSR)) ||
+               (found.st_gid == owner->pw_gid && (found.st_mode & S_IWGRP)) ||
+               (found.st_mode & S_IWOTH)))
+        ctl_found(findings, CTL_WRONG, "give it to mail_owner, or to its group with mode 775",
+                  "%s, the directory of metrics.textfile, is not writable by %s", path,
+                  ctl->postconf.mail_owner);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "%s/%s is written for node_exporter", path, slash + 1);
+    if (strstr(slash + 1, ".prom") == NULL)
+        ctl_found(findings, CTL_WARNING, "let the name end in .prom",
+                  "node_exporter does not read %s", slash + 1);
+}
+
+static void check_running(const struct ctl *ctl, const char *service, const char *file,
+                          struct ctl_findings *findings)
+{
+    enum ctl_running running = ctl_running(ctl, service);
+    struct status *status = malloc(sizeof *status);
+    struct stat found;
+    char date[CTL_WORD_SIZE];
+
+    if (running == CTL_RUNS_NOT)
+        ctl_found(findings, CTL_GOOD, NULL,
+                  "service %s does not run now; master(8) starts it with the next mail", service);
+    else if (running == CTL_UNKNOWN)
+        ctl_found(findings, CTL_WARNING, "run this as root",
+                  "whether service %s runs cannot be seen", service);
+    else if (status && ctl_load(ctl, service, status) == 0) {
+        ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
+                  ctl_date(status->started, date), status->state.name);
+        if (stat(file, &found) == 0 && found.st_mtim.tv_sec * INT64_C(1000000) > status->started)
+            ctl_found(findings, CTL_WARNING, "postfix reload",
+                      "%s was changed after service %s started: what stands below is not in force "
+                      "yet",
+                      file, service);
+    } else
+        ctl_found(findings, CTL_GOOD, NULL, "service %s runs", service);
+    free(status);
+}
+
+void ctl_check_service(const struct ctl *ctl, const struct ctl_master_line *line,
+                       const struct config *config, const char *file, struct ctl_findings *findings)
+{
+    if (strcmp(line->type, "unix") != 0)
+        ctl_found(findings, CTL_WRONG, "write unix in the second column, as stock lmtp has it",
+                  "master.cf: service %s is of type %s", line->name, line->type);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "master.cf: service %s runs headroom", line->name);
+    check_program(ctl, "headroom", findings);
+    check_program(ctl, config->agent, findings);
+    check_group(ctl, line->name, config, findings);
+    check_metrics(ctl, line->name, config, findings);
+    check_running(ctl, line->name, file, findings);
+}

@@ -1,0 +1,89 @@
+/*
+ * headroomctl history [--since=TIME] [SERVICE]
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_journal.h"
+#include "supervisor/ctl/ctl_words.h"
+
+#define DAY (INT64_C(24) * 3600 * 1000000)
+
+static void print_entry(void *context, const struct ctl_entry *entry)
+{
+    char date[CTL_WORD_SIZE];
+
+    (void)context;
+    printf("%s %-16s ", ctl_date(entry->time, date), entry->service);
+    if (strcmp(entry->event, "state") == 0)
+        printf("%-7s limit %" PRId64 ", %" PRId64 " workers, %" PRId64 " waiting: %s\n",
+               entry->state, entry->limit, entry->workers, entry->waiting, entry->reason);
+    else
+        printf("%-7s %s\n", entry->event, entry->text);
+}
+
+/* Without a journal there is what the snapshots remember. */
+static int print_changes(const struct ctl *ctl, const char *named, int64_t since)
+{
+    struct ctl_services services;
+    struct status *status;
+    char date[CTL_WORD_SIZE];
+
+    if (ctl_services(ctl, named, &services) != 0)
+        return CTL_FAILED;
+    status = malloc(sizeof *status);
+    for (size_t i = 0; status && i < services.count; i++) {
+        if (ctl_load(ctl, services.name[i], status) < 0)
+            continue;
+        for (uint64_t j = status->changes; j > 0; j--) {
+            const struct status_change *at = &status->change[j - 1];
+
+            if (at->time >= since)
+                printf("%s %-16s %-7s limit %" PRIu64 ", %" PRIu64 " workers, %" PRIu64
+                       " waiting: %s\n",
+                       ctl_date(at->time, date), status->service, at->state, at->limit, at->workers,
+                       at->waiting, at->reason);
+        }
+    }
+    free(status);
+    return 0;
+}
+
+int ctl_history(struct ctl *ctl, int argc, char **argv)
+{
+    static const char *const events[] = {"state", "start", "exit", NULL};
+    static const struct option options[] = {{"since", required_argument, NULL, 's'}, {0}};
+    int64_t now = ctl_now();
+    int64_t since = now - DAY;
+    int64_t count;
+    char date[CTL_WORD_SIZE];
+    int option;
+
+    while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+        if (option != 's')
+            return CTL_FAILED;
+        if (!ctl_moment(optarg, now, &since)) {
+            ctl_error("--since takes 90m, 3h, 2d, today, yesterday, 14:30 or \"2026-11-20 14:30\"");
+            return CTL_FAILED;
+        }
+    }
+    if (ctl_open(ctl) != 0)
+        return CTL_FAILED;
+    count = ctl_journal_read(ctl, argv[optind], since, events, print_entry, NULL);
+    if (count > 0)
+        return 0;
+    if (count < 0)
+        ctl_error("the journal cannot be read (%s; run this as root or in group systemd-journal); "
+                  "these are the changes that the service itself remembers",
+                  strerror((int)-count));
+    else
+        ctl_error("the journal has nothing of headroom since %s; these are the changes that the "
+                  "service itself remembers",
+                  ctl_date(since, date));
+    return print_changes(ctl, argv[optind], since);
+}

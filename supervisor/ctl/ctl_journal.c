@@ -1,0 +1,144 @@
+#include "supervisor/ctl/ctl_journal.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor/ctl/ctl_words.h"
+
+/* Fields of ours are short; the rest of a longer one is not loaded. */
+#define FIELD_MAX 4096
+
+/* How often it is looked whether a second has passed. Entries. */
+#define PROGRESS_EVERY 256
+
+static int add_match(sd_journal *journal, const char *name, const char *value)
+{
+    char match[STATUS_NAME_SIZE + 32];
+
+    snprintf(match, sizeof match, "%s=%s", name, value);
+    return sd_journal_add_match(journal, match, 0);
+}
+
+/* Several matches of one field mean either; of several fields, all. */
+static int add_matches(sd_journal *journal, const struct ctl *ctl, const char *service,
+                       const char *const *events)
+{
+    const struct passwd *owner = getpwnam(ctl->postconf.mail_owner);
+    char uid[16];
+    int result = 0;
+
+    for (; *events && result >= 0; events++)
+        result = add_match(journal, "HEADROOM_EVENT", *events);
+    if (result >= 0 && service)
+        result = add_match(journal, "HEADROOM_SERVICE", service);
+    if (result >= 0)
+        result = add_match(journal, "_UID", "0");
+    if (result >= 0 && owner) {
+        snprintf(uid, sizeof uid, "%u", (unsigned)owner->pw_uid);
+        result = add_match(journal, "_UID", uid);
+    }
+    return result;
+}
+
+/* The value of a field as a text, without what a terminal would obey; empty when it is not there. */
+static void take_text(sd_journal *journal, const char *name, char *text, size_t size)
+{
+    const void *data;
+    size_t length;
+    size_t skip = strlen(name) + 1;
+
+    text[0] = '\0';
+    if (sd_journal_get_data(journal, name, &data, &length) >= 0 && length >= skip)
+        ctl_plain((const char *)data + skip, length - skip, size, text, size);
+}
+
+static int64_t take_number(sd_journal *journal, const char *name)
+{
+    char text[32];
+    char *end;
+    long long number;
+
+    take_text(journal, name, text, sizeof text);
+    number = strtoll(text, &end, 10);
+    return end == text || *end != '\0' || number < 0 ? -1 : number;
+}
+
+static double take_percent(sd_journal *journal, const char *name)
+{
+    char text[32];
+    char *end;
+    double number;
+
+    take_text(journal, name, text, sizeof text);
+    number = strtod(text, &end);
+    return end == text || strcmp(end, "%") != 0 || !(number >= 0 && number <= 100) ? -1 : number;
+}
+
+static void take(sd_journal *journal, struct ctl_entry *entry)
+{
+    uint64_t time = 0;
+
+    sd_journal_get_realtime_usec(journal, &time);
+    entry->time = (int64_t)time;
+    take_text(journal, "HEADROOM_EVENT", entry->event, sizeof entry->event);
+    take_text(journal, "HEADROOM_SERVICE", entry->service, sizeof entry->service);
+    take_text(journal, "HEADROOM_STATE", entry->state, sizeof entry->state);
+    take_text(journal, "HEADROOM_REASON", entry->reason, sizeof entry->reason);
+    take_text(journal, "MESSAGE", entry->text, sizeof entry->text);
+    entry->limit = take_number(journal, "HEADROOM_LIMIT");
+    entry->workers = take_number(journal, "HEADROOM_WORKERS");
+    entry->busy = take_number(journal, "HEADROOM_BUSY");
+    entry->waiting = take_number(journal, "HEADROOM_WAITING");
+    entry->available = take_number(journal, "HEADROOM_AVAILABLE");
+    entry->working_set = take_number(journal, "HEADROOM_WORKING_SET");
+    entry->pressure = take_percent(journal, "HEADROOM_PRESSURE");
+}
+
+static void show_progress(int64_t count, int64_t time, bool *shown)
+{
+    char date[CTL_WORD_SIZE];
+
+    fprintf(stderr, "\r%lld lines, at %s\033[K", (long long)count, ctl_date(time, date));
+    *shown = true;
+}
+
+int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t since,
+                         const char *const *events, ctl_entry_use *use, void *context)
+{
+    struct ctl_entry *entry = malloc(sizeof *entry);
+    sd_journal *journal = NULL;
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    bool shown = false;
+    time_t told = time(NULL);
+    int64_t count = 0;
+    int result =
+        entry ? sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM) : -ENOMEM;
+
+    if (result >= 0)
+        result = sd_journal_set_data_threshold(journal, FIELD_MAX);
+    if (result >= 0)
+        result = add_matches(journal, ctl, service, events);
+    if (result >= 0)
+        result = sd_journal_seek_realtime_usec(journal, since > 0 ? (uint64_t)since : 0);
+    while (result >= 0 && (result = sd_journal_next(journal)) > 0) {
+        take(journal, entry);
+        if (entry->time < since)
+            continue;
+        use(context, entry);
+        count++;
+        if (terminal && count % PROGRESS_EVERY == 0 && time(NULL) > told) {
+            told = time(NULL);
+            show_progress(count, entry->time, &shown);
+        }
+    }
+    if (shown)
+        fputs("\r\033[K", stderr);
+    sd_journal_close(journal);
+    free(entry);
+    return result < 0 ? result : count;
+}

@@ -1,0 +1,399 @@
+#include "supervisor/ctl/ctl_screen.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "supervisor/ctl/ctl_words.h"
+
+/* A trend needs some time, and a difference that is no chance. Microseconds; parts of the former figure. */
+#define TREND_SPAN UINT64_C(20000000)
+#define TREND_PART 10
+#define TREND_LEAST 5
+
+/* A snapshot is replaced every 10 s at the latest. */
+#define STALE INT64_C(30000000)
+
+static uint64_t in_flight(const struct status *status)
+{
+    return status->lanes.proven + status->lanes.first + status->lanes.passed + status->lanes.slow +
+           status->lanes.unknown + status->lanes.dead;
+}
+
+static bool in_trouble(const struct status_destination *destination)
+{
+    return destination->hanging > 0 || strcmp(destination->lane, "slow") == 0 ||
+           strcmp(destination->lane, "dead") == 0;
+}
+
+/* Of those that the snapshot names: the slowest and the longest are among them. */
+static uint64_t waiting_for_trouble(const struct status *status)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        if (in_trouble(&status->destination[i]))
+            sum += status->destination[i].waiting;
+    return sum;
+}
+
+static uint64_t hanging(const struct status *status)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        sum += status->destination[i].hanging;
+    return sum;
+}
+
+/* What hangs need not be charged to these lanes: a destination may have been good when it began. */
+static uint64_t held(const struct status *status)
+{
+    uint64_t lanes = status->lanes.slow + status->lanes.dead;
+    uint64_t hangs = hanging(status);
+
+    return hangs > lanes ? hangs : lanes;
+}
+
+static bool open_state(const struct status *status)
+{
+    return strcmp(status->state.name, "OPEN") == 0;
+}
+
+static bool trouble_holds(const struct status *status)
+{
+    uint64_t flight = in_flight(status);
+
+    return (flight > 0 && held(status) * 2 >= flight) ||
+           (status->requests.waiting > 0 &&
+            waiting_for_trouble(status) * 2 >= status->requests.waiting);
+}
+
+enum ctl_cause ctl_cause_of(const struct status *status)
+{
+    bool waits = status->requests.waiting > 0;
+    uint64_t used = status->workers.busy + status->workers.connecting + status->workers.starting;
+
+    if (status->faults.failed_starts > 0)
+        return CTL_STARTS;
+    if (!open_state(status) && (waits || status->state.memory))
+        return CTL_MEMORY;
+    if (!waits && hanging(status) == 0)
+        return CTL_NOTHING;
+    if (trouble_holds(status))
+        return CTL_OTHER_SIDE;
+    if (used >= status->state.limit && status->state.memory)
+        return CTL_MEMORY;
+    if (used >= status->state.limit && status->state.limit >= status->settings.workers_max)
+        return CTL_MAXIMUM;
+    if (used >= status->state.limit)
+        return CTL_GROWING;
+    return waits ? CTL_PACED : CTL_NOTHING;
+}
+
+enum ctl_trend ctl_trend_of(const struct status *status)
+{
+    uint64_t now = status->requests.waiting;
+    uint64_t then = status->minute.waiting;
+    uint64_t apart = then / TREND_PART > TREND_LEAST ? then / TREND_PART : TREND_LEAST;
+    double stall = status->pressure.pool_some > status->pressure.machine_some
+                       ? status->pressure.pool_some
+                       : status->pressure.machine_some;
+
+    if (status->minute.span < TREND_SPAN)
+        return CTL_TREND_UNKNOWN;
+    if (now > then + apart)
+        return CTL_WORSE;
+    if (now + apart < then || (now == 0 && then > 0))
+        return CTL_BETTER;
+    if (!open_state(status) && stall + status->pressure.hold < status->minute.pressure)
+        return CTL_BETTER;
+    if (!open_state(status) && stall > status->minute.pressure + status->pressure.hold)
+        return CTL_WORSE;
+    return CTL_STEADY;
+}
+
+static void label(FILE *out, const char *name)
+{
+    fprintf(out, "  %-11s ", name);
+}
+
+static void put_title(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    char span[CTL_WORD_SIZE];
+    char clock[CTL_WORD_SIZE];
+    int64_t age = view->now - status->written;
+
+    if (!view->runs) {
+        fprintf(out, "%s: NOT RUNNING; what follows was true at %s, %s ago\n", status->service,
+                ctl_clock(status->written, view->now, clock), ctl_span(age, span));
+        label(out, "Start it");
+        fputs("master(8) starts it with the next mail for it. If mail waits: postfix status, "
+              "headroomctl check, the log\n",
+              out);
+        return;
+    }
+    fprintf(out, "%s: %s since %s (%s): %s\n", status->service, status->state.name,
+            ctl_clock(status->state.since, view->now, clock),
+            ctl_span(view->now - status->state.since, span), status->state.reason);
+    if (age > STALE) {
+        label(out, "Stale");
+        fprintf(out,
+                "this was written %s ago: data_directory may be full, or the dispatcher hangs\n",
+                ctl_span(age, span));
+    }
+}
+
+static void put_mail(FILE *out, const struct status *status)
+{
+    char span[CTL_WORD_SIZE];
+    uint64_t flight = in_flight(status);
+
+    label(out, "Mail");
+    ctl_span((int64_t)status->minute.span, span);
+    if (!status->faults.greeting_known)
+        fputs("does not move: no worker has been ready yet", out);
+    else if (status->minute.delivered > 0)
+        fprintf(out, "moves: %" PRIu64 " delivered in the last %s", status->minute.delivered, span);
+    else if (flight == 0 && status->requests.waiting == 0)
+        fputs("has nothing to do", out);
+    else if (status->minute.deferred > 0)
+        fprintf(out, "is tried, but nothing was delivered in the last %s", span);
+    else
+        fprintf(out, "does not move: nothing delivered in the last %s", span);
+    fprintf(out, ", %" PRIu64 " in delivery, %" PRIu64 " waiting", flight,
+            status->requests.waiting);
+    if (status->minute.deferred > 0)
+        fprintf(out, ", %" PRIu64 " deferred by agents", status->minute.deferred);
+    fputc('\n', out);
+}
+
+static void put_other_side(FILE *out, const struct status *status)
+{
+    fprintf(out,
+            "the other side: %" PRIu64 " of %" PRIu64
+            " deliveries are to slow or dead destinations",
+            held(status), in_flight(status));
+    if (hanging(status) > 0)
+        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", hanging(status),
+                (double)status->settings.slow_after / 1e6);
+    if (waiting_for_trouble(status) > 0)
+        fprintf(out, ", and %" PRIu64 " of %" PRIu64 " waiting are for such",
+                waiting_for_trouble(status), status->requests.waiting);
+}
+
+static void put_cause(FILE *out, const struct status *status)
+{
+    label(out, "Cause");
+    switch (ctl_cause_of(status)) {
+    case CTL_NOTHING:
+        fputs("nothing is held up", out);
+        break;
+    case CTL_STARTS:
+        fprintf(out, "us: %" PRIu64 " starts of workers failed (%s); see `headroomctl check`",
+                status->faults.failed_starts,
+                status->faults.start_error[0] != '\0' ? status->faults.start_error
+                                                      : "they end before they are ready");
+        break;
+    case CTL_MEMORY:
+        fprintf(out, "us: memory keeps the limit at %" PRIu64, status->state.limit);
+        if (status->state.key[0] != '\0')
+            fprintf(out, " (%s)", status->state.key);
+        if (trouble_holds(status)) {
+            fputs("; and ", out);
+            put_other_side(out, status);
+        }
+        break;
+    case CTL_MAXIMUM:
+        fprintf(out, "us: all %" PRIu64 " workers that workers.max allows are busy",
+                status->settings.workers_max);
+        break;
+    case CTL_GROWING:
+        fprintf(out, "us, for a moment: the limit grows with demand, it is %" PRIu64 " of %" PRIu64,
+                status->state.limit, status->settings.workers_max);
+        break;
+    case CTL_OTHER_SIDE:
+        put_other_side(out, status);
+        break;
+    case CTL_PACED:
+        fputs("neither: destinations get few workers until they have delivered", out);
+        break;
+    }
+    fputc('\n', out);
+}
+
+static void put_limit(FILE *out, const struct status *status)
+{
+    label(out, "Limit");
+    fprintf(out,
+            "%" PRIu64 " workers of at most %" PRIu64 "%s; there are %" PRIu64 ": %" PRIu64
+            " busy, %" PRIu64 " idle, %" PRIu64 " starting, %" PRIu64 " leaving\n",
+            status->state.limit, status->settings.workers_max,
+            status->settings.fixed ? " (fixed)" : "", status->workers.live,
+            status->workers.busy + status->workers.connecting + status->workers.releasing,
+            status->workers.idle, status->workers.starting, status->workers.leaving);
+}
+
+static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    char clock[CTL_WORD_SIZE];
+
+    label(out, "Deferred");
+    ctl_clock(status->started, view->now, clock);
+    if (status->totals.postponed == 0) {
+        fprintf(out, "nothing by us since the start at %s\n", clock);
+        return;
+    }
+    fprintf(out,
+            "%" PRIu64 " by us since the start at %s (memory %" PRIu64 ", too many wait %" PRIu64
+            ", slow or dead destination %" PRIu64 "), %" PRIu64 " in the last minute\n",
+            status->totals.postponed, clock, status->totals.postponed_memory,
+            status->totals.postponed_full, status->totals.postponed_slow, status->minute.postponed);
+}
+
+static void put_trend(FILE *out, const struct status *status)
+{
+    static const char *const words[] = {
+        [CTL_TREND_UNKNOWN] = "too early to say",
+        [CTL_BETTER] = "getting better",
+        [CTL_STEADY] = "steady",
+        [CTL_WORSE] = "getting worse",
+    };
+    enum ctl_trend trend = ctl_trend_of(status);
+    char span[CTL_WORD_SIZE];
+
+    label(out, "Trend");
+    fputs(words[trend], out);
+    if (trend != CTL_TREND_UNKNOWN)
+        fprintf(out,
+                "; %s ago: %" PRIu64 " waiting, limit %" PRIu64 ", %" PRIu64
+                " workers, pressure %.1f %%",
+                ctl_span((int64_t)status->minute.span, span), status->minute.waiting,
+                status->minute.limit, status->minute.workers, status->minute.pressure);
+    fputc('\n', out);
+}
+
+static void put_memory(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    char a[CTL_WORD_SIZE], b[CTL_WORD_SIZE], c[CTL_WORD_SIZE];
+
+    label(out, "Memory");
+    if (status->memory.machine_known)
+        fprintf(out, "%s of %s available, %s of it are kept",
+                ctl_size((double)status->memory.available, a),
+                ctl_size((double)status->memory.total, b),
+                ctl_size((double)status->memory.min_available, c));
+    else
+        fputs("what is available is unknown", out);
+    if (view->processes > 0)
+        fprintf(out, "; %u workers have %s unshared (%s each)", view->processes,
+                ctl_size(view->unshared, a), ctl_size(view->unshared / view->processes, b));
+    fputc('\n', out);
+    if (status->memory.pool_known) {
+        label(out, "");
+        fprintf(out, "group (%s): working set %s", status->memory.mode,
+                ctl_size((double)status->memory.working_set, a));
+        if (status->memory.limit != STATUS_UNLIMITED)
+            fprintf(out, " of %s", ctl_size((double)status->memory.limit, b));
+        if (status->memory.oom_kills > 0)
+            fprintf(out, ", %" PRIu64 " OOM kills", status->memory.oom_kills);
+        fputc('\n', out);
+    }
+}
+
+static void put_pressure(FILE *out, const struct status *status)
+{
+    label(out, "Pressure");
+    if (!status->pressure.pool_known && !status->pressure.machine_known) {
+        fputs("the kernel gives no information (psi=1 on its command line may)\n", out);
+        return;
+    }
+    if (status->pressure.pool_known)
+        fprintf(out, "pool %.1f %%, ", status->pressure.pool_some);
+    if (status->pressure.machine_known)
+        fprintf(out, "machine %.1f %%, ", status->pressure.machine_some);
+    fprintf(out, "of the time; holds at %.4g %%, shrinks at %.4g %%\n", status->pressure.hold,
+            status->pressure.target);
+}
+
+static void put_faults(FILE *out, const struct status *status)
+{
+    if (status->totals.lost > 0) {
+        label(out, "Lost");
+        fprintf(out, "%" PRIu64 " deliveries with a worker that died; they were deferred\n",
+                status->totals.lost);
+    }
+    if (status->totals.refused > 0) {
+        label(out, "Refused");
+        fprintf(out, "%" PRIu64 " requests; they stay in the queue, the log says why\n",
+                status->totals.refused);
+    }
+    if (status->totals.bare > 0) {
+        label(out, "No record");
+        fprintf(out,
+                "%" PRIu64 " deferred without service retry: master.cf must have "
+                "\"retry unix - - y - - error\"\n",
+                status->totals.bare);
+    }
+    if (status->faults.lines_lost > 0) {
+        label(out, "Log");
+        fprintf(out, "%" PRIu64 " lines could not be written\n", status->faults.lines_lost);
+    }
+}
+
+void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    put_title(out, status, view);
+    if (!view->runs) {
+        put_deferred(out, status, view);
+        return;
+    }
+    put_mail(out, status);
+    put_cause(out, status);
+    put_limit(out, status);
+    put_deferred(out, status, view);
+    put_trend(out, status);
+    put_memory(out, status, view);
+    put_pressure(out, status);
+    put_faults(out, status);
+}
+
+void ctl_screen_destinations(FILE *out, const struct status *status, const struct ctl_view *view,
+                             size_t most)
+{
+    size_t count = status->destinations < most ? (size_t)status->destinations : most;
+    char span[CTL_WORD_SIZE];
+
+    if (count == 0)
+        return;
+    fprintf(out, "  %-32s %-8s %6s %8s %9s  %s\n", "Destination", "lane", "in use", "waiting",
+            "deferred", "longest delivery");
+    for (size_t i = 0; i < count; i++) {
+        const struct status_destination *at = &status->destination[i];
+
+        fprintf(out, "  %-32s %-8s %6" PRIu64 " %8" PRIu64 " %9" PRIu64 "  %s\n", at->name,
+                at->lane, at->in_flight, at->waiting, at->deferred,
+                at->oldest_start == 0 || at->in_flight == 0
+                    ? "-"
+                    : ctl_span(view->now - at->oldest_start, span));
+    }
+    if (status->destinations > count)
+        fprintf(out, "  and %" PRIu64 " more: headroomctl destinations\n",
+                status->destinations - count);
+}
+
+void ctl_screen_changes(FILE *out, const struct status *status, const struct ctl_view *view,
+                        size_t most)
+{
+    size_t count = status->changes < most ? (size_t)status->changes : most;
+    char clock[CTL_WORD_SIZE];
+
+    for (size_t i = 0; i < count; i++) {
+        const struct status_change *at = &status->change[i];
+
+        if (i == 0)
+            fputs("  Last changes\n", out);
+        fprintf(out, "  %s %-6s limit %" PRIu64 ", %" PRIu64 " workers, %" PRIu64 " waiting: %s\n",
+                ctl_clock(at->time, view->now, clock), at->state, at->limit, at->workers,
+                at->waiting, at->reason);
+    }
+}

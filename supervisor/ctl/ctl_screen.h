@@ -1,0 +1,47 @@
+#ifndef SUPERVISOR_CTL_SCREEN_H
+#define SUPERVISOR_CTL_SCREEN_H
+
+/*
+ * The screen of `headroomctl status`: what a snapshot means, in words. Pure but for the writing.
+ */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "supervisor/status/status.h"
+
+/* Who is to blame when mail waits. */
+enum ctl_cause {
+    CTL_NOTHING,    /* nothing waits, nothing hangs */
+    CTL_STARTS,     /* workers cannot be started */
+    CTL_MEMORY,     /* us: memory, pressure, the kernel */
+    CTL_MAXIMUM,    /* us: workers.max */
+    CTL_GROWING,    /* us, for seconds: the limit grows with demand */
+    CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
+    CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
+};
+
+enum ctl_trend { CTL_TREND_UNKNOWN, CTL_BETTER, CTL_STEADY, CTL_WORSE };
+
+enum ctl_cause ctl_cause_of(const struct status *status);
+
+/* Since a minute ago. */
+enum ctl_trend ctl_trend_of(const struct status *status);
+
+/* What headroomctl knows besides. */
+struct ctl_view {
+    int64_t now;
+    bool runs;
+    bool running_known;
+    unsigned processes; /* workers whose memory was added up; 0: unknown */
+    double unshared;    /* theirs, bytes */
+};
+
+/* The parts of the screen. `most`: so many lines of a list. */
+void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_view *view);
+void ctl_screen_destinations(FILE *out, const struct status *status, const struct ctl_view *view,
+                             size_t most);
+void ctl_screen_changes(FILE *out, const struct status *status, const struct ctl_view *view,
+                        size_t most);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * headroomctl status [--json] [SERVICE]
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_private.h"
+#include "supervisor/ctl/ctl_screen.h"
+
+#define DESTINATIONS 8
+#define CHANGES 5
+
+/* Without the right to look at the lock: by the process that has written, and lately. */
+static bool seems_to_run(const struct status *status)
+{
+    return (kill((pid_t)status->pid, 0) == 0 || errno == EPERM) &&
+           ctl_now() - status->written < INT64_C(30000000);
+}
+
+static int print_json(const struct status *status, bool runs, bool first)
+{
+    char *text = malloc(STATUS_TEXT_MAX);
+    int length = text ? status_write(status, text, STATUS_TEXT_MAX) : -ENOMEM;
+
+    if (length >= 0)
+        printf("%s\n{\"running\": %s, \"status\": %s}", first ? "" : ",", runs ? "true" : "false",
+               text);
+    free(text);
+    return length < 0 ? CTL_FAILED : 0;
+}
+
+static int show(const struct ctl *ctl, const char *service, bool json, bool first,
+                struct status *status)
+{
+    enum ctl_running running = ctl_running(ctl, service);
+    struct ctl_view view = {.now = ctl_now()};
+    int result = ctl_load_or_say(ctl, service, status);
+
+    if (result != 0)
+        return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
+    view.runs = running == CTL_UNKNOWN ? seems_to_run(status) : running == CTL_RUNS;
+    if (json)
+        return print_json(status, view.runs, first) != 0 ? CTL_FAILED
+                                                         : ctl_exit_of(status, view.runs);
+    if (view.runs)
+        view.processes =
+            ctl_private_sum(NULL, (pid_t)status->parent, (pid_t)status->pid, &view.unshared);
+    if (!first)
+        putchar('\n');
+    ctl_screen_head(stdout, status, &view);
+    if (view.runs)
+        ctl_screen_destinations(stdout, status, &view, DESTINATIONS);
+    ctl_screen_changes(stdout, status, &view, CHANGES);
+    return ctl_exit_of(status, view.runs);
+}
+
+int ctl_status(struct ctl *ctl, int argc, char **argv)
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    struct ctl_services services;
+    struct status *status;
+    bool json = false;
+    int option, result;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option != 'j')
+            return CTL_FAILED;
+        json = true;
+    }
+    if (argc - optind > 1) {
+        ctl_error("status takes one service, or none for all");
+        return CTL_FAILED;
+    }
+    if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
+        return CTL_FAILED;
+    status = malloc(sizeof *status);
+    if (!status)
+        return CTL_FAILED;
+    if (json)
+        putchar('[');
+    result = 0;
+    for (size_t i = 0; i < services.count; i++) {
+        int one = show(ctl, services.name[i], json, i == 0, status);
+
+        result = one > result ? one : result;
+    }
+    if (json)
+        puts("\n]");
+    free(status);
+    return result;
+}

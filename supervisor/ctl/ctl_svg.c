@@ -1,0 +1,213 @@
+#include "supervisor/ctl/ctl_svg.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "supervisor/ctl/ctl_words.h"
+
+#define WIDTH 960
+#define LEFT 70
+#define RIGHT 20
+#define TOP 60
+#define PANEL 130
+#define GAP 40
+#define PANELS 4
+#define HEIGHT (TOP + PANELS * (PANEL + GAP) + 20)
+#define TICKS 6
+
+#define MIB 1048576.0
+
+struct frame {
+    FILE *out;
+    const struct ctl_point *point;
+    size_t count;
+    int64_t begin;
+    int64_t end;
+};
+
+struct line {
+    const char *name;
+    const char *colour;
+    size_t offset; /* in struct ctl_point */
+    double scale;
+};
+
+struct panel {
+    const char *title;
+    const char *unit;
+    double least; /* the axis shows at least so much */
+    struct line line[2];
+};
+
+static const struct panel panels[PANELS] = {
+    {"Workers",
+     "",
+     5,
+     {{"limit", "#b8860b", offsetof(struct ctl_point, limit), 1},
+      {"workers", "#1f5fa8", offsetof(struct ctl_point, workers), 1}}},
+    {"Waiting requests",
+     "",
+     10,
+     {{"waiting", "#7b3294", offsetof(struct ctl_point, waiting), 1}, {0}}},
+    {"Memory",
+     " MiB",
+     10,
+     {{"available", "#2c7a4b", offsetof(struct ctl_point, available), 1 / MIB},
+      {"working set", "#1f5fa8", offsetof(struct ctl_point, working_set), 1 / MIB}}},
+    {"Memory pressure",
+     " %",
+     1,
+     {{"pressure", "#b3261e", offsetof(struct ctl_point, pressure), 1}, {0}}},
+};
+
+static double value_of(const struct ctl_point *point, const struct line *line)
+{
+    double value;
+
+    memcpy(&value, (const char *)point + line->offset, sizeof value);
+    return value * line->scale;
+}
+
+static double x_of(const struct frame *frame, int64_t time)
+{
+    double span = (double)(frame->end - frame->begin);
+
+    return LEFT + (WIDTH - LEFT - RIGHT) * (double)(time - frame->begin) / (span > 0 ? span : 1);
+}
+
+/* Until when the figures of a point hold. */
+static int64_t until(const struct frame *frame, size_t i)
+{
+    return i + 1 < frame->count ? frame->point[i + 1].time : frame->end;
+}
+
+static double top_of(const struct frame *frame, const struct panel *panel)
+{
+    double top = panel->least;
+    double step;
+
+    for (size_t i = 0; i < frame->count; i++)
+        for (unsigned j = 0; j < 2; j++)
+            if (panel->line[j].name)
+                top = fmax(top, value_of(&frame->point[i], &panel->line[j]));
+    /* A round number above it. */
+    step = pow(10, floor(log10(top)));
+    return ceil(top / step * 2) / 2 * step;
+}
+
+static void put_line(const struct frame *frame, const struct line *line, double base, double top)
+{
+    bool drawing = false;
+
+    fprintf(frame->out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" d=\"",
+            line->colour);
+    for (size_t i = 0; i < frame->count; i++) {
+        double value = value_of(&frame->point[i], line);
+        double y = base - PANEL * value / top;
+
+        if (!frame->point[i].running || value < 0) {
+            drawing = false;
+            continue;
+        }
+        fprintf(frame->out, "%s%.1f %.1fH%.1f", drawing ? "V" : "M",
+                drawing ? y : x_of(frame, frame->point[i].time), y, x_of(frame, until(frame, i)));
+        drawing = true;
+    }
+    fprintf(frame->out, "\"/>\n");
+}
+
+static void put_states(const struct frame *frame)
+{
+    for (size_t i = 0; i < frame->count; i++) {
+        const struct ctl_point *at = &frame->point[i];
+        const char *colour = at->state == 'H'   ? "#fff3cd"
+                             : at->state == 'S' ? "#ffd9b3"
+                             : at->state == 'D' ? "#f5b7b1"
+                                                : NULL;
+        double from = x_of(frame, at->time);
+
+        if (!at->running)
+            colour = "#dddddd";
+        if (colour)
+            fprintf(frame->out,
+                    "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", from,
+                    TOP - 4, x_of(frame, until(frame, i)) - from, PANELS * (PANEL + GAP) - GAP + 4,
+                    colour);
+    }
+}
+
+static void put_panel(const struct frame *frame, const struct panel *panel, unsigned number)
+{
+    double base = TOP + number * (PANEL + GAP) + PANEL;
+    double top = top_of(frame, panel);
+    int key = LEFT;
+
+    fprintf(frame->out, "<text x=\"%d\" y=\"%.0f\" font-weight=\"bold\">%s</text>\n", LEFT,
+            base - PANEL - 8, panel->title);
+    for (unsigned j = 0; j < 2; j++)
+        if (panel->line[j].name) {
+            fprintf(frame->out, "<text x=\"%d\" y=\"%.0f\" fill=\"%s\">%s</text>\n",
+                    key += j == 0 ? 150 : 110, base - PANEL - 8, panel->line[j].colour,
+                    panel->line[j].name);
+            put_line(frame, &panel->line[j], base, top);
+        }
+    fprintf(frame->out,
+            "<path fill=\"none\" stroke=\"#555\" d=\"M%d %.0fV%.0fH%d\"/>\n"
+            "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%g%s</text>\n"
+            "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">0</text>\n",
+            LEFT, base - PANEL, base, WIDTH - RIGHT, LEFT - 6, base - PANEL + 4, top, panel->unit,
+            LEFT - 6, base);
+}
+
+static void put_times(const struct frame *frame)
+{
+    char text[CTL_WORD_SIZE];
+
+    for (int i = 0; i <= TICKS; i++) {
+        int64_t time = frame->begin + (frame->end - frame->begin) * i / TICKS;
+
+        ctl_date(time, text);
+        /* Date and time in two lines. */
+        text[10] = '\0';
+        fprintf(frame->out,
+                "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n"
+                "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\" fill=\"#777\">%s</text>\n",
+                x_of(frame, time), HEIGHT - 34, text + 11, x_of(frame, time), HEIGHT - 20, text);
+    }
+}
+
+static void put_escaped(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++)
+        switch (*text) {
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '&':
+            fputs("&amp;", out);
+            break;
+        default:
+            fputc(*text, out);
+        }
+}
+
+void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point, size_t count,
+                   int64_t begin, int64_t end)
+{
+    const struct frame frame = {
+        .out = out, .point = point, .count = count, .begin = begin, .end = end};
+
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+            "height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n<text x=\"%d\" y=\"20\" "
+            "font-size=\"15\">headroom, service ",
+            WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
+    put_escaped(out, service);
+    fputs(" (shaded: HOLD, SHRINK, SHED; grey: not running)</text>\n", out);
+    put_states(&frame);
+    for (unsigned i = 0; i < PANELS; i++)
+        put_panel(&frame, &panels[i], i);
+    put_times(&frame);
+    fputs("</svg>\n", out);
+}

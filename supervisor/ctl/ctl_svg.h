@@ -1,0 +1,29 @@
+#ifndef SUPERVISOR_CTL_SVG_H
+#define SUPERVISOR_CTL_SVG_H
+
+/*
+ * The drawing of `headroomctl plot`: four panels over time, as steps, because a figure holds until the next line says
+ * another. Pure but for the writing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct ctl_point {
+    int64_t time;
+    bool running; /* false: here it ended */
+    char state;   /* 'O' open, 'H' hold, 'S' shrink, 'D' shed */
+    double workers;
+    double limit;
+    double waiting;
+    double available;   /* bytes; negative: not known, so with the next two */
+    double working_set; /* bytes */
+    double pressure;    /* percent */
+};
+
+/* `point` oldest first, at least one; the last figure holds until `end`. */
+void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point, size_t count,
+                   int64_t begin, int64_t end);
+
+#endif

@@ -1,0 +1,150 @@
+#include "supervisor/ctl/ctl_words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "supervisor/config/json.h"
+
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+#define MIB 1048576.0
+
+const char *ctl_size(double bytes, char text[CTL_WORD_SIZE])
+{
+    double mib = bytes / MIB;
+
+    if (mib >= 10000)
+        snprintf(text, CTL_WORD_SIZE, "%.1fG", mib / 1024);
+    else
+        snprintf(text, CTL_WORD_SIZE, mib > 0 && mib < 9.95 ? "%.1fM" : "%.0fM", mib);
+    return text;
+}
+
+const char *ctl_span(int64_t time, char text[CTL_WORD_SIZE])
+{
+    if (time < 0)
+        time = 0;
+    if (time < 2 * MINUTE)
+        snprintf(text, CTL_WORD_SIZE, "%" PRId64 " s", time / SECOND);
+    else if (time < HOUR)
+        snprintf(text, CTL_WORD_SIZE, "%" PRId64 " min", time / MINUTE);
+    else if (time < DAY)
+        snprintf(text, CTL_WORD_SIZE, "%" PRId64 " h %" PRId64 " min", time / HOUR,
+                 time % HOUR / MINUTE);
+    else
+        snprintf(text, CTL_WORD_SIZE, "%" PRId64 " d %" PRId64 " h", time / DAY, time % DAY / HOUR);
+    return text;
+}
+
+static const char *local(int64_t time, bool date, char text[CTL_WORD_SIZE])
+{
+    time_t seconds = time / SECOND;
+    struct tm when;
+    size_t length = 0;
+
+    if (localtime_r(&seconds, &when))
+        length = date ? strftime(text, CTL_WORD_SIZE, "%Y-%m-%d %H:%M:%S", &when)
+                      : strftime(text, CTL_WORD_SIZE, "%H:%M:%S", &when);
+    if (length == 0)
+        snprintf(text, CTL_WORD_SIZE, "?");
+    return text;
+}
+
+const char *ctl_clock(int64_t time, int64_t now, char text[CTL_WORD_SIZE])
+{
+    bool recent = time <= now && now - time < 20 * HOUR;
+
+    return local(time, !recent, text);
+}
+
+const char *ctl_date(int64_t time, char text[CTL_WORD_SIZE])
+{
+    return local(time, true, text);
+}
+
+static bool ago(const char *text, int64_t now, int64_t *time)
+{
+    static const struct {
+        char letter;
+        int64_t length;
+    } units[] = {{'s', SECOND}, {'m', MINUTE}, {'h', HOUR}, {'d', DAY}};
+    unsigned number;
+    char unit;
+    int end = 0;
+
+    if (sscanf(text, "%6u%c%n", &number, &unit, &end) != 2 || text[end] != '\0')
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (units[i].letter == unit) {
+            *time = now - number * units[i].length;
+            return true;
+        }
+    return false;
+}
+
+bool ctl_moment(const char *text, int64_t now, int64_t *time)
+{
+    static const char *const forms[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d",
+                                        "%H:%M:%S", "%H:%M"};
+    time_t seconds = now / SECOND;
+    struct tm today;
+
+    if (ago(text, now, time))
+        return true;
+    if (strcmp(text, "now") == 0) {
+        *time = now;
+        return true;
+    }
+    if (!localtime_r(&seconds, &today))
+        return false;
+    today.tm_hour = today.tm_min = today.tm_sec = 0;
+    today.tm_isdst = -1;
+    if (strcmp(text, "yesterday") == 0)
+        today.tm_mday--;
+    else if (strcmp(text, "today") != 0) {
+        bool found = false;
+
+        for (size_t i = 0; i < sizeof forms / sizeof forms[0] && !found; i++) {
+            struct tm given = today;
+            const char *end = strptime(text, forms[i], &given);
+
+            found = end && *end == '\0';
+            if (found)
+                today = given;
+        }
+        if (!found)
+            return false;
+        today.tm_isdst = -1;
+    }
+    *time = (int64_t)mktime(&today) * SECOND;
+    return true;
+}
+
+size_t ctl_plain(const char *line, size_t length, size_t width, char *to, size_t size)
+{
+    size_t characters = 0;
+    size_t used = 0;
+    size_t step;
+
+    for (size_t at = 0; at < length && characters < width && used + 5 <= size; at += step) {
+        const unsigned char *byte = (const unsigned char *)line + at;
+
+        step = json_utf8_length(line, at, length);
+        if (step == 0 || (step == 1 && (byte[0] < ' ' || byte[0] == 0x7f)) ||
+            (step == 2 && byte[0] == 0xc2 && byte[1] < 0xa0)) {
+            to[used++] = '?';
+            step = step == 0 ? 1 : step;
+        } else {
+            memcpy(to + used, line + at, step);
+            used += step;
+        }
+        characters++;
+    }
+    to[used] = '\0';
+    return characters;
+}

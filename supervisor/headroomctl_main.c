@@ -1,0 +1,82 @@
+/*
+ * headroomctl: shows what headroom does. See headroomctl(8).
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/ctl/ctl.h"
+
+static const struct {
+    const char *name;
+    int (*run)(struct ctl *ctl, int argc, char **argv);
+    const char *words;
+    const char *meaning;
+} verbs[] = {
+    {"status", ctl_status, "[--json] [SERVICE]", "what it does now, on one screen"},
+    {"watch", ctl_watch, "[-n COUNT] [SERVICE]", "the same, live, with a history drawn"},
+    {"destinations", ctl_destinations, "[--transport-map[=retry|discard]] [SERVICE [DOMAIN...]]",
+     "who is slow, waits or was deferred"},
+    {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
+    {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
+    {"check", ctl_check, "[FILE]", "the configuration and the set-up, with cures"},
+};
+
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+static void usage(FILE *out)
+{
+    fputs("usage: headroomctl [-c CONFIG_DIRECTORY] VERB ...\n", out);
+    for (size_t i = 0; i < VERBS; i++)
+        fprintf(out, "  %-12s %s\n               %s\n", verbs[i].name, verbs[i].words,
+                verbs[i].meaning);
+    fputs("exit status of status: 0 OPEN, 1 HOLD or SHRINK, 2 SHED, 3 not running, 4 cannot tell\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {0};
+    int option;
+
+    /* "+": the options behind the verb are the verb's. */
+    while ((option = getopt(argc, argv, "+c:hV")) != -1) {
+        switch (option) {
+        case 'c':
+            ctl.config_directory = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            return EXIT_SUCCESS;
+        case 'V':
+            puts("headroomctl " HEADROOM_VERSION);
+            return EXIT_SUCCESS;
+        default:
+            usage(stderr);
+            return CTL_FAILED;
+        }
+    }
+    if (optind < argc && strcmp(argv[optind], "help") == 0) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    for (size_t i = 0; optind < argc && i < VERBS; i++)
+        if (strcmp(argv[optind], verbs[i].name) == 0) {
+            int words = argc - optind;
+            char **from = argv + optind;
+            int result;
+
+            optind = 0;
+            result = verbs[i].run(&ctl, words, from);
+            if (fflush(stdout) != 0 || ferror(stdout)) {
+                ctl_error("what was written did not arrive");
+                return CTL_FAILED;
+            }
+            return result;
+        }
+    if (optind < argc)
+        ctl_error("%s is not a verb", argv[optind]);
+    usage(stderr);
+    return CTL_FAILED;
+}

@@ -1,0 +1,130 @@
+/*
+ * Starting workers: what a new one needs, what it is when a start fails, and when the next may be tried. What becomes of it
+ * then is in workers.c.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agents/worker.h"
+#include "supervisor/channel.h"
+#include "supervisor/dispatch.h"
+
+void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason)
+{
+    unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher_now(dispatcher));
+
+    if (dispatcher->start_error == error)
+        return;
+    dispatcher->start_error = error;
+    journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR, NULL, 0,
+                "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
+                dispatcher->settings->postconf->daemon_directory,
+                dispatcher->settings->config->agent, reason, pause);
+}
+
+void worker_starts_succeed(struct dispatcher *dispatcher)
+{
+    if (pool_start_succeeded(&dispatcher->pool))
+        journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
+                    "%s starts again", dispatcher->settings->config->agent);
+    dispatcher->start_error = 0;
+}
+
+/* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
+static int start(struct worker *worker)
+{
+    struct dispatcher *dispatcher = worker->dispatcher;
+    int fds[CHANNEL_DESCRIPTORS] = {-1, -1};
+    int ends[2];
+    int result;
+
+    result = fds[0] = worker_listen((unsigned)worker->number);
+    if (result < 0)
+        goto out;
+    /* The worker's end blocks, as master's does; ours must not. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        result = -errno;
+        goto out;
+    }
+    fds[1] = ends[1];
+    result = worker_watch_status(worker, ends[0]);
+    if (result >= 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        result = -errno;
+    if (result >= 0)
+        result = worker_dial(worker);
+    if (result >= 0)
+        result = channel_send(
+            dispatcher->settings->channel,
+            &(struct channel_message){.kind = CHANNEL_SPAWN, .worker = (uint32_t)worker->number},
+            fds);
+out:
+    for (unsigned i = 0; i < CHANNEL_DESCRIPTORS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result < 0 ? result : 0;
+}
+
+bool workers_may_start(const struct dispatcher *dispatcher)
+{
+    const struct pool *pool = &dispatcher->pool;
+
+    return !dispatcher->descriptors_short && pool->count[WORKER_FREE] > 0 &&
+           pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
+           pool_may_start(pool, dispatcher_now(dispatcher));
+}
+
+bool workers_start(struct dispatcher *dispatcher)
+{
+    int number = pool_start(&dispatcher->pool, dispatcher_now(dispatcher));
+    struct worker *worker;
+    int result;
+
+    if (number == POOL_NONE)
+        return false;
+    worker = &dispatcher->worker[number];
+    worker->pid = 0;
+    worker->retired = false;
+    worker->gone = false;
+    worker->lost[0] = '\0';
+    master_status_reader_start(&worker->reader, 0, 0);
+    result = start(worker);
+    if (result < 0) {
+        worker_free(worker);
+        if (result == -EMFILE || result == -ENFILE)
+            dispatcher_descriptors_short(dispatcher, -result);
+        else
+            worker_starts_fail(dispatcher, -result, strerror(-result));
+        return false;
+    }
+    return true;
+}
+
+void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, unsigned generation)
+{
+    struct worker *worker = &dispatcher->worker[number];
+
+    worker->pid = pid;
+    worker->reader.pid = pid;
+    worker->reader.generation = generation;
+    if (worker->status >= 0)
+        sd_event_source_set_enabled(worker->status_source, SD_EVENT_ON);
+    dispatcher->totals.started++;
+    if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
+        dispatcher->totals.most_live = pool_live(&dispatcher->pool);
+}
+
+void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error)
+{
+    struct worker *worker = &dispatcher->worker[number];
+
+    worker_free(worker);
+    /* No memory, or no process more (TasksMax=, pids.max): that is for the limit to judge. */
+    if (error == EAGAIN || error == ENOMEM)
+        regulator_failed(dispatcher);
+    else
+        worker_starts_fail(dispatcher, error, strerror(error));
+}
