@@ -50,7 +50,7 @@ struct fake_worker {
 };
 
 struct fake {
-    char directory[64];
+    char directory[32];
     struct sockaddr_un service; /* where qmgr connects */
     struct config config;
     pid_t dispatcher;
