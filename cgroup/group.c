@@ -173,9 +173,10 @@ static void write_note(struct pool_group *group)
     const bool own_pressure = group->unified[0] != '\0' &&
                               (plan->mode == GROUP_OBSERVE ||
                                (plan->mode == GROUP_HYBRID && plan->below_unified[0] == '\0'));
-    const char *pressure = group->unified[0] == '\0' ? "the machine"
-                           : own_pressure            ? group->plan.unified.own
-                                                     : group->unified;
+    const char *pressure = plan->no_pressure           ? "nowhere"
+                           : group->unified[0] == '\0' ? "the machine"
+                           : own_pressure              ? group->plan.unified.own
+                                                       : group->unified;
     (void)snprintf(group->note, sizeof group->note, "memory group: %s, %s%s, pressure from %s%s%s",
                    group_mode_name(plan->mode),
                    group->memory[0] != '\0' ? group->memory : "no group",

@@ -250,8 +250,10 @@ static void check_pressure(struct group_plan *plan, const struct cgroup_roots *r
     char path[KERNEL_PATH_MAX];
     char text[256];
     if (kernel_proc_path(roots, "pressure/memory", path, sizeof path) != 0 ||
-        kernel_read_at(AT_FDCWD, path, text, sizeof text) <= 0)
+        kernel_read_at(AT_FDCWD, path, text, sizeof text) <= 0) {
+        plan->no_pressure = true;
         plan_because(plan, "the kernel gives no pressure information: boot with psi=1");
+    }
 }
 
 int plan_look(struct group_plan *plan, const struct cgroup_roots *roots)

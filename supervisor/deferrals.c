@@ -155,21 +155,28 @@ static bool begin(struct deferral *deferral, struct part *part)
     return true;
 }
 
+/* So few more could be accepted that mail behind this flood would wait for its deferrals: no pacing then. */
+static bool crowded(const struct dispatcher *dispatcher)
+{
+    return dispatcher->clients_max - dispatcher->clients <= dispatcher->clients_max / 8;
+}
+
 void deferrals_pump(struct dispatcher *dispatcher)
 {
     struct part *part;
     uint64_t now = dispatcher_now(dispatcher);
+    bool paced = !crowded(dispatcher);
 
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
         while (!dispatcher->deferral[i].part && (part = TAILQ_FIRST(&dispatcher->deferring))) {
-            if (now < dispatcher->deferral_next) {
+            if (paced && now < dispatcher->deferral_next) {
                 dispatcher_wake_at(dispatcher, (int64_t)dispatcher->deferral_next);
                 return;
             }
             if (!begin(&dispatcher->deferral[i], part))
                 return;
-            /* A loop that runs late, by up to a tenth of a second, may catch up. */
-            if (now > dispatcher->deferral_next + 20 * DEFERRALS_INTERVAL)
+            /* A loop that runs late by less than a tenth of a second may catch up. */
+            if (!paced || now > dispatcher->deferral_next + 20 * DEFERRALS_INTERVAL)
                 dispatcher->deferral_next = now;
             dispatcher->deferral_next += DEFERRALS_INTERVAL;
         }

@@ -331,6 +331,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     if (result >= 0) {
         say_start(dispatcher);
         regulator_step(dispatcher);
+        snapshot_tick(dispatcher, false);
         dispatcher_pump(dispatcher);
         result = sd_event_loop(dispatcher->event);
         parts_remember(dispatcher);

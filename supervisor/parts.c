@@ -157,6 +157,15 @@ static bool first_attempt(const struct request *request)
            request->active_arrival - request->incoming_arrival < FIRST_ATTEMPT_MAX;
 }
 
+/* A recipient's pace is that of its domain. */
+static int64_t pace_of(const struct config *config, const char *key, size_t length)
+{
+    const char *at = memrchr(key, '@', length);
+    size_t skip = at ? (size_t)(at - key) + 1 : 0;
+
+    return (int64_t)config_pace(config, key + skip, length - skip);
+}
+
 static void arrive(struct part *part, const char *key, size_t length)
 {
     struct client *client = part->client;
@@ -165,7 +174,7 @@ static void arrive(struct part *part, const char *key, size_t length)
         .key_length = length,
         .first = first_attempt(&client->request),
         .exempt = exempt(client),
-        .pace = (int64_t)client->dispatcher->settings->config->destination_pace,
+        .pace = pace_of(client->dispatcher->settings->config, key, length),
     };
 
     must(client->dispatcher,

@@ -165,6 +165,55 @@ static void apply_key(struct walk *walk, const struct config_key *key, const cJS
         key->path, what, allowed);
 }
 
+/* One member of destination.paces: what it says, or what is wrong with it. */
+static void apply_pace(struct walk *walk, const struct config_key *key, const cJSON *item,
+                       uint32_t index, struct values *values)
+{
+    const struct json_place *place = &walk->document->places[index];
+    struct config_key time = *key;
+    bool domain = config_value_domain(item->string);
+    int result = domain ? config_value_set_pace(key, item->string, item, &values->config) : -EINVAL;
+    char name[200];
+    char what[200];
+    char allowed[300];
+
+    if (result == 0 || !wanted(walk, error_severity(walk)))
+        return;
+    json_excerpt(item->string, 0, strlen(item->string), FOUND_MAX, name, sizeof(name));
+    if (!domain) {
+        say(walk, error_severity(walk), place->key,
+            "%s has \"%s\" but must have domains in lower case, of letters, digits, - and _ with "
+            "dots between, at most %d bytes",
+            key->path, name, CONFIG_DOMAIN_SIZE - 1);
+    } else if (result == -ENOSPC) {
+        say(walk, error_severity(walk), place->key,
+            "%s has \"%s\" but may have %d domains, those of \"defaults\" included, and has them",
+            key->path, name, CONFIG_PACES_MAX);
+    } else {
+        time.type = CONFIG_TIME;
+        found(walk, item, index, what, sizeof(what));
+        config_print_allowed(&time, allowed, sizeof(allowed));
+        say(walk, error_severity(walk), place->value, "%s has %s for \"%s\" but must have %s",
+            key->path, what, name, allowed);
+    }
+}
+
+/* A domain that is not named here keeps what an upper layer gave it. */
+static void apply_paces(struct walk *walk, const struct config_key *key, const cJSON *object,
+                        uint32_t index, struct values *values)
+{
+    const cJSON *item;
+    uint32_t at = index + 1;
+
+    if (!must_be_object(walk, key->path, object, index, "domains and times"))
+        return;
+    cJSON_ArrayForEach(item, object)
+    {
+        apply_pace(walk, key, item, at, values);
+        at += walk->document->places[at].values;
+    }
+}
+
 /* All members of "defaults", of a service, or of a section in them. `section` is "" or the section's path. */
 static void apply_object(struct walk *walk, const char *section, const cJSON *object,
                          uint32_t index, enum layer layer, struct values *values)
@@ -181,7 +230,9 @@ static void apply_object(struct walk *walk, const char *section, const cJSON *ob
 
         snprintf(path, sizeof(path), "%s%s%s", section, section[0] == '\0' ? "" : ".", name);
         key = one_part ? config_key_find(path) : NULL;
-        if (key != NULL) {
+        if (key != NULL && key->type == CONFIG_PACES) {
+            apply_paces(walk, key, item, at, values);
+        } else if (key != NULL) {
             apply_key(walk, key, item, at, layer, values);
         } else if (one_part && config_is_section(path)) {
             char names[200];

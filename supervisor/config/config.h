@@ -21,6 +21,8 @@
  *            decimals are allowed: "0.5s"
  *   percent  a number, or a string with a percent sign: 0.5, "0.5%"
  *   choice, name, path   strings; boolean: true or false
+ *   paces    an object with a time for each of several domains: {"example.com": "2s"}; those of a
+ *            service are added to those of "defaults", and win for the same domain
  *
  * Nothing here does I/O or keeps state. config_parse() allocates (cJSON) and gives back all of it.
  */
@@ -31,9 +33,13 @@
 
 #define CONFIG_NAME_SIZE                                                                           \
     64 /* with the final NUL; names of stock agents have less than twenty characters */
-#define CONFIG_PATH_SIZE 512 /* with the final NUL; groups of container managers have some 200 */
-/* Holds the printed value of any key: a path of which every character is escaped, two quotes and the final NUL. */
-#define CONFIG_VALUE_SIZE (2 * CONFIG_PATH_SIZE + 2)
+#define CONFIG_PATH_SIZE 512   /* with the final NUL; groups of container managers have some 200 */
+#define CONFIG_DOMAIN_SIZE 256 /* with the final NUL; RFC 5321, 4.5.3.1.2 */
+#define CONFIG_PACES_MAX                                                                           \
+    64 /* domains with a pace of their own: who needs more needs another rule */
+/* Holds the printed value of any key: the longest is that of CONFIG_PACES_MAX domains, each with quotes, a colon, a time
+ * ("3599.999999s") and a comma, and the braces. */
+#define CONFIG_VALUE_SIZE (CONFIG_PACES_MAX * (CONFIG_DOMAIN_SIZE + 24) + 3)
 #define CONFIG_LINE_SIZE 1024 /* no reported line is longer, the final NUL included */
 #define CONFIG_REPORTS_MAX                                                                         \
     20 /* lines reported for one text; the rest is counted in one more line */
@@ -53,6 +59,15 @@ enum config_destination_key {
     CONFIG_DESTINATION_RECIPIENT_DOMAIN,
     CONFIG_DESTINATION_NEXTHOP,
     CONFIG_DESTINATION_RECIPIENT
+};
+
+/* Times for domains, sorted by strcmp(3). */
+struct config_paces {
+    uint32_t count;
+    struct config_pace {
+        char domain[CONFIG_DOMAIN_SIZE]; /* in lower case */
+        uint64_t pace;                   /* microseconds */
+    } of[CONFIG_PACES_MAX];
 };
 
 /* Plain values without pointers: may be copied and sent between processes of one build. */
@@ -81,9 +96,10 @@ struct config {
 
     uint32_t destination_key; /* enum config_destination_key */
     bool destination_split;
-    uint32_t destination_backlog;    /* requests */
-    uint64_t destination_pace;       /* microseconds between two starts, 0: none */
-    uint64_t destination_slow_after; /* microseconds */
+    uint32_t destination_backlog;          /* requests */
+    uint64_t destination_pace;             /* microseconds between two starts, 0: none */
+    struct config_paces destination_paces; /* instead of it, for these domains */
+    uint64_t destination_slow_after;       /* microseconds */
 
     bool journal_domains;
 
@@ -98,7 +114,8 @@ enum config_type {
     CONFIG_TIME,    /* uint64_t, microseconds */
     CONFIG_PERCENT, /* double */
     CONFIG_CHOICE,  /* uint32_t, the index into choices */
-    CONFIG_BOOLEAN  /* bool */
+    CONFIG_BOOLEAN, /* bool */
+    CONFIG_PACES    /* struct config_paces; bounds are of each time in it */
 };
 
 /* One key. Bounds and default are in the unit of the field (bytes, microseconds, percent) and
@@ -134,6 +151,12 @@ int config_print_value(const struct config_key *key, const struct config *config
 void config_print_allowed(const struct config_key *key, char *buffer, size_t size);
 
 void config_defaults(struct config *out);
+
+/*
+ * The shortest time between two starts to a domain (in lower case, without a final NUL), in microseconds: that of
+ * destination.paces when the domain is named there, else destination.pace.
+ */
+uint64_t config_pace(const struct config *config, const char *domain, size_t length);
 
 enum config_severity {
     CONFIG_WARNING, /* the configuration is used all the same */

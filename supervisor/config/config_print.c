@@ -75,6 +75,27 @@ static int print_text(const char *text, char *buffer, size_t size)
     return 0;
 }
 
+static int print_paces(const struct config_paces *paces, char *buffer, size_t size)
+{
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < paces->count; i++) {
+        char time[64];
+        int length;
+
+        print_time(paces->of[i].pace, time, sizeof(time));
+        length = snprintf(buffer + used, size - used, "%s\"%s\": %s", i == 0 ? "{" : ", ",
+                          paces->of[i].domain, time);
+        used += (size_t)length;
+        if (used >= size)
+            return -ENOSPC;
+    }
+    return (size_t)snprintf(buffer + used, size - used, paces->count == 0 ? "{}" : "}") <
+                   size - used
+               ? 0
+               : -ENOSPC;
+}
+
 int config_print_value(const struct config_key *key, const struct config *config, char *buffer,
                        size_t size)
 {
@@ -85,6 +106,8 @@ int config_print_value(const struct config_key *key, const struct config *config
     case CONFIG_NAME:
     case CONFIG_PATH:
         return print_text(from, buffer, size);
+    case CONFIG_PACES:
+        return print_paces(from, buffer, size);
     case CONFIG_COUNT:
         snprintf(text, sizeof(text), "%" PRIu32, *(const uint32_t *)from);
         break;
@@ -121,7 +144,7 @@ static void print_bound(const struct config_key *key, double value, char *buffer
 
     if (key->type == CONFIG_SIZE)
         print_size((uint64_t)value, quoted, sizeof(quoted));
-    else if (key->type == CONFIG_TIME)
+    else if (key->type == CONFIG_TIME || key->type == CONFIG_PACES)
         print_time((uint64_t)value, quoted, sizeof(quoted));
     else
         print_number(value, quoted, sizeof(quoted));
@@ -187,6 +210,13 @@ void config_print_allowed(const struct config_key *key, char *buffer, size_t siz
         break;
     case CONFIG_BOOLEAN:
         snprintf(buffer, size, "true or false");
+        break;
+    case CONFIG_PACES:
+        snprintf(
+            buffer, size,
+            "an object in braces with at most %d domains in lower case and for each a time from %s "
+            "to %s: seconds as a number, or with s, m, h or d as in \"5m\"",
+            CONFIG_PACES_MAX, from, to);
         break;
     }
 }

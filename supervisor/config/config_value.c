@@ -47,6 +47,9 @@ void config_value_default(const struct config_key *key, struct config *out)
     case CONFIG_BOOLEAN:
         *(bool *)to = key->standard != 0;
         break;
+    case CONFIG_PACES:
+        memset(to, 0, sizeof(struct config_paces));
+        break;
     }
 }
 
@@ -264,6 +267,17 @@ int config_value_set(const struct config_key *key, const cJSON *item, struct con
             return -EINVAL;
         *(bool *)to = cJSON_IsTrue(item);
         return 0;
+    case CONFIG_PACES:
+        break;
     }
     return -EINVAL;
+}
+
+int config_value_set_pace(const struct config_key *key, const char *domain, const cJSON *item,
+                          struct config *out)
+{
+    uint64_t pace;
+    int result = get_time(key, item, &pace);
+
+    return result != 0 ? result : config_paces_set(field(key, out), domain, pace);
 }

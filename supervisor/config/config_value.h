@@ -28,7 +28,7 @@ bool config_value_whole(double value);
 /* Puts the default of a key into its field. */
 void config_value_default(const struct config_key *key, struct config *out);
 
-/* Puts a JSON value into the field of a key. Returns 0, or -EINVAL when the key may not have that value: then the field
+/* Puts a JSON value into the field of a key, which is not a CONFIG_PACES. Returns 0, or -EINVAL when the key may not have that value: then the field
  * is as it was. */
 int config_value_set(const struct config_key *key, const cJSON *item, struct config *out);
 
@@ -37,5 +37,16 @@ int config_value_set(const struct config_key *key, const cJSON *item, struct con
  * Returns how many characters it has; 0 when there is none, when it has more than six decimals or when it is above 10^12.
  */
 size_t config_value_decimal(const char *text, uint64_t *millionths);
+
+/* Whether it is a domain as CONFIG_PACES may have it. */
+bool config_value_domain(const char *name);
+
+/* Puts one domain into a CONFIG_PACES key's field, in the place of what it has for that domain. Returns 0; -EINVAL when the
+ * value is no time within the key's bounds, -ENOSPC when it has CONFIG_PACES_MAX others. Then the field is as it was. */
+int config_value_set_pace(const struct config_key *key, const char *domain, const cJSON *item,
+                          struct config *out);
+
+/* The same with the time as it is, for a domain that is one: 0 or -ENOSPC. */
+int config_paces_set(struct config_paces *paces, const char *domain, uint64_t pace);
 
 #endif

@@ -42,7 +42,32 @@ static void on_report(void *context, enum config_severity severity, const char *
               line);
 }
 
-/* 0 when *config is what the file says, or the defaults because there is none. */
+static void ignore(void *context, enum config_severity severity, const char *line)
+{
+    (void)context;
+    (void)severity;
+    (void)line;
+}
+
+/* What the supervisor would take in the place of a file that cannot be used. Returns its name for people. */
+static const char *fall_back(const struct check *check, const char *service, struct config *config)
+{
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
+    char *text = NULL;
+    size_t length = 0;
+    int result;
+
+    /* setup_copy_directory() makes it. */
+    snprintf(path, sizeof path, "%s/pid/headroom-copy.%s/" CONFIG_LAST_GOOD,
+             check->ctl->postconf.queue_directory, service);
+    result = config_file_read(path, &text, &length);
+    if (result == 0)
+        result = config_parse(text, length, path, service, config, ignore, NULL);
+    free(text);
+    return result == 0 ? "the last good copy" : "the defaults";
+}
+
+/* Whatever is found: *config is what would be in force. */
 static int read_config(struct check *check, const char *file, const char *service, bool named,
                        struct config *config)
 {
@@ -60,11 +85,11 @@ static int read_config(struct check *check, const char *file, const char *servic
     else
         ctl_found(&check->findings, CTL_WRONG, "correct the name, or the rights", "%s: %s", file,
                   strerror(-result));
-    if (result == -EINVAL)
+    if (result < 0)
         ctl_found(&check->findings, CTL_WARNING, NULL,
-                  "until %s is mended, service %s uses the last good copy, or the defaults", file,
-                  service);
-    if (result == 0)
+                  "until %s is mended, service %s uses %s, as below", file, service,
+                  fall_back(check, service, config));
+    else
         ctl_found(&check->findings, CTL_GOOD, NULL, "%s can be used for service %s", file, service);
     free(text);
     return result;

@@ -85,7 +85,7 @@ static void check_program(const struct ctl *ctl, const char *program, struct ctl
 static pid_t master_pid(const struct ctl *ctl)
 {
     char path[PATH_MAX + 32];
-    char text[32] = "";
+    char text[64] = ""; /* padded to 32 */
     FILE *file;
     long pid = 0;
 
@@ -161,10 +161,9 @@ static void check_group(const struct ctl *ctl, const char *service, const struct
     if (result < 0)
         ctl_found(findings, CTL_WARNING, "mount /proc", "memory group: %s", strerror(-result));
     else
-        ctl_found(findings, group_settled(group) ? CTL_WARNING : CTL_GOOD, NULL,
-                  "memory group%s: %s",
-                  made ? "" : ", as seen from this shell, because Postfix does not run",
-                  group_note(group));
+        ctl_found(findings, group_settled(group) ? CTL_WARNING : CTL_GOOD, NULL, "%s%s",
+                  group_note(group),
+                  made ? "" : " (seen from this shell, because Postfix does not run)");
     if (result == 0)
         group_close(group);
     if (master != 0)

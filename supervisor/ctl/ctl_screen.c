@@ -13,29 +13,25 @@
 /* A snapshot is replaced every 10 s at the latest. */
 #define STALE INT64_C(30000000)
 
-static uint64_t held_back(const struct status *status)
-{
-    return status->lanes.slow + status->lanes.dead + status->lanes.unknown;
-}
-
 static uint64_t in_flight(const struct status *status)
 {
-    return held_back(status) + status->lanes.proven + status->lanes.first + status->lanes.passed;
+    return status->lanes.proven + status->lanes.first + status->lanes.passed + status->lanes.slow +
+           status->lanes.unknown + status->lanes.dead;
 }
 
-static bool proven_lane(const struct status_destination *destination)
+static bool in_trouble(const struct status_destination *destination)
 {
-    return strcmp(destination->lane, "proven") == 0 || strcmp(destination->lane, "first") == 0 ||
-           strcmp(destination->lane, "passed") == 0;
+    return destination->hanging > 0 || strcmp(destination->lane, "slow") == 0 ||
+           strcmp(destination->lane, "dead") == 0;
 }
 
-/* Of those waiting that the snapshot names, so many are for destinations in trouble. */
+/* Of those that the snapshot names: the slowest and the longest are among them. */
 static uint64_t waiting_for_trouble(const struct status *status)
 {
     uint64_t sum = 0;
 
     for (uint64_t i = 0; i < status->destinations; i++)
-        if (!proven_lane(&status->destination[i]))
+        if (in_trouble(&status->destination[i]))
             sum += status->destination[i].waiting;
     return sum;
 }
@@ -49,6 +45,15 @@ static uint64_t hanging(const struct status *status)
     return sum;
 }
 
+/* What hangs need not be charged to these lanes: a destination may have been good when it began. */
+static uint64_t held(const struct status *status)
+{
+    uint64_t lanes = status->lanes.slow + status->lanes.dead;
+    uint64_t hangs = hanging(status);
+
+    return hangs > lanes ? hangs : lanes;
+}
+
 static bool open_state(const struct status *status)
 {
     return strcmp(status->state.name, "OPEN") == 0;
@@ -58,7 +63,7 @@ static bool trouble_holds(const struct status *status)
 {
     uint64_t flight = in_flight(status);
 
-    return (flight > 0 && (held_back(status) * 2 >= flight || hanging(status) * 2 >= flight)) ||
+    return (flight > 0 && held(status) * 2 >= flight) ||
            (status->requests.waiting > 0 &&
             waiting_for_trouble(status) * 2 >= status->requests.waiting);
 }
@@ -166,12 +171,13 @@ static void put_other_side(FILE *out, const struct status *status)
 {
     fprintf(out,
             "the other side: %" PRIu64 " of %" PRIu64
-            " deliveries are to slow, dead or unproven destinations",
-            held_back(status), in_flight(status));
+            " deliveries are to slow or dead destinations",
+            held(status), in_flight(status));
     if (hanging(status) > 0)
-        fprintf(out, ", %" PRIu64 " take long already", hanging(status));
+        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", hanging(status),
+                (double)status->settings.slow_after / 1e6);
     if (waiting_for_trouble(status) > 0)
-        fprintf(out, "; %" PRIu64 " of %" PRIu64 " waiting are for such",
+        fprintf(out, ", and %" PRIu64 " of %" PRIu64 " waiting are for such",
                 waiting_for_trouble(status), status->requests.waiting);
 }
 
@@ -253,15 +259,16 @@ static void put_trend(FILE *out, const struct status *status)
         [CTL_WORSE] = "getting worse",
     };
     enum ctl_trend trend = ctl_trend_of(status);
+    char span[CTL_WORD_SIZE];
 
     label(out, "Trend");
     fputs(words[trend], out);
     if (trend != CTL_TREND_UNKNOWN)
         fprintf(out,
-                "; a minute ago: %" PRIu64 " waiting, limit %" PRIu64 ", %" PRIu64
+                "; %s ago: %" PRIu64 " waiting, limit %" PRIu64 ", %" PRIu64
                 " workers, pressure %.1f %%",
-                status->minute.waiting, status->minute.limit, status->minute.workers,
-                status->minute.pressure);
+                ctl_span((int64_t)status->minute.span, span), status->minute.waiting,
+                status->minute.limit, status->minute.workers, status->minute.pressure);
     fputc('\n', out);
 }
 

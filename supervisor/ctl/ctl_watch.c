@@ -185,7 +185,6 @@ static int prepare(struct watch *watch)
 
     setlocale(LC_CTYPE, "");
     watch->blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    watch->terminal = isatty(STDOUT_FILENO) == 1;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
@@ -276,6 +275,7 @@ int ctl_watch(struct ctl *ctl, int argc, char **argv)
     watch->ctl = ctl;
     watch->service = services.name[0];
     watch->signals = -1;
+    watch->terminal = isatty(STDOUT_FILENO) == 1;
     result = run(watch, count);
     free(watch);
     return result;

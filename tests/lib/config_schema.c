@@ -16,7 +16,7 @@
 /* In the unit of a bare number in JSON: times are in seconds there. */
 static double bound(const struct config_key *key, double value)
 {
-    return key->type == CONFIG_TIME ? value / 1e6 : value;
+    return key->type == CONFIG_TIME || key->type == CONFIG_PACES ? value / 1e6 : value;
 }
 
 static void add_type(cJSON *to, const char *number)
@@ -25,6 +25,35 @@ static void add_type(cJSON *to, const char *number)
 
     cJSON_AddItemToArray(types, cJSON_CreateString(number));
     cJSON_AddItemToArray(types, cJSON_CreateString("string"));
+}
+
+static void add_time(cJSON *to)
+{
+    add_type(to, "number");
+    cJSON_AddStringToObject(to, "pattern", "^[0-9]+(\\.[0-9]{1,6})?[smhd]$");
+}
+
+static void add_bounds(cJSON *to, const struct config_key *key)
+{
+    cJSON_AddNumberToObject(to, "minimum", bound(key, key->minimum));
+    cJSON_AddNumberToObject(to, "maximum", bound(key, key->maximum));
+}
+
+/* Of a name all ASCII is forbidden but what a domain has. */
+#define DOMAIN_PART "[^\x01-,/:-^`{-~.]+"
+
+static void add_paces(cJSON *to, const struct config_key *key)
+{
+    cJSON *names, *times;
+
+    cJSON_AddStringToObject(to, "type", "object");
+    cJSON_AddNumberToObject(to, "maxProperties", CONFIG_PACES_MAX);
+    names = cJSON_AddObjectToObject(to, "propertyNames");
+    cJSON_AddStringToObject(names, "pattern", "^" DOMAIN_PART "(\\." DOMAIN_PART ")*$");
+    cJSON_AddNumberToObject(names, "maxLength", CONFIG_DOMAIN_SIZE - 1);
+    times = cJSON_AddObjectToObject(to, "additionalProperties");
+    add_time(times);
+    add_bounds(times, key);
 }
 
 /* Bounds hold for numbers only and patterns for strings only, as the schema language has it. */
@@ -53,8 +82,7 @@ static void add_value(cJSON *to, const struct config_key *key)
         cJSON_AddStringToObject(to, "pattern", pattern);
         break;
     case CONFIG_TIME:
-        add_type(to, "number");
-        cJSON_AddStringToObject(to, "pattern", "^[0-9]+(\\.[0-9]{1,6})?[smhd]$");
+        add_time(to);
         break;
     case CONFIG_PERCENT:
         add_type(to, "number");
@@ -70,12 +98,13 @@ static void add_value(cJSON *to, const struct config_key *key)
     case CONFIG_BOOLEAN:
         cJSON_AddStringToObject(to, "type", "boolean");
         break;
+    case CONFIG_PACES:
+        add_paces(to, key);
+        break;
     }
     if (key->type == CONFIG_COUNT || key->type == CONFIG_SIZE || key->type == CONFIG_TIME ||
-        key->type == CONFIG_PERCENT) {
-        cJSON_AddNumberToObject(to, "minimum", bound(key, key->minimum));
-        cJSON_AddNumberToObject(to, "maximum", bound(key, key->maximum));
-    }
+        key->type == CONFIG_PERCENT)
+        add_bounds(to, key);
 }
 
 static void add_key(cJSON *properties, const struct config_key *key, const struct config *defaults)

@@ -67,5 +67,5 @@ case_is read-only 1 'observe.*cannot be written' '' hidden
 # No groups at all, and no pressure of the machine either.
 mkdir "$TEST_DIR/empty"
 mounts="umount -R -l /sys/fs/cgroup && mount --bind $TEST_DIR/empty /proc/pressure"
-case_is nothing 1 'observe, no group, pressure from the machine' '' hidden
+case_is nothing 1 'observe, no group, pressure from nowhere' '' hidden
 memory_end "$p" "$s"

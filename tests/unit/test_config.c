@@ -49,7 +49,7 @@ static struct config good(const char *section)
 {
     struct config config;
     struct heard heard;
-    char text[1024];
+    char text[4096];
 
     snprintf(text, sizeof(text), "{\"defaults\": %s}", section);
     cr_expect_eq(parse(text, strlen(text), &config, &heard), 0, "%s: %s", text, heard.line[0]);
@@ -95,6 +95,7 @@ static const struct {
     {"destination.split", "true"},
     {"destination.backlog", "30"},
     {"destination.pace", "0"},
+    {"destination.paces", "{}"},
     {"destination.slow_after", "\"5s\""},
     {"journal.domains", "false"},
     {"metrics.textfile", "\"\""},
@@ -195,6 +196,36 @@ Test(config, reads_times_and_percentages)
     cr_expect_eq(good("{\"waiting\": {\"time\": \"1d\"}}").waiting_time, 86400 * SECOND);
     cr_expect_eq(good("{\"pressure\": {\"full\": 12.5}}").pressure_full, 12.5);
     cr_expect_eq(good("{\"pressure\": {\"full\": \"0.7%\"}}").pressure_full, 0.7);
+}
+
+static uint64_t pace_of(const struct config *config, const char *domain)
+{
+    return config_pace(config, domain, strlen(domain));
+}
+
+Test(config, knows_the_pace_of_each_domain)
+{
+    const struct config config =
+        good("{\"destination\": {\"pace\": \"3s\", \"paces\": {\"m.example\": \"2s\", \"m\": 7,\n"
+             "\"slow.example\": \"1m\", \"a\": 0, \"\xc3\xbc.example\": 9}}}");
+    char beyond[2 * CONFIG_DOMAIN_SIZE];
+
+    cr_expect_eq(pace_of(&config, "m.example"), 2 * SECOND);
+    cr_expect_eq(pace_of(&config, "m"), 7 * SECOND);
+    cr_expect_eq(pace_of(&config, "slow.example"), 60 * SECOND);
+    cr_expect_eq(pace_of(&config, "a"), 0);
+    cr_expect_eq(pace_of(&config, "\xc3\xbc.example"), 9 * SECOND);
+    /* Exactly these: nothing below, above, before or behind them. */
+    cr_expect_eq(pace_of(&config, "x.m.example"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, "m.exampl"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, "m.examples"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, "0"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, "zzz"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, ""), 3 * SECOND);
+    cr_expect_eq(config_pace(&config, "m.example", 1), 7 * SECOND, "read beyond the length");
+    memset(beyond, 'm', sizeof(beyond));
+    for (size_t length = 2; length <= sizeof(beyond); length++)
+        cr_expect_eq(config_pace(&config, beyond, length), 3 * SECOND);
 }
 
 /* Also of padding: it was not touched at all. */
@@ -446,6 +477,134 @@ Test(config, checks_values_against_each_other)
     cr_expect_eq(good("{\"memory\": {\"high\": \"1G\"}}").memory_limit, CONFIG_SIZE_NONE);
 }
 
+/* {"DOMAIN_from": 1, ...} up to the domain before `to`. */
+static size_t print_domains(char *text, size_t size, unsigned from, unsigned to)
+{
+    size_t used = (size_t)snprintf(text, size, "{\"destination\": {\"paces\": {");
+
+    for (unsigned i = from; i < to; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s\"d%u.example\": %u",
+                                 i == from ? "" : ",\n", i, i);
+    return used + (size_t)snprintf(text + used, size - used, "}}}");
+}
+
+Test(config, says_what_is_wrong_with_a_pace)
+{
+    static const char *const names[] = {"",          ".",         "a.",   ".a",  "a..b",
+                                        "A",         "a.B",       "a b",  "a@b", "a/b",
+                                        "[1.2.3.4]", "*.example", "a\\n", "a:b", "a\\u007f"};
+    char name[CONFIG_DOMAIN_SIZE + 1];
+    char text[500];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct config config;
+        struct heard heard;
+
+        snprintf(text, sizeof(text), "{\"defaults\": {\"destination\": {\"paces\": {\"%s\": 1}}}}",
+                 names[i]);
+        cr_expect_eq(parse(text, strlen(text), &config, &heard), -EINVAL, "accepted: %s", names[i]);
+        cr_expect_eq(strncmp(heard.line[0], "f:1:41: destination.paces has \"", 31), 0, "%s",
+                     heard.line[0]);
+    }
+    memset(name, 'a', sizeof(name));
+    for (size_t length = CONFIG_DOMAIN_SIZE - 1; length <= CONFIG_DOMAIN_SIZE; length++) {
+        struct config config;
+        struct heard heard;
+
+        snprintf(text, sizeof(text),
+                 "{\"defaults\": {\"destination\": {\"paces\": {\"%.*s\": 1}}}}", (int)length,
+                 name);
+        cr_expect_eq(parse(text, strlen(text), &config, &heard),
+                     length < CONFIG_DOMAIN_SIZE ? 0 : -EINVAL);
+    }
+    says("{\"defaults\": {\"destination\": {\"paces\": {\"a\": 1,\n \"Example.COM\": 1}}}}", 1,
+         "f:2:2: destination.paces has \"Example.COM\" but must have domains in lower case, of "
+         "letters, digits, - and _ with dots between, at most 255 bytes");
+    says("{\"defaults\": {\"destination\": {\"paces\": {\"a\": 1,\n \"b\": \"10\", \"c\": 1}}}}", 1,
+         "f:2:7: destination.paces has \"10\" for \"b\" but must have a time from 0 to 1h: seconds "
+         "as a number, or with s, m, h or d as in \"5m\"");
+    says("{\"defaults\": {\"destination\": {\"paces\": {\"a\": {\"b\": 1}}}}}", 1,
+         "f:1:46: destination.paces has an object for \"a\" but must have a time from 0 to 1h: "
+         "seconds as a number, or with s, m, h or d as in \"5m\"");
+    says("{\"defaults\": {\"destination\": {\"paces\": \"2s\"}}}", 1,
+         "f:1:40: destination.paces is \"2s\" but must be an object in braces with domains and "
+         "times");
+    says("{\"defaults\": {\"destination\": {\"pace\": {\"a\": 1}}}}", 1,
+         "f:1:39: destination.pace is an object but must be a time from 0 to 1h: seconds as a "
+         "number, or with s, m, h or d as in \"5m\"");
+    says("{\"defaults\": {\"destination\": {\"paces\": {\"a\": 1, \"b\": 2, \"a\": 3}}}}", 1,
+         "f:1:57: found the key \"a\" again, but it is on line 1, column 41 already");
+    says("{\"services\": {\"other\": {\"destination\": {\"paces\": {\"a\": 3601}}}}}", 0,
+         "f:1:56: destination.paces has 3601 for \"a\" but must have a time from 0 to 1h: seconds "
+         "as a number, or with s, m, h or d as in \"5m\"");
+    /* What stands behind it has its own place. */
+    says("{\"defaults\": {\"destination\": {\"paces\": {\"a\": 1, \"b\": 2}, \"split\": 3}}}", 1,
+         "f:1:67: destination.split is 3 but must be true or false");
+}
+
+Test(config, adds_the_paces_of_a_service_to_those_of_defaults)
+{
+    static const char text[] =
+        "{\"services\": {\"other\": {\"destination\": {\"paces\": {\"d\": 8, \"a\": 8}}},\n"
+        "\"mine\": {\"destination\": {\"paces\": {\"c\": 3, \"b\": 0}}}},\n"
+        "\"defaults\": {\"destination\": {\"pace\": 9, \"paces\": {\"a\": 1, \"b\": 2}}}}";
+    struct config config;
+    struct heard heard;
+
+    cr_assert_eq(parse(text, strlen(text), &config, &heard), 0);
+    cr_expect_eq(heard.lines, 0);
+    cr_expect_eq(pace_of(&config, "a"), 1 * SECOND);
+    cr_expect_eq(pace_of(&config, "b"), 0);
+    cr_expect_eq(pace_of(&config, "c"), 3 * SECOND);
+    cr_expect_eq(pace_of(&config, "d"), 9 * SECOND);
+}
+
+Test(config, bounds_the_domains_with_a_pace)
+{
+    char first[3000];
+    char second[3000];
+    char text[7000];
+    struct config config;
+    struct heard heard;
+
+    print_domains(first, sizeof(first), 0, 64);
+    config = good(first);
+    for (unsigned i = 0; i < 64; i++) {
+        snprintf(text, sizeof(text), "d%u.example", i);
+        cr_expect_eq(pace_of(&config, text), i * SECOND, "%s", text);
+    }
+    /* The same ones again are no more. */
+    snprintf(text, sizeof(text), "{\"defaults\": %s, \"services\": {\"mine\": %s}}", first, first);
+    cr_expect_eq(parse(text, strlen(text), &config, &heard), 0, "%s", heard.line[0]);
+    /* One too many in all, in the service's second line. */
+    print_domains(second, sizeof(second), 63, 65);
+    snprintf(text, sizeof(text), "{\"services\": {\"mine\": %s},\n\"defaults\": %s}", second,
+             first);
+    says(text, 1,
+         "f:2:1: destination.paces has \"d64.example\" but may have 64 domains, those of "
+         "\"defaults\" included, and has them");
+}
+
+/* The longest that there can be fits into what CONFIG_VALUE_SIZE promises. */
+Test(config, prints_the_most_and_longest_paces)
+{
+    struct config config;
+    char domain[CONFIG_DOMAIN_SIZE];
+    static char value[CONFIG_VALUE_SIZE];
+
+    config_defaults(&config);
+    config.destination_paces.count = CONFIG_PACES_MAX;
+    for (unsigned i = 0; i < CONFIG_PACES_MAX; i++) {
+        memset(domain, 'a', sizeof(domain) - 1);
+        domain[sizeof(domain) - 1] = '\0';
+        memcpy(config.destination_paces.of[i].domain, domain, sizeof(domain));
+        config.destination_paces.of[i].pace = 3600 * SECOND - 1;
+    }
+    cr_expect_eq(
+        config_print_value(config_key_find("destination.paces"), &config, value, sizeof(value)), 0);
+    cr_expect_str_eq(value + strlen(value) - 20, "aa\": \"3599.999999s\"}");
+}
+
 Test(config, mends_nothing_that_a_service_has_mended)
 {
     /* The order is checked for what is in force, not for "defaults" alone. */
@@ -525,6 +684,7 @@ Test(config, prints_what_it_can_read)
         "{\"pressure\": {\"hold\": 0.1, \"target\": 33.333333333333336, \"full\": 100}}",
         "{\"shed\": {\"after\": 0, \"grace\": 1.000001}, \"waiting\": {\"time\": 86400}}",
         "{\"destination\": {\"pace\": 0.05, \"slow_after\": 90, \"split\": false}}",
+        "{\"destination\": {\"paces\": {\"b_2\": 0.000001, \"a-1.c\": \"1h\", \"\xc3\xbc\": 0}}}",
     };
     size_t count;
     const struct config_key *keys = config_keys(&count);
@@ -580,6 +740,8 @@ Test(config, prints_values_as_people_write_them)
         const char *path;
         const char *value;
     } texts[] = {
+        {"{\"destination\": {\"paces\": {\"b.example\": 60, \"a.example\": 0.5, \"c\": 0}}}",
+         "destination.paces", "{\"a.example\": \"0.5s\", \"b.example\": \"1m\", \"c\": 0}"},
         {"{\"destination\": {\"pace\": 0.05}}", "destination.pace", "\"0.05s\""},
         {"{\"destination\": {\"pace\": 90.25}}", "destination.pace", "\"90.25s\""},
         {"{\"destination\": {\"pace\": 90}}", "destination.pace", "\"90s\""},

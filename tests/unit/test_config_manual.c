@@ -56,7 +56,7 @@ static void wanted_of(const struct config_key *key, char *buffer, size_t size)
     config_defaults(&defaults);
     config_print_allowed(key, allowed, sizeof allowed);
     cr_assert_eq(config_print_value(key, &defaults, standard, sizeof standard), 0);
-    if (key->type == CONFIG_SIZE || key->type == CONFIG_TIME)
+    if (key->type == CONFIG_SIZE || key->type == CONFIG_TIME || key->type == CONFIG_PACES)
         allowed[strcspn(allowed, ":")] = '\0';
     else if (key->type == CONFIG_PERCENT)
         allowed[strcspn(allowed, ",")] = '\0';

@@ -2,6 +2,7 @@
 
 #include "supervisor/config/config.h"
 #include "supervisor/config/config_file.h"
+#include "supervisor/config/config_value.h"
 
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>
@@ -133,6 +134,14 @@ Test(config_schema, has_the_bounds_of_the_table)
         case CONFIG_NAME:
             cr_expect_eq(member(at, "maxLength")->valuedouble, CONFIG_NAME_SIZE - 1);
             break;
+        case CONFIG_PACES:
+            cr_expect_eq(member(at, "maxProperties")->valuedouble, CONFIG_PACES_MAX);
+            cr_expect_eq(member(member(at, "propertyNames"), "maxLength")->valuedouble,
+                         CONFIG_DOMAIN_SIZE - 1);
+            at = member(at, "additionalProperties");
+            cr_expect_eq(member(at, "minimum")->valuedouble * 1e6, keys[i].minimum);
+            cr_expect_eq(member(at, "maximum")->valuedouble * 1e6, keys[i].maximum);
+            break;
         case CONFIG_PATH:
             cr_expect_eq(member(at, "maxLength")->valuedouble, CONFIG_PATH_SIZE - 1);
             break;
@@ -152,13 +161,19 @@ Test(config_schema, has_the_types_and_choices_of_the_table)
         const cJSON *at = entry(keys[i].path);
         enum config_type type = keys[i].type;
         bool number = type == CONFIG_TIME || type == CONFIG_PERCENT;
-        bool string = type != CONFIG_COUNT && type != CONFIG_BOOLEAN && type != CONFIG_CHOICE;
+        bool string = type != CONFIG_COUNT && type != CONFIG_BOOLEAN && type != CONFIG_CHOICE &&
+                      type != CONFIG_PACES;
 
         cr_expect_eq(allows(at, "integer"), type == CONFIG_COUNT || type == CONFIG_SIZE, "%s",
                      keys[i].path);
         cr_expect_eq(allows(at, "number"), number, "%s", keys[i].path);
         cr_expect_eq(allows(at, "string"), string, "%s", keys[i].path);
         cr_expect_eq(allows(at, "boolean"), type == CONFIG_BOOLEAN, "%s", keys[i].path);
+        cr_expect_eq(allows(at, "object"), type == CONFIG_PACES, "%s", keys[i].path);
+        if (type == CONFIG_PACES) {
+            cr_expect(allows(member(at, "additionalProperties"), "number"));
+            cr_expect(allows(member(at, "additionalProperties"), "string"));
+        }
         if (type == CONFIG_CHOICE) {
             const cJSON *choices = member(at, "enum");
             int n = 0;
@@ -228,4 +243,17 @@ Test(config_schema, has_patterns_that_agree_with_the_reader)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         cr_expect_eq(matches(entry(texts[i].path), texts[i].text), texts[i].good, "%s: %s",
                      texts[i].path, texts[i].text);
+}
+
+/* The reader is asked itself; what is not ASCII needs more than POSIX has. */
+Test(config_schema, has_a_pattern_for_domains_that_agrees_with_the_reader)
+{
+    static const char *const names[] = {
+        "a",    "example.com", "a-b_c.0", "-a",  "",    ".",         "a.",           ".a",
+        "a..b", "A",           "aB.c",    "a b", "a@b", "[1.2.3.4]", "*.example",    "a:b",
+        "a/b",  "a\\b",        "a\nb",    "a{b", "a`b", "a^b",       "xn--bcher-kva"};
+    const cJSON *of = member(entry("destination.paces"), "propertyNames");
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        cr_expect_eq(matches(of, names[i]), config_value_domain(names[i]), "%s", names[i]);
 }

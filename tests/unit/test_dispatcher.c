@@ -308,3 +308,39 @@ Test(dispatcher, every_end)
         fake_remove(&fake);
     }
 }
+
+/* With the pace of its domain, whatever makes the destination; by that of the others it would wait an hour. */
+Test(dispatcher, the_second_start_to_a_paced_domain_waits)
+{
+    static const uint32_t keys[] = {CONFIG_DESTINATION_RECIPIENT_DOMAIN,
+                                    CONFIG_DESTINATION_RECIPIENT};
+    const int64_t pace_ms = 200;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        struct fake fake;
+        unsigned number;
+        int64_t before;
+
+        fake_prepare(&fake);
+        fake.config.destination_key = keys[i];
+        fake.config.destination_pace = UINT64_C(3600000000);
+        fake.config.destination_paces.count = 1;
+        fake.config.destination_paces.of[0] =
+            (struct config_pace){.domain = "example.com", .pace = (uint64_t)pace_ms * 1000};
+        fake_start(&fake);
+        number = fake_first_worker(&fake);
+        before = fake_now_ms();
+        for (int round = 0; round < 2; round++) {
+            const char *id = round == 0 ? "AAAA1" : "BBBB2";
+            int qmgr = fake_ask(&fake, id);
+            int worker = fake_serve(&fake, number);
+
+            fake_expect_request(worker, id);
+            cr_assert_geq(fake_now_ms() - before, round * pace_ms, "too soon");
+            fake_say(worker, WIRE_REPLY_DONE);
+            fake_expect(qmgr, WIRE_REPLY_DONE);
+            fake_released(&fake, number, worker);
+        }
+        fake_end(&fake);
+    }
+}

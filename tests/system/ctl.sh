@@ -1,0 +1,213 @@
+#!/bin/sh
+# headroomctl as a person uses it: status open, short of memory, shedding and not running; destinations and a transport map in a flood
+# with dead domains; check with a sound and with a broken file; history and plot out of a journal; watch in a terminal;
+# metrics. And what the journal has of it: few lines, all fields, no domain.
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/journald.sh"
+. "$LIBRARY/headroom.sh"
+
+ctl()
+{
+    "$BUILD/headroomctl" -c "$p/etc" "$@"
+}
+
+# ctl_exit STATUS ARGUMENT...: ends so; standard output is in $TEST_DIR/out, errors in $TEST_DIR/err.
+ctl_exit()
+{
+    ctl_wanted=$1
+    shift
+    ctl_got=0
+    ctl "$@" >"$TEST_DIR/out" 2>"$TEST_DIR/err" || ctl_got=$?
+    [ "$ctl_got" -eq "$ctl_wanted" ] ||
+        fail "headroomctl $*: status $ctl_got, wanted $ctl_wanted: $(cat "$TEST_DIR/out" "$TEST_DIR/err")"
+}
+
+# shows PATTERN...: each is in the last output
+shows()
+{
+    for shows_pattern in "$@"; do
+        grep -q -e "$shows_pattern" "$TEST_DIR/out" ||
+            fail "no '$shows_pattern' in: $(cat "$TEST_DIR/out" "$TEST_DIR/err")"
+    done
+}
+
+status_shows()
+{
+    ctl status "$SERVICE" 2>/dev/null | grep -q -e "$1"
+}
+
+journald_start
+scene
+# Other tests may stall the machine; here memory is short only where it is said.
+calm='"pressure": {"hold": 100, "target": 100, "full": 100}'
+metrics=$TEST_DIR/metrics
+install -d -o postfix "$metrics"
+
+say 'before it was ever started'
+configure "{\"defaults\": {\"workers\": {\"max\": 30}, $calm, \"metrics\": {\"textfile\": \"$metrics/%s.prom\"}}}"
+ctl_exit 3 status "$SERVICE"
+grep -q 'has written no status yet' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
+expect 'lines of the error' "$(wc -l <"$TEST_DIR/err")" 1
+ctl_exit 0 check
+shows "^ok .*service $SERVICE runs headroom" "^ok .*$p/etc/headroom.json can be used" '^ok .*service retry' \
+    '^ok .*/lmtp is there' '^ok .*data_directory' '^[a-z]* *memory group.*seen from this shell' 'memory pressure' \
+    '^  workers.max  *30 *$' '^  waiting.max  *2000  *(default)' '^0 wrong'
+
+say 'a sound service'
+begin 'set slow slow 0.1'
+send plain 60
+postfix_wait_empty "$p" 30 || fail 'not delivered'
+wait_for 5 status_shows 'moves: 60 delivered' || fail "status: $(ctl status)"
+ctl_exit 0 status
+cat "$TEST_DIR/out"
+shows "^$SERVICE: OPEN since [0-9:]* ([0-9]* s): " 'Cause  *nothing is held up' 'Limit .* of at most 30' \
+    'Deferred  *nothing by us since' 'Memory .* available' 'unshared' 'Pressure '
+ctl_exit 0 status --json
+"$BUILD/lib/json_get" 0.status.totals.delivered <"$TEST_DIR/out" >"$TEST_DIR/value"
+expect 'delivered, for programs' "$(cat "$TEST_DIR/value")" 60
+expect 'running, for programs' "$("$BUILD/lib/json_get" 0.running <"$TEST_DIR/out")" true
+expect 'rights of the snapshot' "$(stat -c '%a %U' "$p/data/headroom.$SERVICE/status.json")" '600 postfix'
+ctl_exit 0 destinations
+shows 'no destination is slow'
+ctl_exit 0 check
+shows "service $SERVICE runs since"
+! grep -q 'seen from this shell' "$TEST_DIR/out" || fail 'the memory group is not looked for where master is'
+setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/headroomctl" -c "$p/etc" status "$SERVICE" \
+    >"$TEST_DIR/out" 2>"$TEST_DIR/err" && fail 'nobody may see the state'
+grep -q 'run this as root or postfix' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
+
+say 'metrics'
+wait_for 15 test -s "$metrics/$SERVICE.prom" || fail 'no metrics'
+grep -q "^headroom_workers_max{service=\"$SERVICE\"} 30$" "$metrics/$SERVICE.prom" || fail "$(cat "$metrics/$SERVICE.prom")"
+expect 'rights of the metrics' "$(stat -c %a "$metrics/$SERVICE.prom")" 644
+expect 'files beside it' "$(ls -A "$metrics")" "$SERVICE.prom"
+! command -v promtool >/dev/null || promtool check metrics <"$metrics/$SERVICE.prom" || fail 'promtool finds fault'
+
+say 'dead domains'
+for dead in 1 2 3; do
+    send "dead$dead" 60 --rcpt "silent%d@dead$dead.invalid"
+done
+stuck()
+{
+    ctl destinations | grep -q 'dead1.invalid  *\(dead\|first\|passed\|unknown\)  *.* [1-9][0-9]* '
+}
+wait_for 20 stuck || fail "destinations: $(ctl destinations)"
+wait_for 20 status_shows 'the other side' || fail "status: $(ctl status)"
+ctl status
+ctl_exit 0 destinations
+cat "$TEST_DIR/out"
+shows dead1.invalid dead2.invalid dead3.invalid
+ctl_exit 0 destinations --transport-map "$SERVICE" dead1.invalid nobody.invalid
+expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | tr '\t\n' ' ;')" \
+    'dead1.invalid retry:4.4.1 destination is not reachable;nobody.invalid retry:4.4.1 destination is not reachable;'
+# As Postfix reads it.
+grep -v '^#' "$TEST_DIR/out" >"$TEST_DIR/map"
+expect 'postmap' "$(postmap -q dead1.invalid "texthash:$TEST_DIR/map")" 'retry:4.4.1 destination is not reachable'
+ctl_exit 0 destinations --transport-map=discard "$SERVICE" dead1.invalid
+shows 'dead1.invalid.discard:$'
+ctl_exit 4 destinations --transport-map "$SERVICE" 'dead1 x:y'
+wait_for 15 grep -q '^headroom_requests_waiting.* [1-9]' "$metrics/$SERVICE.prom" || fail 'nothing waits in the metrics'
+if grep -q invalid "$metrics/$SERVICE.prom"; then
+    fail 'domains in the metrics'
+fi
+
+say 'watch'
+ctl_exit 0 watch -n 2
+expect 'lines without a terminal' "$(grep -c "$SERVICE OPEN limit" "$TEST_DIR/out")" 2
+if grep -q "$(printf '\033')" "$TEST_DIR/out"; then
+    fail 'sequences for a terminal in a file'
+fi
+if command -v tmux >/dev/null; then
+    pane()
+    {
+        tmux -S "$TEST_DIR/tmux" "$@"
+    }
+    pane_shows()
+    {
+        pane capture-pane -p -t watch | grep -q -e "$1"
+    }
+    AT_EXIT="tmux -S '$TEST_DIR/tmux' kill-server 2>/dev/null; $AT_EXIT"
+    LC_ALL=C.UTF-8 pane -u -f /dev/null new-session -d -s watch -x 100 -y 30 sh
+    pane send-keys -t watch "LC_ALL=C.UTF-8 $BUILD/headroomctl -c $p/etc watch" Enter
+    wait_for 15 pane_shows '^  waiting .*|.*[▁▂▃▄▅▆▇█][▁▂▃▄▅▆▇█]' || fail "the terminal: $(pane capture-pane -p -t watch)"
+    pane capture-pane -p -t watch
+    pane_shows "^$SERVICE: OPEN since" || fail 'no state in the terminal'
+    pane resize-window -t watch -x 60 -y 12
+    wait_for 5 pane_shows '^  q ends' || fail "smaller: $(pane capture-pane -p -t watch)"
+    pane send-keys -t watch q
+    # The other screen is gone, and the terminal shows again what is typed.
+    pane send-keys -t watch 'echo "<$?>"' Enter
+    wait_for 5 pane_shows '<0>' || fail "after q: $(pane capture-pane -p -t watch)"
+    ! pane_shows 'q ends' || fail 'the screen of watch is still there'
+else
+    say 'no tmux: left out'
+fi
+
+say 'no memory'
+configure '{"defaults": {"workers": {"max": 30}, '"$calm"', "memory": {"min_available": "60000G"}, "shed": {"after": "6s", "grace": "1h"}}}'
+ctl_exit 0 check
+shows 'was changed after service' 'memory.min_available *"60000G"'
+# Otherwise the workers of before count, and are at the limit, until they have finished.
+sink_tell "$s" heal
+postfix_flush "$p"
+postfix_wait_empty "$p" 60 || fail "what is well again is not delivered"
+sink_tell "$s" set silent silent
+postfix_reload "$p"
+send more 50 --rcpt 'silent%d@dead%d.invalid' --cycle 30
+wait_for 20 status_shows ': HOLD since' || fail "status: $(ctl status)"
+ctl_exit 1 status
+cat "$TEST_DIR/out"
+shows "^$SERVICE: HOLD since .*memory available [0-9.]*[MG] is below memory.min_available" \
+    'Cause  *us: memory keeps the limit at 1 (memory.min_available)' 'Last changes' '^  [0-9:]* HOLD '
+wait_for 30 status_shows ': SHED since' || fail "status: $(ctl status)"
+ctl_exit 2 status
+
+say 'a broken file'
+configure '{"defaults": {"workers": {"max": "many"}}'
+ctl_exit 1 check
+shows '^WRONG .*headroom.json:[0-9]*:[0-9]*: ' 'uses the last good copy' 'workers.max  *30 '
+ctl_exit 1 check "$TEST_DIR/absent.json"
+shows '^WRONG .*absent.json: No such file'
+echo '{"defaults": {"agent": "lmpt", "wokers": {}}}' >"$TEST_DIR/other.json"
+ctl_exit 1 check "$TEST_DIR/other.json"
+shows '^warning .*other.json:1:32: .*workers' '^WRONG .*/lmpt: No such file' 'cure: '
+
+say 'not running'
+postfix_stop "$p" || fail 'something was left'
+ctl_exit 3 status
+shows "^$SERVICE: NOT RUNNING" 'SHED'
+
+say 'the journal'
+journald_show -o cat --output-fields=MESSAGE HEADROOM_SERVICE="$SERVICE" >"$TEST_DIR/lines"
+[ "$(wc -l <"$TEST_DIR/lines")" -le 20 ] || fail "so many lines: $(cat "$TEST_DIR/lines")"
+if grep -q -e 'invalid' -e '@' "$TEST_DIR/lines"; then
+    fail "domains in the journal: $(cat "$TEST_DIR/lines")"
+fi
+journald_show -o export HEADROOM_EVENT=state HEADROOM_STATE=HOLD -n 1 >"$TEST_DIR/hold"
+for field in SERVICE=$SERVICE LIMIT=1 'WORKERS=[0-9]' 'BUSY=[0-9]' 'WAITING=[0-9]' 'REASON=memory available' \
+    'VALUE=[0-9]*$' 'THRESHOLD=64424509440000$' 'KEY=memory.min_available$' 'AVAILABLE=[0-9]' 'PRESSURE=[0-9.]*%$'; do
+    grep -q "^HEADROOM_$field" "$TEST_DIR/hold" || fail "no $field in: $(cat "$TEST_DIR/hold")"
+done
+grep -q '^PRIORITY=4$' "$TEST_DIR/hold" || fail 'HOLD is no warning'
+ctl_exit 0 history --since=1h
+cat "$TEST_DIR/out"
+shows "$SERVICE  *start " "$SERVICE  *HOLD " "$SERVICE  *SHED " "$SERVICE  *exit "
+# Anybody can write such a line; journald knows that it was not us.
+setpriv --reuid=nobody --regid=nogroup --clear-groups logger --journald <<'L' || true
+HEADROOM_EVENT=state
+HEADROOM_SERVICE=forged
+MESSAGE=forged
+L
+journald_show -n 1 MESSAGE=forged | grep -q forged || fail 'the forged line did not arrive'
+ctl_exit 0 history
+if grep -q forged "$TEST_DIR/out"; then
+    fail 'a forged line is believed'
+fi
+ctl_exit 4 history --since=whenever
+ctl_exit 0 plot --since=1h -o "$TEST_DIR/plot.svg"
+for word in '<svg ' '</svg>' 'Workers' 'Memory pressure' '<path fill="none" stroke="#1f5fa8" stroke-width="1.5" d="M'; do
+    grep -q "$word" "$TEST_DIR/plot.svg" || fail "no $word in the drawing"
+done
+! command -v xmllint >/dev/null || xmllint --noout "$TEST_DIR/plot.svg" || fail 'the drawing is no XML'
