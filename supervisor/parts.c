@@ -492,11 +492,21 @@ void part_postponed(struct part *part, const struct reply *reply, const char *by
     part_ended(part, reply, bytes);
 }
 
-/* Its handle is free already. */
+/*
+ * Its handle is free already. A message may have become too old for it while it waited: then it waits on, behind others for its
+ * destination, and is not asked for again.
+ */
 static void defer(struct dispatcher *dispatcher, int handle, enum deferral_reason reason)
 {
     struct part *part = &dispatcher->part[handle];
+    struct request request;
 
+    if (exempt(part->client)) {
+        request_init(&request);
+        must(dispatcher, request_parse(&request, part->bytes, part->length), PART_WAITING);
+        arrive_by_first(part, &request);
+        return;
+    }
     part_step(part, PART_DEFERRED);
     deferrals_add(part, reason);
 }

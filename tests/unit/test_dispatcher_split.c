@@ -3,8 +3,12 @@
  * hang-ups, and the age of a message that has waited. See fake.h.
  */
 
+#include <time.h>
+
 #include "supervisor/limits.h"
 #include "tests/unit/fake.h"
+
+#define ARRIVAL 1795297671 /* of the captured message */
 
 /* A request for one recipient in each of that many domains, from the first number on; `login` in its common part. */
 static struct wire split_request(const char *id, const char *login, unsigned first,
@@ -264,4 +268,40 @@ Test(dispatcher_split, qmgr_hangs_up_while_one_runs_and_one_is_deferred)
     close(retry);
     close(worker);
     pair_end(&pair);
+}
+
+/* Young enough to be deferred when it came, it is so no more after it has waited: qmgr(8) would bounce it then. */
+Test(dispatcher_split, nothing_is_deferred_that_became_too_old_while_it_waited)
+{
+    struct fake fake;
+    unsigned number;
+    int first, second, third, worker;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 1;
+    fake.config.waiting_max = 1;
+    fake.lifetime = (int)(time(NULL) + LIFETIME_MARGIN + 2 - ARRIVAL);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    first = fake_ask(&fake, "AAAA");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA");
+    second = fake_ask(&fake, "BBBB");
+    fake_expect_lock(&fake, "BBBB", true);
+    /* What is waited for is the wall clock. */
+    while (time(NULL) + LIFETIME_MARGIN < ARRIVAL + fake.lifetime)
+        poll(NULL, 0, 20);
+    third = fake_ask(&fake, "CCCC");
+    fake_expect_lock(&fake, "CCCC", true);
+    cr_assert(!readable(second, QUIET_MS), "it is deferred");
+    cr_assert(!readable(third, 0));
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(first, WIRE_REPLY_DONE);
+    fake_released(&fake, number, worker);
+    worker = fake_serve(&fake, number);
+    fake_say(worker, WIRE_REPLY_DONE);
+    close(second);
+    close(third);
+    close(worker);
+    fake_end(&fake);
 }
