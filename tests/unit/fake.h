@@ -228,21 +228,12 @@ static inline void fake_prepare(struct fake *fake)
     fake->config.workers_max = 4;
 }
 
-static inline void fake_start(struct fake *fake)
+/* With the directory as it is. */
+static inline void fake_launch(struct fake *fake)
 {
-    const struct passwd *nobody = getpwnam("nobody");
-    struct sockaddr_un log;
     int master[2], channel[2], listening;
     pid_t parent = getpid();
 
-    signal(SIGPIPE, SIG_IGN);
-    cr_assert_not_null(mkdtemp(fake->directory));
-    cr_assert_eq(chmod(fake->directory, 0755), 0);
-    cr_assert_eq(mkdir(fake_path(fake, "active"), 0755), 0);
-    cr_assert_eq(mkdir(fake_path(fake, "state"), 0700), 0);
-    if (geteuid() == 0)
-        cr_assert_eq(chown(fake_path(fake, "state"), nobody->pw_uid, nobody->pw_gid), 0);
-    fake->log = fake_socket(fake_path(fake, "log"), SOCK_DGRAM, &log);
     listening = fake_socket(fake_path(fake, "service"), SOCK_STREAM, &fake->service);
     cr_assert_eq(listen(listening, 100), 0);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, master), 0);
@@ -255,6 +246,22 @@ static inline void fake_start(struct fake *fake)
     close(channel[1]);
     fake->master = master[0];
     fake->channel = channel[0];
+}
+
+static inline void fake_start(struct fake *fake)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct sockaddr_un log;
+
+    signal(SIGPIPE, SIG_IGN);
+    cr_assert_not_null(mkdtemp(fake->directory));
+    cr_assert_eq(chmod(fake->directory, 0755), 0);
+    cr_assert_eq(mkdir(fake_path(fake, "active"), 0755), 0);
+    cr_assert_eq(mkdir(fake_path(fake, "state"), 0700), 0);
+    if (geteuid() == 0)
+        cr_assert_eq(chown(fake_path(fake, "state"), nobody->pw_uid, nobody->pw_gid), 0);
+    fake->log = fake_socket(fake_path(fake, "log"), SOCK_DGRAM, &log);
+    fake_launch(fake);
 }
 
 /* Its exit status, as wait(2) gives it. */

@@ -1,6 +1,6 @@
 /*
  * Requests for several destinations, and what is known of a part only later: room for parts and their bytes, merged replies,
- * hang-ups, and the age of a message that has waited. See fake.h.
+ * hang-ups, the age of a message that has waited, what is learned. See fake.h.
  */
 
 #include <time.h>
@@ -67,7 +67,7 @@ static int retry_listen(const struct fake *fake)
 }
 
 /* Clients that have not said yet what they want need a part each all the same. */
-Test(dispatcher_split, there_is_a_part_for_every_client)
+Test(dispatcher_parts, there_is_a_part_for_every_client)
 {
     enum { CLIENTS = 20, DOMAINS = 23 };
     struct fake fake;
@@ -103,7 +103,7 @@ Test(dispatcher_split, there_is_a_part_for_every_client)
 }
 
 /* Every part has a copy of what is common to all recipients. Where that is too much, the request stays in one piece. */
-Test(dispatcher_split, the_bytes_of_parts_are_bounded)
+Test(dispatcher_parts, the_bytes_of_parts_are_bounded)
 {
     enum { LOGIN = 60000, DOMAINS = (int)(HELD_BYTES_MAX / LOGIN) + 1 };
     static char login[LOGIN + 1];
@@ -181,7 +181,7 @@ static void pair_end(struct pair *pair)
     fake_end(&pair->fake);
 }
 
-Test(dispatcher_split, replies_are_merged)
+Test(dispatcher_parts, replies_are_merged)
 {
     static const struct {
         const char *reply[2];
@@ -216,7 +216,7 @@ Test(dispatcher_split, replies_are_merged)
     }
 }
 
-Test(dispatcher_split, qmgr_hangs_up_while_one_runs_and_one_waits)
+Test(dispatcher_parts, qmgr_hangs_up_while_one_runs_and_one_waits)
 {
     struct pair pair;
     unsigned seen = 0;
@@ -242,7 +242,7 @@ Test(dispatcher_split, qmgr_hangs_up_while_one_runs_and_one_waits)
 }
 
 /* One part is on its way through retry(8), the other one runs. */
-Test(dispatcher_split, qmgr_hangs_up_while_one_runs_and_one_is_deferred)
+Test(dispatcher_parts, qmgr_hangs_up_while_one_runs_and_one_is_deferred)
 {
     struct pair pair;
     unsigned seen = 0;
@@ -271,7 +271,7 @@ Test(dispatcher_split, qmgr_hangs_up_while_one_runs_and_one_is_deferred)
 }
 
 /* Young enough to be deferred when it came, it is so no more after it has waited: qmgr(8) would bounce it then. */
-Test(dispatcher_split, nothing_is_deferred_that_became_too_old_while_it_waited)
+Test(dispatcher_parts, nothing_is_deferred_that_became_too_old_while_it_waited)
 {
     struct fake fake;
     unsigned number;
@@ -304,4 +304,47 @@ Test(dispatcher_split, nothing_is_deferred_that_became_too_old_while_it_waited)
     close(third);
     close(worker);
     fake_end(&fake);
+}
+
+/* After a restart a destination that delivered may have more than one at a time; a new one may not. */
+Test(dispatcher_parts, what_was_learned_survives_a_restart)
+{
+    for (int restarted = 0; restarted < 2; restarted++) {
+        struct fake fake;
+        unsigned number;
+        int first, second, worker;
+
+        fake_prepare(&fake);
+        fake_start(&fake);
+        number = fake_first_worker(&fake);
+        if (restarted) {
+            first = fake_ask(&fake, "AAAA");
+            worker = fake_serve(&fake, number);
+            fake_expect_request(worker, "AAAA");
+            fake_say(worker, WIRE_REPLY_DONE);
+            fake_expect(first, WIRE_REPLY_DONE);
+            close(worker);
+            close(first);
+            fake_closed(&fake, number);
+            close(fake.master);
+            cr_assert_eq(fake_status(&fake), 0);
+            close(fake.channel);
+            cr_assert_eq(unlink(fake.service.sun_path), 0);
+            fake_launch(&fake);
+            number = fake_first_worker(&fake);
+        }
+        first = fake_ask(&fake, "BBBB");
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, "BBBB");
+        second = fake_ask(&fake, "CCCC");
+        fake_expect_lock(&fake, "CCCC", true);
+        if (restarted)
+            fake_expect_spawn(&fake);
+        else
+            cr_assert(!readable(fake.channel, QUIET_MS), "a new destination has two at once");
+        close(worker);
+        close(first);
+        close(second);
+        fake_end(&fake);
+    }
 }
