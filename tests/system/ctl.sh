@@ -83,7 +83,8 @@ wait_for 15 test -s "$metrics/$SERVICE.prom" || fail 'no metrics'
 grep -q "^headroom_workers_max{service=\"$SERVICE\"} 30$" "$metrics/$SERVICE.prom" || fail "$(cat "$metrics/$SERVICE.prom")"
 expect 'rights of the metrics' "$(stat -c %a "$metrics/$SERVICE.prom")" 644
 expect 'files beside it' "$(ls -A "$metrics")" "$SERVICE.prom"
-! command -v promtool >/dev/null || promtool check metrics <"$metrics/$SERVICE.prom" || fail 'promtool finds fault'
+promtool=${PROMTOOL:-$(command -v promtool || true)}
+[ -z "$promtool" ] || "$promtool" check metrics <"$metrics/$SERVICE.prom" || fail "promtool finds fault"
 
 say 'dead domains'
 for dead in 1 2 3; do
