@@ -7,6 +7,7 @@
 . "$LIBRARY/postfix.sh"
 . "$LIBRARY/flood.sh"
 
+FLOOD='ours stock'
 COUNT=50
 case="30 recipients in 30 domains, one dead"
 
