@@ -23,11 +23,14 @@
 
 enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCHES };
 
+/* A worker's start and its end; its number is not used again before both are told. */
+#define NEWS_MAX 2
+
 /* One worker number: its process, and what the dispatcher has not been told yet. */
 struct slot {
     pid_t pid;
-    bool untold;
-    struct channel_message news;
+    unsigned untold;
+    struct channel_message news[NEWS_MAX]; /* in order */
 };
 
 struct state {
@@ -73,13 +76,11 @@ static void tell(struct state *state, uint32_t worker, struct channel_message ne
     struct slot *slot = &state->slot[worker];
 
     news.worker = worker;
-    if (!slot->untold && channel_send(state->parent->channel, &news, NULL) == 0)
+    if (slot->untold == 0 && channel_send(state->parent->channel, &news, NULL) == 0)
         return;
-    /* It does not read just now: said again when it does. Only the last news of a worker matter. */
-    if (!slot->untold)
-        state->untold++;
-    slot->untold = true;
-    slot->news = news;
+    /* It does not read just now: said again when it does. */
+    slot->news[slot->untold++] = news;
+    state->untold++;
 }
 
 static void tell_again(struct state *state)
@@ -87,12 +88,11 @@ static void tell_again(struct state *state)
     for (unsigned i = 0; i < state->parent->workers_max && state->untold > 0; i++) {
         struct slot *slot = &state->slot[i];
 
-        if (!slot->untold)
-            continue;
-        if (channel_send(state->parent->channel, &slot->news, NULL) < 0)
-            return;
-        slot->untold = false;
-        state->untold--;
+        for (; slot->untold > 0; slot->untold--, state->untold--) {
+            if (channel_send(state->parent->channel, &slot->news[0], NULL) < 0)
+                return;
+            slot->news[0] = slot->news[1];
+        }
     }
 }
 
@@ -133,8 +133,8 @@ static void worker_start(struct state *state, const struct channel_message *wish
              .kind = CHANNEL_STARTED, .pid = pid, .status = (int)state->generation});
 }
 
-/* Reads what the dispatcher wishes. Returns false when it is not there any more, or not sane. */
-static bool wishes_read(struct state *state)
+/* Reads what the dispatcher wishes. 0, -EPIPE when it is not there any more, or another negative errno, which is said. */
+static int wishes_read(struct state *state)
 {
     struct channel_message wish;
     int fds[CHANNEL_DESCRIPTORS];
@@ -142,7 +142,7 @@ static bool wishes_read(struct state *state)
 
     while ((result = channel_receive(state->parent->channel, &wish, fds)) == 1) {
         if (wish.kind == CHANNEL_SPAWN && wish.worker < state->parent->workers_max &&
-            state->slot[wish.worker].pid == 0) {
+            state->slot[wish.worker].pid == 0 && state->slot[wish.worker].untold == 0) {
             worker_start(state, &wish, fds);
             continue;
         }
@@ -154,10 +154,10 @@ static bool wishes_read(struct state *state)
         result = -EBADMSG;
         break;
     }
-    if (result == -EBADMSG)
+    if (result < 0 && result != -EPIPE)
         journal_log(state->parent->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
                     "the dispatcher sent a malformed message; starting again. Please report this");
-    return result == 0;
+    return result;
 }
 
 static void reap(struct state *state)
@@ -252,6 +252,7 @@ static int loop(struct state *state)
         [WATCH_CHANNEL] = {.fd = parent->channel},
         [WATCH_STATUS] = {.fd = parent->status, .events = POLLIN},
     };
+    int result;
 
     for (;;) {
         watch[WATCH_CHANNEL].events = (short)(state->untold > 0 ? POLLIN | POLLOUT : POLLIN);
@@ -271,9 +272,11 @@ static int loop(struct state *state)
             break;
         if (state->untold > 0)
             tell_again(state);
-        if (watch[WATCH_CHANNEL].revents && !wishes_read(state)) {
+        if (watch[WATCH_CHANNEL].revents && (result = wishes_read(state)) < 0) {
             /* It ends, or has ended; why is known when it is reaped. */
             children_end(state, false);
+            if (result != -EPIPE)
+                return EXIT_FAILURE;
             break;
         }
     }

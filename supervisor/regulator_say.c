@@ -8,8 +8,8 @@
 
 #include "supervisor/dispatch.h"
 
-/* A change is said at once when nothing was said for so long, else at the end of it: a limit that
- * goes to and fro does not fill the journal. Microseconds. */
+/* A change for the better is said when nothing was said for so long: a limit that goes to and fro
+ * does not fill the journal. Microseconds. */
 #define CHANGE_SOONEST UINT64_C(10000000)
 #define SUMMARY_EVERY UINT64_C(60000000)
 
@@ -104,7 +104,7 @@ static void say(struct dispatcher *dispatcher, bool changed, uint64_t unsaid)
         regulator->left = 0;
 }
 
-/* A change is said when one was not said for a while; a limit that goes to and fro says five of them, then one a minute. */
+/* A limit that goes to and fro says five changes, then one a minute. */
 void regulator_say_if_due(struct dispatcher *dispatcher)
 {
     struct regulator *regulator = &dispatcher->regulator;
@@ -113,7 +113,10 @@ void regulator_say_if_due(struct dispatcher *dispatcher)
     uint64_t unsaid;
 
     if (regulator->decision.mode != regulator->told_mode) {
-        if ((regulator->told == 0 || since >= CHANGE_SOONEST) &&
+        /* For the worse at once: SHED is when mail is deferred. For the better when it has lasted. */
+        bool worse = regulator->decision.mode > regulator->told_mode;
+
+        if ((regulator->told == 0 || worse || since >= CHANGE_SOONEST) &&
             journal_limit_happened(&regulator->change_lines, now, &unsaid)) {
             say(dispatcher, true, regulator->unsaid);
             regulator->unsaid = 0;

@@ -77,7 +77,8 @@ static bool ago(const char *text, int64_t now, int64_t *time)
     char unit;
     int end = 0;
 
-    if (sscanf(text, "%6u%c%n", &number, &unit, &end) != 2 || text[end] != '\0')
+    if (text[0] < '0' || text[0] > '9' || sscanf(text, "%6u%c%n", &number, &unit, &end) != 2 ||
+        text[end] != '\0')
         return false;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (units[i].letter == unit) {

@@ -1,5 +1,6 @@
 #include "supervisor/status/status_table.h"
 
+/* The name of a struct or of a member cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PLAIN(kind, of, member)                                                                    \
     {                                                                                              \
         "", #member, kind, offsetof(struct of, member), 0                                          \
@@ -17,6 +18,8 @@
 #section, #member, STATUS_TEXT, offsetof(struct status, section.member),                   \
             sizeof(((struct status *)0)->section.member)                                           \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct status_field fields[] = {
     WORDS(status, version),

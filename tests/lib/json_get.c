@@ -4,6 +4,7 @@
  */
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,20 @@ int main(int argc, char **argv)
     size_t length;
     cJSON *root;
     const cJSON *at;
+    bool found;
 
-    if (argc != 2 || !text)
+    if (argc != 2 || !text) {
+        free(text);
         return 2;
+    }
     length = fread(text, 1, TEXT_MAX - 1, stdin);
     text[length] = '\0';
     root = cJSON_ParseWithLengthOpts(text, length + 1, NULL, 1);
     at = root;
     for (char *name = strtok_r(argv[1], ".", &rest); name && at; name = strtok_r(NULL, ".", &rest))
         at = step(at, name);
-    if (cJSON_IsString(at)) {
+    found = at != NULL;
+    if (at && cJSON_IsString(at)) {
         puts(at->valuestring);
     } else if (at) {
         char *printed = cJSON_PrintUnformatted(at);
@@ -43,5 +48,5 @@ int main(int argc, char **argv)
     }
     cJSON_Delete(root);
     free(text);
-    return at ? 0 : 1;
+    return found ? 0 : 1;
 }

@@ -50,7 +50,7 @@ struct fake_worker {
 };
 
 struct fake {
-    char directory[64];
+    char directory[32];
     struct sockaddr_un service; /* where qmgr connects */
     struct config config;
     pid_t dispatcher;
@@ -152,7 +152,7 @@ static inline int fake_socket(const char *path, int type, struct sockaddr_un *ad
 
 static inline const char *fake_path(const struct fake *fake, const char *name)
 {
-    static char path[128];
+    static char path[100]; /* fits into a socket address */
 
     snprintf(path, sizeof path, "%s/%s", fake->directory, name);
     return path;

@@ -60,16 +60,16 @@ static const char *labels(const char *at)
 
 static void declare(struct reading *reading, const char *line)
 {
-    char name[80];
-    char type[16];
+    char name[80] = "";
+    char type[16] = "";
 
     cr_assert_eq(sscanf(line, "# TYPE %79s %15s", name, type), 2, "%s", line);
     cr_assert(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0);
     for (unsigned i = 0; i < reading->families; i++)
         cr_assert_str_neq(reading->family[i], name, "declared twice");
     cr_assert_lt(reading->families, FAMILIES_MAX);
-    strcpy(reading->family[reading->families], name);
-    strcpy(reading->type[reading->families++], type);
+    memcpy(reading->family[reading->families], name, sizeof name);
+    memcpy(reading->type[reading->families++], type, sizeof type);
     /* A counter is one by its name, and only a counter. */
     cr_expect_eq(strcmp(type, "counter") == 0,
                  strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0, "%s", name);
@@ -124,16 +124,16 @@ static struct status *example(void)
 {
     struct status *status = calloc(1, sizeof *status);
 
-    strcpy(status->service, "lmtp");
-    strcpy(status->version, "1");
-    strcpy(status->state.name, "HOLD");
+    status_text(status->service, sizeof status->service, "lmtp");
+    status_text(status->version, sizeof status->version, "1");
+    status_text(status->state.name, sizeof status->state.name, "HOLD");
     status->memory.machine_known = status->memory.pool_known = true;
     status->pressure.pool_known = status->pressure.machine_known = true;
     status->memory.limit = 67108864;
     status->pressure.pool_some = 0.25;
     status->totals.postponed_slow = 17;
     status->totals.requests = UINT64_C(5000000000);
-    strcpy(status->destination[0].name, "secret.example");
+    status_text(status->destination[0].name, sizeof status->destination[0].name, "secret.example");
     status->destinations = 1;
     return status;
 }

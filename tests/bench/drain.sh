@@ -1,0 +1,75 @@
+#!/bin/sh
+# How fast a queue of deferred mail goes to a fast server, and what that costs in CPU.
+
+# shellcheck source=tests/lib/bench.sh
+. "${0%/*}/../lib/bench.sh"
+
+rounds=${BENCH_ROUNDS:-5}
+messages=${BENCH_MESSAGES:-5000}
+
+bench "$messages deferred messages of 1 kB to 50 domains behind one fast LMTP server, from the flush to the last delivery;" \
+    "stock lmtp with a process limit of 100, headroom with workers.max 100, both with a destination concurrency of 50;" \
+    "$rounds rounds each, in turn"
+
+create()
+{
+    bench_instance "$1" "$2" "$3" 'initial_destination_concurrency = 50' 'default_destination_concurrency_limit = 50'
+    [ "$1" = stock ] || echo '{"defaults": {"workers": {"max": 100}}}' >"$TEST_DIR/$1/etc/headroom.json"
+    # Kept from the start: mail is put aside by hand, so that nothing has to be reloaded.
+    postfix_main "$TEST_DIR/$1" 'smtpd_data_restrictions = check_client_access static:HOLD'
+    postfix_start "$TEST_DIR/$1"
+}
+
+drained()
+{
+    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge "$2" ]
+}
+
+# cpu DIR: of all its processes, those that ended included
+cpu()
+{
+    cpu_pids=$(postfix_processes "$1")
+    # shellcheck disable=SC2086
+    echo $(($(bench_cpu $cpu_pids) + $(bench_cpu_reaped $cpu_pids)))
+}
+
+# drain NAME ROUND
+drain()
+{
+    d=$TEST_DIR/$1
+    bench_send "$1" "r$2" --count "$messages" --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
+    postsuper -c "$d/etc" -H ALL 2>>"$d/start.log"
+    before=$(cpu "$d")
+    start=$(date +%s.%N)
+    postfix_flush "$d"
+    wait_for 300 drained "$1" $((messages * $2)) || fail "$1 did not deliver $messages messages in 300 s"
+    # Before idle workers go.
+    after=$(cpu "$d")
+    postfix_wait_empty "$d" 5 || fail "mail was left in $1"
+    end=$(tail -n 1 "$d.sink/delivered" | cut -d ' ' -f 1)
+    bench_add rate "$1" "$(echo "$start $end" | awk -v n="$messages" '{ print n / ($2 - $1) }')"
+    bench_add cpu "$1" $(((after - before) / messages))
+    bench_add processes "$1" "$(postfix_pids "$d" lmtp | wc -l)"
+}
+
+create stock 127.0.0.1:10083 '100 lmtp'
+create headroom 127.0.0.1:10084 '200 headroom'
+round=1
+while [ "$round" -le "$rounds" ]; do
+    bench_round "$round"
+    # Who comes first changes, too.
+    if [ $((round % 2)) -eq 1 ]; then
+        drain stock "$round"
+        drain headroom "$round"
+    else
+        drain headroom "$round"
+        drain stock "$round"
+    fi
+    round=$((round + 1))
+done
+bench_stop stock
+bench_stop headroom
+bench_ratio rate messages/s '>= 1.0'
+bench_ratio cpu 'us a delivery' '' 'whole instance'
+bench_ratio processes 'lmtp' ''
+bench_end

@@ -1,0 +1,251 @@
+/*
+ * The screen of headroomctl status: for every state and cause, the answers that somebody needs at three in the morning. Looked for
+ * are the answers, not the layout.
+ */
+
+#include <criterion/criterion.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_screen.h"
+
+#define NOW INT64_C(1790000000000000)
+#define SECOND INT64_C(1000000)
+#define MIB UINT64_C(1048576)
+
+static struct status *calm(void)
+{
+    struct status *status = calloc(1, sizeof *status);
+
+    status_text(status->service, sizeof status->service, "lmtp");
+    status_text(status->state.name, sizeof status->state.name, "OPEN");
+    status_text(status->state.reason, sizeof status->state.reason,
+                "the limit grows with demand, it is 40 of 500");
+    status->state.since = NOW - 3600 * SECOND;
+    status->state.limit = 40;
+    status->written = NOW - SECOND;
+    status->started = NOW - 7200 * SECOND;
+    status->settings.workers_min = 1;
+    status->settings.workers_max = 500;
+    status->settings.waiting_max = 2000;
+    status->settings.slow_after = 5000000;
+    status->faults.greeting_known = true;
+    status->minute.span = 60000000;
+    status->minute.limit = 40;
+    status->minute.delivered = 300;
+    status->memory.machine_known = status->memory.pool_known = true;
+    status->memory.total = 1000 * MIB;
+    status->memory.available = 400 * MIB;
+    status->memory.min_available = 100 * MIB;
+    status->memory.working_set = 30 * MIB;
+    status->memory.limit = STATUS_UNLIMITED;
+    status->pressure.machine_known = true;
+    status->pressure.hold = 0.5;
+    status->pressure.target = 1;
+    return status;
+}
+
+static struct status_destination *add(struct status *status, const char *name, const char *lane)
+{
+    struct status_destination *to = &status->destination[status->destinations++];
+
+    status_text(to->name, sizeof to->name, name);
+    status_text(to->lane, sizeof to->lane, lane);
+    return to;
+}
+
+static struct status *short_of_memory(const char *state)
+{
+    struct status *status = calm();
+
+    status_text(status->state.name, sizeof status->state.name, state);
+    status_text(status->state.reason, sizeof status->state.reason,
+                "memory available 101M is near memory.min_available 100M at 2.0M a worker");
+    status_text(status->state.key, sizeof status->state.key, "memory.min_available");
+    status->state.memory = true;
+    status->state.since = NOW - 185 * SECOND;
+    status->workers.live = status->workers.busy = 40;
+    status->lanes.proven = 40;
+    status->requests.waiting = 118;
+    return status;
+}
+
+/* The whole screen. Lives until the end of the test. */
+static const char *screen(const struct status *status, bool runs)
+{
+    static char *text;
+    size_t length;
+    FILE *out;
+    const struct ctl_view view = {
+        .now = NOW, .runs = runs, .processes = 40, .unshared = 60.0 * 1048576};
+
+    free(text);
+    out = open_memstream(&text, &length);
+    ctl_screen_head(out, status, &view);
+    ctl_screen_destinations(out, status, &view, 8);
+    ctl_screen_changes(out, status, &view, 5);
+    fclose(out);
+    return text;
+}
+
+static void expect_all(const char *text, const char *const *wanted)
+{
+    for (; *wanted; wanted++)
+        cr_expect_not_null(strstr(text, *wanted), "no \"%s\" in:\n%s", *wanted, text);
+}
+
+#define SHOWS(status, runs, ...)                                                                   \
+    expect_all(screen(status, runs), (const char *const[]){__VA_ARGS__, NULL})
+
+Test(ctl_screen, open_and_calm)
+{
+    struct status *status = calm();
+
+    SHOWS(status, true, "lmtp: OPEN since ", "(1 h 0 min)", "the limit grows with demand",
+          "moves: 300 delivered in the last 60 s", "nothing is held up",
+          "40 workers of at most 500", "nothing by us since the start",
+          "400M of 1000M available, 100M of it are kept", "60M unshared (1.5M each)",
+          "machine 0.0 %");
+    cr_expect_eq(ctl_exit_of(status, true), 0);
+    free(status);
+}
+
+Test(ctl_screen, every_state_has_its_exit_status)
+{
+    static const struct {
+        const char *state;
+        int exit;
+    } states[] = {{"HOLD", 1}, {"SHRINK", 1}, {"SHED", 2}};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct status *status = short_of_memory(states[i].state);
+        char title[64];
+
+        snprintf(title, sizeof title, "lmtp: %s since ", states[i].state);
+        SHOWS(status, true, title, "(3 min)", "near memory.min_available 100M",
+              "us: memory keeps the limit at 40 (memory.min_available)",
+              "40 in delivery, 118 waiting");
+        cr_expect_eq(ctl_exit_of(status, true), states[i].exit);
+        cr_expect_eq(ctl_exit_of(status, false), 3);
+        free(status);
+    }
+}
+
+Test(ctl_screen, not_running)
+{
+    struct status *status = calm();
+
+    status->written = NOW - 300 * SECOND;
+    SHOWS(status, false, "lmtp: NOT RUNNING", "5 min ago", "headroomctl check");
+    cr_expect_null(strstr(screen(status, false), "moves"));
+    free(status);
+}
+
+Test(ctl_screen, a_snapshot_that_is_not_replaced_is_called_stale)
+{
+    struct status *status = calm();
+
+    cr_expect_null(strstr(screen(status, true), "Stale"));
+    status->written = NOW - 45 * SECOND;
+    SHOWS(status, true, "Stale", "written 45 s ago");
+    free(status);
+}
+
+Test(ctl_screen, the_other_side_is_named)
+{
+    struct status *status = calm();
+    struct status_destination *dead = add(status, "dead.example", "dead");
+
+    status->workers.live = status->workers.busy = 38;
+    status->lanes.dead = 30;
+    status->lanes.proven = 8;
+    dead->in_flight = dead->hanging = 30;
+    dead->waiting = 90;
+    dead->oldest_start = NOW - 45 * SECOND;
+    status->requests.waiting = 100;
+    status->minute.delivered = 0;
+    cr_expect_eq(ctl_cause_of(status), CTL_OTHER_SIDE);
+    SHOWS(status, true, "does not move: nothing delivered in the last 60 s",
+          "the other side: 30 of 38 deliveries are to slow or dead destinations",
+          "30 for longer than 5 s", "90 of 100 waiting are for such", "dead.example", "45 s");
+    /* Both at once. */
+    status_text(status->state.name, sizeof status->state.name, "HOLD");
+    status->state.memory = true;
+    SHOWS(status, true, "us: memory keeps the limit at 40; and the other side");
+    free(status);
+}
+
+Test(ctl_screen, whose_fault_it_is)
+{
+    struct status *status = calm();
+
+    status->requests.waiting = 10;
+    cr_expect_eq(ctl_cause_of(status), CTL_PACED);
+    status->workers.busy = status->lanes.proven = 40;
+    cr_expect_eq(ctl_cause_of(status), CTL_GROWING);
+    status->state.limit = status->settings.workers_max = 40;
+    cr_expect_eq(ctl_cause_of(status), CTL_MAXIMUM);
+    SHOWS(status, true, "us: all 40 workers that workers.max allows are busy");
+    status->faults.failed_starts = 3;
+    status_text(status->faults.start_error, sizeof status->faults.start_error, "No such file");
+    cr_expect_eq(ctl_cause_of(status), CTL_STARTS);
+    SHOWS(status, true, "3 starts of workers failed (No such file)");
+    free(status);
+}
+
+Test(ctl_screen, what_was_deferred_and_lost)
+{
+    struct status *status = calm();
+
+    status->totals.postponed = 12;
+    status->totals.postponed_memory = 2;
+    status->totals.postponed_full = 3;
+    status->totals.postponed_slow = 7;
+    status->minute.postponed = 5;
+    status->totals.lost = 4;
+    status->totals.bare = 1;
+    SHOWS(status, true, "12 by us since the start", "memory 2, too many wait 3",
+          "slow or dead destination 7), 5 in the last minute",
+          "4 deliveries with a worker that died", "retry unix - - y - - error");
+    free(status);
+}
+
+Test(ctl_screen, trend)
+{
+    struct status *status = calm();
+
+    status->minute.waiting = 300;
+    status->requests.waiting = 118;
+    cr_expect_eq(ctl_trend_of(status), CTL_BETTER);
+    SHOWS(status, true, "getting better; 60 s ago: 300 waiting, limit 40");
+    status->requests.waiting = 500;
+    cr_expect_eq(ctl_trend_of(status), CTL_WORSE);
+    status->requests.waiting = 310;
+    cr_expect_eq(ctl_trend_of(status), CTL_STEADY);
+    status->minute.span = 5000000;
+    cr_expect_eq(ctl_trend_of(status), CTL_TREND_UNKNOWN);
+    SHOWS(status, true, "too early to say");
+    free(status);
+}
+
+Test(ctl_screen, changes_newest_first)
+{
+    struct status *status = calm();
+    const char *text;
+
+    status->changes = 2;
+    status_text(status->change[0].state, sizeof status->change[0].state, "OPEN");
+    status_text(status->change[0].reason, sizeof status->change[0].reason, "second");
+    status_text(status->change[1].state, sizeof status->change[1].state, "SHRINK");
+    status_text(status->change[1].reason, sizeof status->change[1].reason, "first of all");
+    status->change[0].time = NOW - 60 * SECOND;
+    status->change[1].time = NOW - 90 * SECOND;
+    text = screen(status, true);
+    cr_assert_not_null(strstr(text, "second"));
+    cr_assert_not_null(strstr(text, "first of all"));
+    cr_expect_lt(strstr(text, "second"), strstr(text, "first of all"));
+    free(status);
+}
