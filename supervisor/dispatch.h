@@ -131,7 +131,7 @@ struct regulator {
     uint64_t changed;      /* when the mode was entered */
     uint64_t told;         /* when something was last said */
     enum limit_mode told_mode;
-    uint64_t told_postponed; /* totals at that time */
+    uint64_t told_postponed_for[DEFERRAL_REASONS]; /* totals at that time */
     struct journal_limit change_lines;
     uint64_t unsaid; /* changes since then that were not said */
     uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
