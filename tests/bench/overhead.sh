@@ -31,7 +31,6 @@ flush()
     bench_family headroom
     # shellcheck disable=SC2086
     before="$(bench_cpu "$parent") $(bench_cpu "$dispatcher") $(($(bench_cpu $workers) + $(bench_cpu_reaped "$parent")))"
-    before_workers=$workers
     postfix_flush "$d"
     wait_for 120 drained "$sent" || fail "$2 messages were not delivered in 120 s"
     bench_family headroom

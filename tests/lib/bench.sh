@@ -49,7 +49,7 @@ bench()
     bench_text="$*"
     : >"$bench_values"
     : >"$bench_shows"
-    bench_loads=
+    bench_loads=$(cut -d " " -f 1 /proc/loadavg)
     printf '%s: %s\n' "$bench_name" "$bench_text"
 }
 
