@@ -212,3 +212,18 @@ for word in '<svg ' '</svg>' 'Workers' 'Memory pressure' '<path fill="none" stro
     grep -q "$word" "$TEST_DIR/plot.svg" || fail "no $word in the drawing"
 done
 ! command -v xmllint >/dev/null || xmllint --noout "$TEST_DIR/plot.svg" || fail 'the drawing is no XML'
+
+say 'started again: the changes are remembered, and domains are named where that is wanted'
+configure '{"defaults": {"workers": {"max": 30}, '"$calm"', "memory": {"min_available": "60000G"}, "shed": {"after": "4s", "grace": "1h"}, "journal": {"domains": true}}}'
+postfix_start "$p"
+postfix_flush "$p"
+send named 5 --rcpt 'silent%d@named.invalid'
+wait_for 30 status_shows ': SHED since' || fail "status: $(ctl status)"
+ctl_exit 2 status
+# Two lives, in each HOLD and SHED.
+expect 'changes' "$(grep -c '^  [0-9:]* *\(HOLD\|SHED\) .*limit 1' "$TEST_DIR/out")" 4
+named()
+{
+    journald_show -o cat --output-fields=MESSAGE HEADROOM_EVENT=state HEADROOM_STATE=SHED | grep -q 'waiting, most of them for [a-z0-9]*\.invalid'
+}
+wait_for 10 named || fail "no domain: $(journald_show -o cat HEADROOM_EVENT=state)"
