@@ -355,6 +355,7 @@ static int status_fill(int fd, struct master_status_reader *reader)
         return -EPIPE;
     if (got < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    reader->emptied = (size_t)got < sizeof reader->bytes - reader->filled;
     reader->filled += (size_t)got;
     return reader->filled >= sizeof(struct master_status) ? 1 : 0;
 }
@@ -372,4 +373,9 @@ int master_status_read(int fd, struct master_status_reader *reader, struct maste
         (out->available != MASTER_TAKEN && out->available != MASTER_AVAILABLE))
         return -EBADMSG;
     return 1;
+}
+
+bool master_status_emptied(const struct master_status_reader *reader)
+{
+    return reader->emptied && reader->filled - reader->taken < sizeof(struct master_status);
 }

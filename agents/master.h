@@ -118,6 +118,7 @@ struct master_status_reader {
     unsigned char bytes[32 * sizeof(struct master_status)];
     size_t filled;
     size_t taken;
+    bool emptied; /* the last read got less than there was room for */
 };
 
 void master_status_reader_start(struct master_status_reader *reader, pid_t pid,
@@ -130,5 +131,8 @@ void master_status_reader_start(struct master_status_reader *reader, pid_t pid,
  * going). -EBADMSG: pid, generation or avail is not what this worker may send; the channel is of no use any more.
  */
 int master_status_read(int fd, struct master_status_reader *reader, struct master_status *out);
+
+/* All that was there has been read and handed out: another read would find nothing, or the end. */
+bool master_status_emptied(const struct master_status_reader *reader);
 
 #endif

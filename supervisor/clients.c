@@ -14,7 +14,7 @@
 /* A request that comes in pieces: what is read at once, at least. */
 #define READ_AT_LEAST 16384
 
-static int on_client(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static void on_client(void *owner, int fd, uint32_t events);
 
 int clients_create(struct dispatcher *dispatcher)
 {
@@ -28,10 +28,8 @@ int clients_create(struct dispatcher *dispatcher)
 
 void clients_destroy(struct dispatcher *dispatcher)
 {
-    for (unsigned i = 0; i < dispatcher->clients_touched; i++) {
+    for (unsigned i = 0; i < dispatcher->clients_touched; i++)
         free(dispatcher->client[i].bytes);
-        sd_event_source_unref(dispatcher->client[i].source);
-    }
     free(dispatcher->client);
 }
 
@@ -45,7 +43,7 @@ void clients_listen(struct dispatcher *dispatcher)
     if (room == dispatcher->listening)
         return;
     for (unsigned i = 0; i < dispatcher->settings->sockets; i++)
-        sd_event_source_set_enabled(dispatcher->listen[i], room ? SD_EVENT_ON : SD_EVENT_OFF);
+        watch_change(&dispatcher->watcher, &dispatcher->listen[i], room ? EPOLLIN : 0);
     dispatcher->listening = room;
 }
 
@@ -61,7 +59,7 @@ static void client_end(struct client *client)
     struct dispatcher *dispatcher = client->dispatcher;
 
     if (client->connection >= 0) {
-        sd_event_source_set_enabled(client->source, SD_EVENT_OFF);
+        watch_forget(&dispatcher->watcher, &client->watch);
         close(client->connection);
     }
     if (client->lock >= 0)
@@ -78,7 +76,7 @@ static void client_end(struct client *client)
 /* qmgr(8) has gone, but a worker has the request: only the connection is given back. */
 static void client_disconnect(struct client *client)
 {
-    sd_event_source_set_enabled(client->source, SD_EVENT_OFF);
+    watch_forget(&client->dispatcher->watcher, &client->watch);
     close(client->connection);
     client->connection = -1;
 }
@@ -100,7 +98,7 @@ static void answer(struct client *client, const char *bytes, size_t length)
     if (client->answered == length)
         client_event(client, CLIENT_ANSWERED);
     else
-        sd_event_source_set_io_events(client->source, EPOLLOUT);
+        watch_change(&client->dispatcher->watcher, &client->watch, EPOLLOUT);
 }
 
 /* The merged reply of the parts, or the bare deferral for a request that never had any. */
@@ -285,12 +283,10 @@ static void client_read(struct client *client)
         client_refuse(client, request_refusal(&client->request));
 }
 
-static int on_client(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_client(void *owner, int fd, uint32_t events)
 {
-    struct client *client = userdata;
-    struct dispatcher *dispatcher = client->dispatcher;
+    struct client *client = owner;
 
-    (void)source;
     (void)fd;
     switch (client->state) {
     case CLIENT_READING:
@@ -313,23 +309,6 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *use
     case CLIENT_ENDED:
         break;
     }
-    dispatcher_pump(dispatcher);
-    return 0;
-}
-
-static int source_ready(struct client *client, int connection)
-{
-    int result;
-
-    if (!client->source)
-        return sd_event_add_io(client->dispatcher->event, &client->source, connection, EPOLLIN,
-                               on_client, client);
-    result = sd_event_source_set_io_fd(client->source, connection);
-    if (result >= 0)
-        result = sd_event_source_set_io_events(client->source, EPOLLIN);
-    if (result >= 0)
-        result = sd_event_source_set_enabled(client->source, SD_EVENT_ON);
-    return result;
 }
 
 /* A free client, one that was used before if there is one. There is one while there is room. */
@@ -351,7 +330,8 @@ static void client_begin(struct dispatcher *dispatcher, int connection)
     struct client *client = client_free(dispatcher);
     ssize_t sent;
 
-    if (source_ready(client, connection) < 0) {
+    if (watch_on(&dispatcher->watcher, &client->watch, connection, EPOLLIN, on_client, client) <
+        0) {
         /* Never close before greeting: qmgr would take the whole transport for dead. */
         send(connection, dispatcher->greeting, dispatcher->greeting_length, MSG_NOSIGNAL);
         close(connection);
@@ -364,7 +344,7 @@ static void client_begin(struct dispatcher *dispatcher, int connection)
         .state = CLIENT_READING,
         .connection = connection,
         .lock = -1,
-        .source = client->source,
+        .watch = client->watch,
         .since = dispatcher_now(dispatcher),
     };
     SLIST_INIT(&client->parts);
@@ -379,12 +359,11 @@ static void client_begin(struct dispatcher *dispatcher, int connection)
         client_event(client, CLIENT_HUNG_UP);
 }
 
-int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+void clients_on_listen(void *owner, int fd, uint32_t events)
 {
-    struct dispatcher *dispatcher = userdata;
+    struct dispatcher *dispatcher = owner;
     bool accepted = false;
 
-    (void)source;
     (void)events;
     while (dispatcher->listening) {
         int connection = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -409,7 +388,6 @@ int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *us
         master_status_announce(MASTER_STATUS_FD, dispatcher->settings->parent,
                                dispatcher->settings->generation);
     }
-    return 0;
 }
 
 void clients_expire(struct dispatcher *dispatcher, uint64_t now)

@@ -10,7 +10,7 @@
 #include "agents/retry.h"
 #include "supervisor/dispatch.h"
 
-static int on_deferral(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static void on_deferral(void *owner, int fd, uint32_t events);
 
 int deferrals_create(struct dispatcher *dispatcher)
 {
@@ -27,7 +27,6 @@ void deferrals_destroy(struct dispatcher *dispatcher)
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
         if (!dispatcher->deferral[i].dispatcher)
             continue;
-        sd_event_source_unref(dispatcher->deferral[i].source);
         conversation_end(&dispatcher->deferral[i].conversation);
     }
 }
@@ -76,7 +75,7 @@ static void end(struct deferral *deferral, const struct reply *reply, const char
         deferral->dispatcher->retry_away = false;
     deferral->part = NULL;
     part_postponed(part, reply, bytes);
-    sd_event_source_set_enabled(deferral->source, SD_EVENT_OFF);
+    watch_forget(&deferral->dispatcher->watcher, &deferral->watch);
     conversation_end(&deferral->conversation);
 }
 
@@ -105,22 +104,6 @@ static void lost(struct deferral *deferral, const char *reason)
     end(deferral, NULL, NULL);
 }
 
-static int watch(struct deferral *deferral)
-{
-    int fd = deferral->conversation.fd;
-    int result;
-
-    if (!deferral->source)
-        return sd_event_add_io(deferral->dispatcher->event, &deferral->source, fd, EPOLLIN,
-                               on_deferral, deferral);
-    result = sd_event_source_set_io_fd(deferral->source, fd);
-    if (result >= 0)
-        result = sd_event_source_set_io_events(deferral->source, EPOLLIN);
-    if (result >= 0)
-        result = sd_event_source_set_enabled(deferral->source, SD_EVENT_ON);
-    return result;
-}
-
 /* Begins with the part. False when retry(8) is busy just now, or there is no descriptor: the part keeps its turn. */
 static bool begin(struct deferral *deferral, struct part *part)
 {
@@ -145,7 +128,8 @@ static bool begin(struct deferral *deferral, struct part *part)
     TAILQ_REMOVE(&dispatcher->deferring, part, link);
     if (result >= 0) {
         conversation_begin(&deferral->conversation, result);
-        result = watch(deferral);
+        result = watch_on(&dispatcher->watcher, &deferral->watch, result, EPOLLIN, on_deferral,
+                          deferral);
     }
     if (result < 0) {
         conversation_end(&deferral->conversation);
@@ -200,19 +184,19 @@ static void write_request(struct deferral *deferral)
     bool done =
         conversation_request(&deferral->conversation, deferral->pieces, REDIRECT_PIECES) == 0;
 
-    sd_event_source_set_io_events(deferral->source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    watch_change(&deferral->dispatcher->watcher, &deferral->watch,
+                 done ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }
 
-static int on_deferral(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_deferral(void *owner, int fd, uint32_t events)
 {
-    struct deferral *deferral = userdata;
+    struct deferral *deferral = owner;
     struct dispatcher *dispatcher = deferral->dispatcher;
     struct reply reply;
     const char *bytes;
     size_t length;
     int result;
 
-    (void)source;
     (void)fd;
     if (!deferral->greeted) {
         result = conversation_greeting(&deferral->conversation, &length);
@@ -233,6 +217,4 @@ static int on_deferral(sd_event_source *source, int fd, uint32_t events, void *u
                 lost(deferral, "it gave no answer");
         }
     }
-    dispatcher_pump(dispatcher);
-    return 0;
 }

@@ -5,8 +5,7 @@
  * What the files of the dispatcher share. See supervisor/dispatcher.h for who does what, and
  * supervisor/router.h for the states. Internal to the dispatcher.
  *
- * All memory but the bytes of requests is taken at start. The event sources of a client and of a
- * worker are made when they are first needed and kept: a source that is off has no descriptor.
+ * All memory but the bytes of requests is taken at start.
  */
 
 #include <stdbool.h>
@@ -29,6 +28,7 @@
 #include "supervisor/limit/limit.h"
 #include "supervisor/limits.h"
 #include "supervisor/router.h"
+#include "supervisor/watch.h"
 
 struct client;
 struct snapshot; /* snapshot.c */
@@ -62,7 +62,7 @@ struct client {
     enum client_state state;
     int connection;
     int lock; /* the shared lock on the queue file, while parts have not ended */
-    sd_event_source *source;
+    struct watch watch;
     uint64_t since; /* accepted, or read from, at */
     bool unlocked;  /* all is read, but there was no descriptor for the lock */
     struct request request;
@@ -82,10 +82,10 @@ struct worker {
     int number;
     pid_t pid; /* once the parent has told */
     int status;
-    sd_event_source *status_source;
+    struct watch status_watch;
     struct master_status_reader reader;
     struct conversation conversation;
-    sd_event_source *conversation_source;
+    struct watch conversation_watch;
     struct part *part;
     bool retired;                /* we told it to go */
     bool gone;                   /* its status channel has ended: it is never used again */
@@ -96,7 +96,7 @@ struct worker {
 struct deferral {
     struct dispatcher *dispatcher;
     struct conversation conversation;
-    sd_event_source *source;
+    struct watch watch;
     uint64_t since;
     struct part *part; /* NULL: free */
     bool greeted;
@@ -131,7 +131,7 @@ struct regulator {
     uint64_t changed;      /* when the mode was entered */
     uint64_t told;         /* when something was last said */
     enum limit_mode told_mode;
-    uint64_t told_postponed; /* totals at that time */
+    uint64_t told_postponed_for[DEFERRAL_REASONS]; /* totals at that time */
     struct journal_limit change_lines;
     uint64_t unsaid; /* changes since then that were not said */
     uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
@@ -145,7 +145,8 @@ struct dispatcher {
     struct journal *journal;
     sd_event *event;
     sd_event_source *tick;
-    sd_event_source *listen[MASTER_SOCKETS_MAX];
+    struct watcher watcher; /* of clients and workers */
+    struct watch listen[MASTER_SOCKETS_MAX];
     bool listening;
     bool announced;         /* TAKEN and AVAIL were sent */
     bool descriptors_short; /* nothing is accepted until the next tick */
@@ -201,7 +202,7 @@ struct dispatcher {
 
 uint64_t dispatcher_now(const struct dispatcher *dispatcher);
 
-/* Brings waiting parts and workers together. To be called at the end of each event. */
+/* Brings waiting parts and workers together. Called when what was ready is done, and by those who have an event of their own. */
 void dispatcher_pump(struct dispatcher *dispatcher);
 
 /* Lets the clock wake it at that time; ADMISSION_NEVER for not at all. */
@@ -224,7 +225,7 @@ void clients_destroy(struct dispatcher *dispatcher);
  * none of them may be deferred by us.
  */
 void clients_listen(struct dispatcher *dispatcher);
-int clients_on_listen(sd_event_source *source, int fd, uint32_t events, void *dispatcher);
+void clients_on_listen(void *dispatcher, int fd, uint32_t events);
 
 /* Refuses what does not come to its end, and tries again to lock what could not be locked. */
 void clients_expire(struct dispatcher *dispatcher, uint64_t now);
@@ -362,10 +363,10 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now);
 int worker_dial(struct worker *worker);
 
 /*
- * For worker_start.c: the status channel is the worker's, which closes it, and is not read before its source is enabled: its
- * messages cannot be checked without the pid and GENERATION that STARTED tells. 0 or a negative errno.
+ * For worker_start.c, once STARTED has told the pid and GENERATION, without which its messages cannot be checked: reads the
+ * status channel from now on. 0 or a negative errno.
  */
-int worker_watch_status(struct worker *worker, int status);
+int worker_watch_status(struct worker *worker);
 
 /* Its process has ended, or never was: the number may be used again. */
 void worker_free(struct worker *worker);

@@ -139,6 +139,19 @@ static int on_master(sd_event_source *source, int fd, uint32_t events, void *use
     return sd_event_exit(dispatcher->event, 0);
 }
 
+/* Clients and workers: all that is ready, and then what comes of it, once. */
+static int on_watcher(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct dispatcher *dispatcher = userdata;
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    watcher_dispatch(&dispatcher->watcher);
+    dispatcher_pump(dispatcher);
+    return 0;
+}
+
 /* What waits may be due now: a pace, a token, a deferral. */
 static int on_wakeup(sd_event_source *source, uint64_t when, void *userdata)
 {
@@ -194,12 +207,13 @@ static int events_add(struct dispatcher *dispatcher)
     if (result >= 0)
         result = sd_event_add_time(event, &dispatcher->wakeup, CLOCK_MONOTONIC, UINT64_MAX, 1000,
                                    on_wakeup, dispatcher);
-    for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++) {
-        result = sd_event_add_io(event, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i, EPOLLIN,
-                                 clients_on_listen, dispatcher);
-        if (result >= 0)
-            result = sd_event_source_set_enabled(dispatcher->listen[i], SD_EVENT_OFF);
-    }
+    if (result >= 0)
+        result = sd_event_add_io(event, NULL, dispatcher->watcher.epoll, EPOLLIN, on_watcher,
+                                 dispatcher);
+    /* For nothing yet: clients_listen() says when. */
+    for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++)
+        result = watch_on(&dispatcher->watcher, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i,
+                          0, clients_on_listen, dispatcher);
     return result;
 }
 
@@ -302,6 +316,8 @@ static int prepare(struct dispatcher *dispatcher)
     if (result == 0)
         result = sd_event_new(&dispatcher->event);
     if (result >= 0)
+        result = watcher_create(&dispatcher->watcher);
+    if (result >= 0)
         result = workers_create(dispatcher);
     dispatcher->clients_max = clients_allowed(settings->config);
     if (result >= 0)
@@ -326,6 +342,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
 
     if (dispatcher) {
         dispatcher->settings = settings;
+        dispatcher->watcher.epoll = -1;
         result = prepare(dispatcher);
     }
     if (result >= 0) {
@@ -350,6 +367,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         clients_destroy(dispatcher);
         workers_destroy(dispatcher);
         sd_event_unref(dispatcher->event);
+        watcher_destroy(&dispatcher->watcher);
         journal_close(dispatcher->journal, 200);
         free(dispatcher);
     }

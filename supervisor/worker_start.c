@@ -57,8 +57,8 @@ static int start(struct worker *worker)
         goto out;
     }
     fds[1] = ends[1];
-    result = worker_watch_status(worker, ends[0]);
-    if (result >= 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+    worker->status = ends[0];
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
         result = -errno;
     if (result >= 0)
         result = worker_dial(worker);
@@ -116,8 +116,9 @@ void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, 
     worker->pid = pid;
     worker->reader.pid = pid;
     worker->reader.generation = generation;
-    if (worker->status >= 0)
-        sd_event_source_set_enabled(worker->status_source, SD_EVENT_ON);
+    /* Without a watch on it nothing would be known of it: it goes again. */
+    if (worker->status >= 0 && worker_watch_status(worker) < 0)
+        worker_retire(worker);
     dispatcher->totals.started++;
     if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
         dispatcher->totals.most_live = pool_live(&dispatcher->pool);

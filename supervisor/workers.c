@@ -16,8 +16,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/dispatch.h"
 
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata);
-static int on_status(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static void on_connection(void *owner, int fd, uint32_t events);
 
 int workers_create(struct dispatcher *dispatcher)
 {
@@ -41,8 +40,6 @@ int workers_create(struct dispatcher *dispatcher)
 void workers_destroy(struct dispatcher *dispatcher)
 {
     for (unsigned i = 0; dispatcher->worker && i < dispatcher->pool.size; i++) {
-        sd_event_source_unref(dispatcher->worker[i].status_source);
-        sd_event_source_unref(dispatcher->worker[i].conversation_source);
         conversation_end(&dispatcher->worker[i].conversation);
     }
     free(dispatcher->worker);
@@ -63,36 +60,18 @@ static void move(struct worker *worker, enum worker_state state)
         dispatcher_broken(dispatcher, "worker", (int)before, (int)state);
 }
 
-/* A source is made once and then used for one descriptor after the other. */
-static int watch(struct worker *worker, sd_event_source **source, int fd,
-                 sd_event_io_handler_t handler)
+static void status_close(struct worker *worker)
 {
-    int result;
-
-    if (!*source)
-        return sd_event_add_io(worker->dispatcher->event, source, fd, EPOLLIN, handler, worker);
-    result = sd_event_source_set_io_fd(*source, fd);
-    if (result >= 0)
-        result = sd_event_source_set_io_events(*source, EPOLLIN);
-    if (result >= 0)
-        result = sd_event_source_set_enabled(*source, SD_EVENT_ON);
-    return result;
-}
-
-static void unwatch(sd_event_source *source, int *fd)
-{
-    if (*fd < 0)
+    if (worker->status < 0)
         return;
-    if (source)
-        sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    close(*fd);
-    *fd = -1;
+    watch_forget(&worker->dispatcher->watcher, &worker->status_watch);
+    close(worker->status);
+    worker->status = -1;
 }
 
 static void connection_close(struct worker *worker)
 {
-    if (worker->conversation_source)
-        sd_event_source_set_enabled(worker->conversation_source, SD_EVENT_OFF);
+    watch_forget(&worker->dispatcher->watcher, &worker->conversation_watch);
     conversation_end(&worker->conversation);
 }
 
@@ -100,7 +79,7 @@ static void connection_close(struct worker *worker)
 static void leave(struct worker *worker)
 {
     connection_close(worker);
-    unwatch(worker->status_source, &worker->status);
+    status_close(worker);
     worker_unlink((unsigned)worker->number);
     if (state_of(worker) != WORKER_LEAVING)
         move(worker, WORKER_LEAVING);
@@ -134,7 +113,8 @@ int worker_dial(struct worker *worker)
     if (result < 0)
         return result;
     conversation_begin(&worker->conversation, result);
-    result = watch(worker, &worker->conversation_source, result, on_connection);
+    result = watch_on(&worker->dispatcher->watcher, &worker->conversation_watch, result, EPOLLIN,
+                      on_connection, worker);
     if (result < 0)
         connection_close(worker);
     return result;
@@ -161,7 +141,8 @@ bool worker_write(struct worker *worker)
     struct iovec piece = {.iov_base = part->bytes, .iov_len = part->length};
     bool done = conversation_request(&worker->conversation, &piece, 1) == 0;
 
-    sd_event_source_set_io_events(worker->conversation_source, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    watch_change(&worker->dispatcher->watcher, &worker->conversation_watch,
+                 done ? EPOLLIN : EPOLLIN | EPOLLOUT);
     return done;
 }
 
@@ -244,38 +225,39 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
         regulator_ended(dispatcher);
 }
 
-/* The status channel: AVAIL makes it idle, the end means that it is ending. */
-static int on_status(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/*
+ * The status channel: AVAIL makes it idle, the end means that it is ending. It is told only of what is new (EPOLLET), so that
+ * TAKEN need not be read for itself, while the worker has a connection of ours: it is read together with the AVAIL after it.
+ */
+static void on_status(void *owner, int fd, uint32_t events)
 {
-    struct worker *worker = userdata;
+    struct worker *worker = owner;
+    enum worker_state state = state_of(worker);
+    bool ends = (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
     struct master_status status;
     int result;
 
-    (void)source;
-    (void)events;
-    while ((result = master_status_read(fd, &worker->reader, &status)) == 1)
-        if (status.available == MASTER_AVAILABLE && state_of(worker) == WORKER_RELEASING)
+    if (!ends && (state == WORKER_CONNECTING || state == WORKER_BUSY))
+        return;
+    do {
+        result = master_status_read(fd, &worker->reader, &status);
+        if (result == 1 && status.available == MASTER_AVAILABLE &&
+            state_of(worker) == WORKER_RELEASING)
             move(worker, WORKER_IDLE);
+    } while (result == 1 && (ends || !master_status_emptied(&worker->reader)));
     if (result < 0) {
         worker->gone = true;
-        unwatch(worker->status_source, &worker->status);
+        status_close(worker);
         /* With a connection its end is seen there; while it starts, by the parent. */
         if (worker->conversation.fd < 0 && state_of(worker) != WORKER_STARTING)
             leave(worker);
     }
-    dispatcher_pump(worker->dispatcher);
-    return 0;
 }
 
-int worker_watch_status(struct worker *worker, int status)
+int worker_watch_status(struct worker *worker)
 {
-    int result;
-
-    worker->status = status;
-    result = watch(worker, &worker->status_source, status, on_status);
-    if (result >= 0)
-        result = sd_event_source_set_enabled(worker->status_source, SD_EVENT_OFF);
-    return result;
+    return watch_on(&worker->dispatcher->watcher, &worker->status_watch, worker->status,
+                    EPOLLIN | EPOLLRDHUP | EPOLLET, on_status, worker);
 }
 
 /* The other end is closed, or talks nonsense. */
@@ -287,7 +269,7 @@ static void connection_lost(struct worker *worker)
     if (state_of(worker) == WORKER_STARTING) {
         /* It stays STARTING until its end is known, and with it the reason. */
         connection_close(worker);
-        unwatch(worker->status_source, &worker->status);
+        status_close(worker);
     } else {
         leave(worker);
     }
@@ -345,18 +327,15 @@ static void connection_read(struct worker *worker)
         greeting_read(worker);
 }
 
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_connection(void *owner, int fd, uint32_t events)
 {
-    struct worker *worker = userdata;
+    struct worker *worker = owner;
 
-    (void)source;
     (void)fd;
     if ((events & EPOLLOUT) && worker->part && worker->part->state == PART_SENDING)
         part_write(worker->part);
     if (worker->conversation.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         connection_read(worker);
-    dispatcher_pump(worker->dispatcher);
-    return 0;
 }
 
 /* A worker without a request that does not answer is ended: nothing is lost with it. */

@@ -8,7 +8,10 @@
 
 messages=${BENCH_MESSAGES:-10000}
 # Two descriptors for each that waits.
+# dash has it, and so have all shells of today.
+# shellcheck disable=SC3045
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -H -n)"
+# shellcheck disable=SC3045
 fit=$((($(ulimit -n) - 200) / 2))
 [ "$messages" -le "$fit" ] || messages=$fit
 
@@ -16,7 +19,8 @@ bench "$messages messages to 1000 domains whose server does not answer, four wor
     "unshared memory by smaps_rollup, the kernel's by the memory group of the whole instance, qmgr(8) and its ends included"
 
 d=$TEST_DIR/headroom
-memory_create "$d" 'inet:[127.0.0.1]:10084' 'initial_destination_concurrency = 20000' \
+memory_create "$d" 'inet:[127.0.0.1]:10084'
+postfix_main "$d" 'initial_destination_concurrency = 20000' \
     'default_destination_concurrency_limit = 20000' 'qmgr_message_active_limit = 20000' \
     'qmgr_message_recipient_limit = 40000'
 sink_start "$TEST_DIR/headroom.sink" 127.0.0.1:10084 'set silent ok'

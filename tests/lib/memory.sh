@@ -21,6 +21,9 @@
 #     memory_fit KIB                                how many workers fit, by the unshared memory of those that there are
 #     memory_others DIR, memory_expect_alive PID... the instance without its pool; that these still run
 #     memory_drain DIR SINK SECONDS                 heals the server: all is delivered, nothing lost
+#     memory_neighbour LIMIT_MB LEFT_MB            a process ($neighbour) that takes so much ($takes) that LEFT_MB of what the limit
+#                                                   lets the pool use are left, by the kernel's figures; at $taken it had it
+#     memory_delivered SINK FROM TO                 deliveries between two times (date +%s.%N)
 #     memory_end DIR SINK                           stops: nothing is left
 #     headroom_lines DIR [PATTERN]                  the supervisor's lines in the log
 #
@@ -265,4 +268,20 @@ memory_since()
 holding()
 {
     [ "$(sink_value "${s:?}" silent.holding)" -eq "$1" ]
+}
+
+memory_neighbour()
+{
+    memory_others=$((($(cat "$MEMORY_GROUP/memory.usage_in_bytes") - $(cat "$(memory_pool)/memory.usage_in_bytes")) / 1048576))
+    takes=$(($1 * 9 / 10 - memory_others - $2))
+    (memory_enter; exec memory_load take "$takes" 100 >"$TEST_DIR/taken") &
+    neighbour=$!
+    wait_for 10 grep -q taken "$TEST_DIR/taken" || fail 'the neighbour did not get its memory'
+    taken=$(now)
+}
+
+# The server's log has seconds since 1970.
+memory_delivered()
+{
+    awk -v from="$2" -v to="$3" '$2 == "delivered" && $1 >= from && $1 < to { n++ } END { print n + 0 }' "$1/delivered"
 }

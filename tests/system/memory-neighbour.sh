@@ -15,29 +15,6 @@ watch=$TEST_DIR/watch
 
 limit=260
 
-# Takes so much that, by the kernel's figures, MB less than the share of the limit are left to the pool's workers.
-# neighbour_takes LEFT_MB: in $neighbour
-neighbour_takes()
-{
-    others=$((($(cat "$MEMORY_GROUP/memory.usage_in_bytes") - $(cat "$(memory_pool)/memory.usage_in_bytes")) / 1048576))
-    takes=$((limit * 9 / 10 - others - $1))
-    (memory_enter; exec memory_load take "$takes" 100 >"$TEST_DIR/taken") &
-    neighbour=$!
-    wait_for 10 grep -q taken "$TEST_DIR/taken" || fail 'the neighbour did not get its memory'
-    taken=$(now)
-}
-
-delivered_between()
-{
-    awk -v from="$1" -v to="$2" '$2 == "delivered" && $1 >= from && $1 < to { n++ } END { print n + 0 }' "$s/delivered"
-}
-
-# The server's log has seconds since 1970.
-wall()
-{
-    date +%s.%N
-}
-
 memory_create "$p" 'inet:[127.0.0.1]:10083'
 memory_config "$p" '{"workers": {"max": 24}, "destination": {"slow_after": "1h"}}'
 sink_start "$s" 127.0.0.1:10083 'set silent ok'
@@ -55,7 +32,7 @@ sink_tell "$s" set silent silent
 memory_load "$p" 10 10 busy
 wait_for 10 holding 10 || fail 'ten are not busy'
 before=$(memory_pool_processes)
-neighbour_takes 20
+memory_neighbour "$limit" 20
 wait_for 2 memory_at_most 16 || fail "$(memory_pool_processes) of $before workers 2 s after the neighbour took $takes MB"
 say "neighbour has $takes MB: $before workers fell to $(memory_pool_processes) within $(memory_since "$taken" "$(now)") s"
 sleep 3
@@ -70,12 +47,12 @@ say 'all busy'
 sink_tell "$s" set silent slow 1
 memory_load "$p" 1300 20 rate
 wait_for 20 memory_at_least 24 || fail 'the pool did not grow to 24 again'
-begin=$(wall)
+begin=$(date +%s.%N)
 sleep 4
-end=$(wall)
+end=$(date +%s.%N)
 before=$(memory_pool_processes)
-rate=$(($(delivered_between "$begin" "$end") / 4))
-neighbour_takes 20
+rate=$(($(memory_delivered "$s" "$begin" "$end") / 4))
+memory_neighbour "$limit" 20
 wait_for 3 memory_at_most 16 || fail "$(memory_pool_processes) of $before workers 3 s after the neighbour took $takes MB"
 fell=$(memory_since "$taken" "$(now)")
 sleep 2
@@ -86,10 +63,10 @@ wait_for 30 memory_at_least $((before * 9 / 10)) || fail "only $(memory_pool_pro
 back=$(memory_since "$calm" "$(now)")
 # A worker that just began delivers its first after a second.
 sleep 2
-begin=$(wall)
+begin=$(date +%s.%N)
 sleep 3
-end=$(wall)
-again=$(($(delivered_between "$begin" "$end") / 3))
+end=$(date +%s.%N)
+again=$(($(memory_delivered "$s" "$begin" "$end") / 3))
 memory_watch_table "$watch"
 headroom_lines "$p" ' now \| still '
 say "$before workers, $rate/s; neighbour $takes MB: at most 16 after $fell s, $low 2 s later; $(memory_pool_processes) workers after $back s of calm, $again/s"

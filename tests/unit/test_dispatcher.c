@@ -3,6 +3,7 @@
 #include <sys/file.h>
 
 #include "tests/unit/fake.h"
+#include <sys/file.h>
 
 Test(dispatcher, a_request_goes_through_unchanged_and_locked)
 {
