@@ -14,7 +14,7 @@
 static struct wire split_request(const char *id, const char *login, unsigned first,
                                  unsigned domains)
 {
-    size_t size = 2048 + strlen(login) + domains * 200u;
+    size_t size = 2048 + strlen(login) + (size_t)domains * 200;
     char *text = malloc(size);
     struct wire bytes;
     size_t at;

@@ -243,7 +243,6 @@ Test(dispatcher_workers, one_that_lies_on_its_status_channel)
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(qmgr, WIRE_REPLY_DONE);
     fake_expect_end(worker);
-    fake_available(&fake, number, MASTER_AVAILABLE);
     fake_expect_end(fake.worker[number].status);
     fake.worker[number].status = -1;
     /* And it is not waited for. */
