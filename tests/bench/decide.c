@@ -139,7 +139,7 @@ static int run_limit(unsigned rounds)
     for (unsigned i = 0; i < rounds; i++) {
         sample.time += 1000000;
         sample.group[0].usage = (uint64_t)(100 + i % 300) << 20;
-        sample.pool.some += (i / 10 % 2) * 20000;
+        sample.pool.some += i / 10 % 2 == 0 ? 0 : 20000;
         counted_limit(&settings, &state, &sample, &demand, &decision);
     }
     printf("limit %u\n", decision.limit);
