@@ -302,12 +302,17 @@ static void close_door(int *descriptor)
     *descriptor = -1;
 }
 
+void group_renounce(struct pool_group *group)
+{
+    close_door(&group->enter_memory);
+    close_door(&group->enter_unified);
+}
+
 void group_close(struct pool_group *group)
 {
     if (group == NULL)
         return;
     close_door(&group->unified_directory);
-    close_door(&group->enter_memory);
-    close_door(&group->enter_unified);
+    group_renounce(group);
     free(group);
 }

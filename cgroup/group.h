@@ -7,8 +7,8 @@
  * Life of it: the parent, holding the lock of its service (a second one would adopt a living group),
  * calls group_open once, as root, before it forks anything; then memory_source_open and
  * pressure_arm, whose descriptors the dispatcher inherits; group_clone for each worker; group_remove
- * and group_close at its end. The dispatcher may call the functions that only read the struct, and
- * group_close. Nothing here logs: what is to be said is in group_note.
+ * and group_close at its end. The dispatcher calls group_renounce first of all, then only the functions that
+ * read the struct, and group_close. Nothing here logs: what is to be said is in group_note.
  *
  * The struct is not called `struct group`, because <grp.h> has that one.
  */
@@ -100,6 +100,10 @@ int group_pressure_directory(const struct pool_group *group);
  * but not yet gone. 0 when there was nothing to remove. In unit mode `main` stays: our own
  * processes are in it. */
 int group_remove(struct pool_group *group);
+
+/* Closes what lets its holder put processes into the group. For the dispatcher, which is not root: the descriptors were opened
+ * as root, and the kernel asks for the rights of who opened them. group_clone is for the parent only, from then on. */
+void group_renounce(struct pool_group *group);
 
 /* Frees memory and descriptors; the kernel's groups stay. NULL is allowed. */
 void group_close(struct pool_group *group);

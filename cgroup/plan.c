@@ -219,7 +219,7 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
             plan_because(
                 plan,
                 "%s is not delegated: give Postfix's unit \"[Service] Delegate=memory\" and "
-                "\"OOMPolicy=continue\" (systemctl edit), restart it, or name a group in "
+                "\"OOMPolicy=continue\" (systemctl edit), then postfix reload; or name a group in "
                 "cgroup.parent",
                 plan->below);
             plan_observe(plan);

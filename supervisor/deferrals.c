@@ -104,7 +104,7 @@ static void lost(struct deferral *deferral, const char *reason)
     end(deferral, NULL, NULL);
 }
 
-/* Begins with the part. False when retry(8) is busy just now: the part keeps its turn. */
+/* Begins with the part. False when retry(8) is busy just now, or there is no descriptor: the part keeps its turn. */
 static bool begin(struct deferral *deferral, struct part *part)
 {
     struct dispatcher *dispatcher = deferral->dispatcher;
@@ -121,6 +121,10 @@ static bool begin(struct deferral *deferral, struct part *part)
         result = retry_connect(dispatcher->settings->queue_directory);
     if (result == -EAGAIN)
         return false;
+    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
+        dispatcher_descriptors_short(dispatcher, -result);
+        return false;
+    }
     TAILQ_REMOVE(&dispatcher->deferring, part, link);
     if (result >= 0) {
         conversation_begin(&deferral->conversation, result);

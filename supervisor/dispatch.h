@@ -132,7 +132,7 @@ struct regulator {
     uint64_t changed;      /* when the mode was entered */
     uint64_t told;         /* when something was last said */
     enum limit_mode told_mode;
-    uint64_t told_postponed; /* totals at that time */
+    uint64_t told_postponed_for[DEFERRAL_REASONS]; /* totals at that time */
     struct journal_limit change_lines;
     uint64_t unsaid; /* changes since then that were not said */
     uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
@@ -184,7 +184,9 @@ struct dispatcher {
     char greeting[GREETING_MAX];
     size_t greeting_length; /* 0: not known yet */
     int start_error;        /* why starts fail, to say it once; 0 when they do not */
+    bool start_said; /* that one of them failed: then it is also said when they succeed again */
 
+    struct journal_limit start_lines;
     struct journal_limit refused_lines;
     struct journal_limit lost_lines;
     struct journal_limit descriptor_lines;
@@ -385,7 +387,7 @@ void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid,
                      unsigned generation);
 void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error);
 
-/* A start failed: says so once for each reason (`error` tells them apart), and pauses. */
+/* A start failed: says so once for each reason (`error` tells them apart), but not without end, and pauses. */
 void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason);
 
 /* A new worker has greeted. */

@@ -243,6 +243,7 @@ static int divide(struct program *program)
         };
 
         close(ends[0]);
+        group_renounce(program->group);
         return dispatcher_run(&settings);
     }
     close(ends[1]);

@@ -128,6 +128,8 @@ void parts_release(struct client *client)
 
     while ((part = SLIST_FIRST(&client->parts))) {
         SLIST_REMOVE_HEAD(&client->parts, of_client);
+        if (part->own)
+            client->dispatcher->held_bytes -= part->length;
         free(part->own);
         part->own = NULL;
         TAILQ_INSERT_HEAD(&client->dispatcher->parts_free, part, link);
@@ -207,11 +209,11 @@ static struct part *part_new(struct client *client)
     return part;
 }
 
-/* Parts that may be made: every client must still be able to have one. */
+/* Parts that a client may have which has none yet: each one that is free or still being read needs one, too. */
 static unsigned parts_spare(const struct dispatcher *dispatcher)
 {
     return dispatcher->parts_max - dispatcher->parts -
-           (dispatcher->clients_max - dispatcher->clients);
+           (dispatcher->clients_max - dispatcher->clients) - dispatcher->reading_count;
 }
 
 static split_key *key_of(const struct config *config)
@@ -233,24 +235,39 @@ static size_t lower(const char *text, size_t length, char name[NAME_MAX_BYTES])
     return length;
 }
 
-/* The request runs as one part, known by its first recipient's key, or by the nexthop. */
-static void admit_whole(struct client *client)
+/* The part begins to wait, known by its first recipient's key, or by the nexthop. */
+static void arrive_by_first(struct part *part, const struct request *request)
 {
-    const struct config *config = client->dispatcher->settings->config;
-    const struct request *request = &client->request;
+    const struct config *config = part->client->dispatcher->settings->config;
     struct request_recipient recipient;
     struct request_text key = {0};
     size_t at = request->recipients, length = 0;
     char name[NAME_MAX_BYTES];
 
     if (config->destination_key == CONFIG_DESTINATION_NEXTHOP) {
-        length = lower(client->bytes + request->nexthop.offset, request->nexthop.len, name);
-    } else if (request_recipient(request, client->bytes, &at, &recipient) == 1) {
+        length = lower(part->bytes + request->nexthop.offset, request->nexthop.len, name);
+    } else if (request_recipient(request, part->bytes, &at, &recipient) == 1) {
         key_of(config)(recipient.recipient, recipient.recipient_len, &key);
         length = lower(recipient.recipient + key.offset, key.len, name);
     }
+    arrive(part, name, length);
+}
+
+/* The request runs as one part. */
+static void admit_whole(struct client *client)
+{
     merge_init(&client->merge, 1);
-    arrive(part_new(client), name, length);
+    arrive_by_first(part_new(client), &client->request);
+}
+
+/* Is there room for its parts, and for their bytes? Each has a copy of what is common to all recipients. */
+static bool room_for(const struct dispatcher *dispatcher, const struct split *split)
+{
+    uint64_t bytes = dispatcher->held_bytes;
+
+    for (uint32_t i = 0; i < split->part_count; i++)
+        bytes += split->parts[i].size;
+    return split->part_count <= parts_spare(dispatcher) && bytes <= HELD_BYTES_MAX;
 }
 
 /* One part for each destination. False when that can't be done; nothing has happened then. */
@@ -259,7 +276,7 @@ static bool admit_split(struct client *client, const struct split *split)
     char name[NAME_MAX_BYTES];
     char **own;
 
-    if (split->part_count - 1 > parts_spare(client->dispatcher))
+    if (!room_for(client->dispatcher, split))
         return false;
     own = calloc(split->part_count, sizeof *own);
     if (!own)
@@ -281,6 +298,7 @@ static bool admit_split(struct client *client, const struct split *split)
 
         part->bytes = part->own = own[i];
         part->length = split->parts[i].size;
+        client->dispatcher->held_bytes += part->length;
         arrive(part, name, lower(client->bytes + key->offset, key->len, name));
     }
     free(own);
@@ -474,11 +492,21 @@ void part_postponed(struct part *part, const struct reply *reply, const char *by
     part_ended(part, reply, bytes);
 }
 
-/* Its handle is free already. */
+/*
+ * Its handle is free already. A message may have become too old for it while it waited: then it waits on, behind others for its
+ * destination, and is not asked for again.
+ */
 static void defer(struct dispatcher *dispatcher, int handle, enum deferral_reason reason)
 {
     struct part *part = &dispatcher->part[handle];
+    struct request request;
 
+    if (exempt(part->client)) {
+        request_init(&request);
+        must(dispatcher, request_parse(&request, part->bytes, part->length), PART_WAITING);
+        arrive_by_first(part, &request);
+        return;
+    }
     part_step(part, PART_DEFERRED);
     deferrals_add(part, reason);
 }

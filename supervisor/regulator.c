@@ -71,9 +71,11 @@ static unsigned strangers(struct dispatcher *dispatcher)
 struct limit_demand regulator_demand(struct dispatcher *dispatcher)
 {
     const struct pool *pool = &dispatcher->pool;
+    unsigned others = strangers(dispatcher);
 
     return (struct limit_demand){
-        .live = pool_live(pool) + strangers(dispatcher),
+        .live = pool_live(pool) + others,
+        .strangers = others,
         .starting = pool->count[WORKER_STARTING],
         .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
         .idle = pool->count[WORKER_IDLE],

@@ -1,10 +1,11 @@
 /*
- * What is said of the limit: each change of state, a summary a minute while it is not OPEN, and in OPEN what the time since
+ * What is said of the limit: each change of state, a summary a minute while it is not OPEN or mail is deferred by us, and in OPEN what the time since
  * the last OPEN was like.
  */
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "supervisor/dispatch.h"
 
@@ -54,6 +55,22 @@ static void totals_write(const struct dispatcher *dispatcher, char *text, size_t
                  now->lost - then->lost);
 }
 
+/* What was deferred by us since the last line, and why. Returns how much. */
+static uint64_t postponed_write(const struct dispatcher *dispatcher, char *text, size_t size)
+{
+    const uint64_t *now = dispatcher->totals.postponed_for;
+    const uint64_t *then = dispatcher->regulator.told_postponed_for;
+    uint64_t memory = now[DEFERRAL_MEMORY] - then[DEFERRAL_MEMORY];
+    uint64_t full = now[DEFERRAL_FULL] - then[DEFERRAL_FULL];
+    uint64_t slow = now[DEFERRAL_SLOW] - then[DEFERRAL_SLOW];
+
+    text[0] = '\0';
+    if (memory + full + slow > 0)
+        snprintf(text, size, " (memory %" PRIu64 ", too many wait %" PRIu64 ", slow %" PRIu64 ")",
+                 memory, full, slow);
+    return memory + full + slow;
+}
+
 /* One line: the state, the figures, and which input bound. */
 static void say(struct dispatcher *dispatcher, bool changed, uint64_t unsaid)
 {
@@ -61,20 +78,21 @@ static void say(struct dispatcher *dispatcher, bool changed, uint64_t unsaid)
     const struct limit_decision *decision = &regulator->decision;
     const struct limit_demand demand = regulator_demand(dispatcher);
     const struct memory_sample *sample = &regulator->sample;
-    uint64_t postponed = dispatcher->totals.postponed - regulator->told_postponed;
+    uint64_t postponed;
     uint64_t now = dispatcher_now(dispatcher);
     double pool = regulator->state.pool_some.fraction;
     double machine = regulator->state.machine_some.fraction;
-    char reason[256], value[32], threshold[32], pressure[32], longest[128], totals[320];
+    char reason[256], value[32], threshold[32], pressure[32], longest[128], totals[320], why[128];
 
     limit_reason_write(&decision->reason, reason, sizeof reason);
     figure_write(&decision->reason, decision->reason.value, value, sizeof value);
     figure_write(&decision->reason, decision->reason.threshold, threshold, sizeof threshold);
     snprintf(pressure, sizeof pressure, "%.2f%%", 100 * (pool > machine ? pool : machine));
+    postponed = postponed_write(dispatcher, why, sizeof why);
     longest_write(dispatcher, longest, sizeof longest);
     totals_write(dispatcher, totals, sizeof totals);
     journal_log(dispatcher->journal, changed ? EVENT_STATE : EVENT_SUMMARY,
-                decision->mode == LIMIT_OPEN ? LOG_NOTICE : LOG_WARNING,
+                decision->mode == LIMIT_OPEN && changed ? LOG_NOTICE : LOG_WARNING,
                 (struct journal_field[]){
                     JOURNAL_TEXT("HEADROOM_STATE", limit_mode_name(decision->mode)),
                     JOURNAL_NUMBER("HEADROOM_LIMIT", decision->limit),
@@ -93,15 +111,24 @@ static void say(struct dispatcher *dispatcher, bool changed, uint64_t unsaid)
                 },
                 14,
                 "%s %s: %s; limit %u, %u workers, %u busy, %u waiting%s, %" PRIu64
-                " postponed (%" PRIu64 " s in this state)%s",
+                " postponed%s (%" PRIu64 " s in this state)%s",
                 changed ? "now" : "still", limit_mode_name(decision->mode), reason, decision->limit,
-                demand.live, demand.busy, demand.waiting, longest, postponed,
+                demand.live, demand.busy, demand.waiting, longest, postponed, why,
                 (now - regulator->changed) / 1000000, totals);
     regulator->told = now;
     regulator->told_mode = decision->mode;
-    regulator->told_postponed = dispatcher->totals.postponed;
+    memcpy(regulator->told_postponed_for, dispatcher->totals.postponed_for,
+           sizeof regulator->told_postponed_for);
     if (decision->mode == LIMIT_OPEN)
         regulator->left = 0;
+}
+
+/* Mail is deferred for another reason than memory: also a limit that nobody may be silent about. */
+static bool postponing(const struct dispatcher *dispatcher)
+{
+    char text[128];
+
+    return postponed_write(dispatcher, text, sizeof text) > 0;
 }
 
 /* A limit that goes to and fro says five changes, then one a minute. */
@@ -121,7 +148,8 @@ void regulator_say_if_due(struct dispatcher *dispatcher)
             say(dispatcher, true, regulator->unsaid);
             regulator->unsaid = 0;
         }
-    } else if (regulator->decision.mode != LIMIT_OPEN && since >= SUMMARY_EVERY) {
+    } else if ((regulator->decision.mode != LIMIT_OPEN || postponing(dispatcher)) &&
+               (regulator->told == 0 || since >= SUMMARY_EVERY)) {
         say(dispatcher, false, regulator->unsaid);
         regulator->unsaid = 0;
     }

@@ -15,6 +15,8 @@ struct remainder {
 void remainders_say(struct dispatcher *dispatcher, bool last)
 {
     const struct remainder remainders[] = {
+        {&dispatcher->start_lines, EVENT_WORKER_START_FAILED,
+         "times starts of workers began to fail, between others that did not"},
         {&dispatcher->refused_lines, EVENT_REQUEST_REFUSED,
          "delivery requests were refused and stay in the queue"},
         {&dispatcher->lost_lines, EVENT_WORKER_LOST,

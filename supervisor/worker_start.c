@@ -16,11 +16,16 @@
 void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason)
 {
     unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher_now(dispatcher));
+    uint64_t unsaid;
 
     if (dispatcher->start_error == error)
         return;
     dispatcher->start_error = error;
-    journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR, NULL, 0,
+    if (!journal_limit_happened(&dispatcher->start_lines, dispatcher_now(dispatcher), &unsaid))
+        return;
+    dispatcher->start_said = true;
+    journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR,
+                (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
                 "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
                 dispatcher->settings->postconf->daemon_directory,
                 dispatcher->settings->config->agent, reason, pause);
@@ -28,10 +33,11 @@ void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *re
 
 void worker_starts_succeed(struct dispatcher *dispatcher)
 {
-    if (pool_start_succeeded(&dispatcher->pool))
+    if (pool_start_succeeded(&dispatcher->pool) && dispatcher->start_said)
         journal_log(dispatcher->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL, 0,
                     "%s starts again", dispatcher->settings->config->agent);
     dispatcher->start_error = 0;
+    dispatcher->start_said = false;
 }
 
 /* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */

@@ -36,6 +36,12 @@ static bool is_domain(const char *name)
                strlen(name);
 }
 
+/* Known as dead; or it hangs, and has never shown a sign of life. */
+static bool is_dead(const struct status_destination *at)
+{
+    return strcmp(at->lane, "dead") == 0 || (at->hanging > 0 && at->last_success == 0);
+}
+
 static bool shown(const struct status_destination *at)
 {
     return at->waiting > 0 || at->deferred > 0 || at->hanging > 0 ||
@@ -82,7 +88,7 @@ static int print_map(const struct wish *wish, const struct status *status)
     for (uint64_t i = 0; wish->domains == 0 && i < status->destinations; i++) {
         const struct status_destination *at = &status->destination[i];
 
-        if (strcmp(at->lane, "dead") != 0 || !is_domain(at->name))
+        if (!is_dead(at) || !is_domain(at->name))
             continue;
         describe(at, now, text, sizeof text);
         print_map_line(wish, at->name, text);

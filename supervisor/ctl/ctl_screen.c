@@ -138,7 +138,8 @@ static void put_title(FILE *out, const struct status *status, const struct ctl_v
     if (age > STALE) {
         label(out, "Stale");
         fprintf(out,
-                "this was written %s ago: data_directory may be full, or the dispatcher hangs\n",
+                "this was written %s ago: data_directory may be full or slow, or the dispatcher "
+                "hangs\n",
                 ctl_span(age, span));
     }
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #define DESTINATIONS 8
 #define CHANGES 5
+
+/* From taking the lock to the first snapshot it takes some milliseconds. */
+#define START_MS 2000
+#define START_LOOK_MS 20
 
 /* Without the right to look at the lock: by the process that has written, and lately. */
 static bool seems_to_run(const struct status *status)
@@ -34,12 +39,26 @@ static int print_json(const struct status *status, bool runs, bool first)
     return length < 0 ? CTL_FAILED : 0;
 }
 
+/* One that has just started is about to replace what its predecessor wrote. */
+static int load(const struct ctl *ctl, const char *service, bool runs, struct status *status)
+{
+    int result = ctl_load_or_say(ctl, service, status);
+
+    for (int waited = 0; result == 0 && runs && waited < START_MS; waited += START_LOOK_MS) {
+        if (kill((pid_t)status->pid, 0) == 0 || errno == EPERM)
+            break;
+        poll(NULL, 0, START_LOOK_MS);
+        result = ctl_load_or_say(ctl, service, status);
+    }
+    return result;
+}
+
 static int show(const struct ctl *ctl, const char *service, bool json, bool first,
                 struct status *status)
 {
     enum ctl_running running = ctl_running(ctl, service);
     struct ctl_view view = {.now = ctl_now()};
-    int result = ctl_load_or_say(ctl, service, status);
+    int result = load(ctl, service, running == CTL_RUNS, status);
 
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;

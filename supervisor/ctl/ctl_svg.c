@@ -7,7 +7,7 @@
 
 #define WIDTH 960
 #define LEFT 70
-#define RIGHT 20
+#define RIGHT 50
 #define TOP 60
 #define PANEL 130
 #define GAP 40

@@ -350,12 +350,16 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
     unsigned covered = start_find(state, &view, room);
     if (decision.start > covered)
         decision.start = covered;
-    if (live < min && decision.start < min - live)
-        decision.start = min - live;
+    /* What a predecessor left behind finishes what it has, but takes nothing more: the minimum is of our own. */
+    unsigned own = live > demand->strangers ? live - demand->strangers : 0;
+    if (own < min && decision.start < min - own)
+        decision.start = min - own;
     if (live > decision.limit)
         decision.retire = live - decision.limit;
     if (decision.retire > demand->idle)
         decision.retire = demand->idle;
+    if (decision.retire > 0 && own < min + decision.retire)
+        decision.retire = own > min ? own - min : 0;
     decision.mode = state->mode;
     decision.shed = state->mode == LIMIT_SHED;
     decision.next = state->mode == LIMIT_OPEN ? NEXT_OPEN : NEXT_TENSE;

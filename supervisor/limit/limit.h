@@ -104,6 +104,7 @@ struct limit_decision {
 
 struct limit_demand {
     unsigned live;     /* processes that exist: starting, busy and idle */
+    unsigned strangers; /* of these: a predecessor's, which finish what they have */
     unsigned starting; /* of these: forked, not ready */
     unsigned busy;     /* have a request */
     unsigned idle;

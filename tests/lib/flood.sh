@@ -29,20 +29,24 @@
 # the place of the usual one, FLOOD_IN a command that starts it (memory_in: in a memory group).
 #
 # The dead hold a message for $FLOOD_HOLD seconds and good mail goes on for $FLOOD_TIME: 10 and 20, or 30 and 120 with
-# FLOOD_FULL=1 in the environment. $FLOOD_P99 is what good mail may take beside known floods, 0.25 s; in a short run, where the
-# hundredth part of it is one message, 1 s: qmgr(8) hands over in turn, and what arrives while it hands over a flood, which
-# costs it a second of CPU for 4000 messages, comes after it.
+# FLOOD_FULL=1 in the environment. $FLOOD_P99 is what good mail may take beside known floods, and $FLOOD_P50 half of it. The
+# full run judges the figures that are promised. The short one is for every day and any machine, however busy: the
+# hundredth part of its good mail is one message, and qmgr(8) needs a second of CPU to hand over 4000 others first; so it only
+# demands that good mail does not wait for dead mail: half of it is there at once, and all of it long before the first
+# dead delivery ends. What it took is printed beside stock, and measured by make bench.
 
 FLOOD=${FLOOD:-ours stock calm}
 FLOOD_GRACE=${FLOOD_GRACE:-5}
 if [ -n "${FLOOD_FULL:-}" ]; then
     FLOOD_HOLD=30
     FLOOD_TIME=120
-    FLOOD_P99=0.25
+    FLOOD_P99=${FLOOD_P99:-0.25}
+    FLOOD_P50=${FLOOD_P50:-0.25}
 else
     FLOOD_HOLD=${FLOOD_HOLD:-10}
     FLOOD_TIME=${FLOOD_TIME:-20}
-    FLOOD_P99=${FLOOD_P99:-1}
+    FLOOD_P99=${FLOOD_P99:-7}
+    FLOOD_P50=${FLOOD_P50:-0.5}
 fi
 flood_ours=127.0.0.1:10083
 flood_stock=127.0.0.1:10084
@@ -243,6 +247,8 @@ flood_latency()
         [ -z "$fl_late" ] || fail "$fl_case: good mail was not delivered: $fl_text"
         echo "$(flood_value p99 "$fl_text") $fl_limit ${fl_calm:-0}" | awk '{ exit !($1 <= $2 + $3) }' ||
             fail "$fl_case: the 99th percentile is above $fl_limit s: $fl_text"
+        echo "$(flood_value p50 "$fl_text") $FLOOD_P50 ${fl_calm:-0}" | awk '{ exit !($1 <= $2 + $3) }' ||
+            fail "$fl_case: the median is above $FLOOD_P50 s: $fl_text"
     done
 }
 

@@ -46,14 +46,14 @@ metrics=$TEST_DIR/metrics
 install -d -o postfix "$metrics"
 
 say 'before it was ever started'
-configure "{\"defaults\": {\"workers\": {\"max\": 30}, $calm, \"metrics\": {\"textfile\": \"$metrics/%s.prom\"}}}"
+configure "{\"defaults\": {\"workers\": {\"max\": 30}, \"waiting\": {\"max\": 100}, $calm, \"metrics\": {\"textfile\": \"$metrics/%s.prom\"}}}"
 ctl_exit 3 status "$SERVICE"
 grep -q 'has written no status yet' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
 expect 'lines of the error' "$(wc -l <"$TEST_DIR/err")" 1
 ctl_exit 0 check
 shows "^ok .*service $SERVICE runs headroom" "^ok .*$p/etc/headroom.json can be used" '^ok .*service retry' \
     '^ok .*/lmtp is there' '^ok .*data_directory' '^[a-z]* *memory group.*seen from this shell' 'memory pressure' \
-    '^  workers.max  *30 *$' '^  waiting.max  *2000  *(default)' '^0 wrong'
+    '^  workers.max  *30 *$' "^  waiting.time  *\"5m\"  *(default)" '^0 wrong'
 
 say 'a sound service'
 begin 'set slow slow 0.1'
@@ -83,7 +83,8 @@ wait_for 15 test -s "$metrics/$SERVICE.prom" || fail 'no metrics'
 grep -q "^headroom_workers_max{service=\"$SERVICE\"} 30$" "$metrics/$SERVICE.prom" || fail "$(cat "$metrics/$SERVICE.prom")"
 expect 'rights of the metrics' "$(stat -c %a "$metrics/$SERVICE.prom")" 644
 expect 'files beside it' "$(ls -A "$metrics")" "$SERVICE.prom"
-! command -v promtool >/dev/null || promtool check metrics <"$metrics/$SERVICE.prom" || fail 'promtool finds fault'
+promtool=${PROMTOOL:-$(command -v promtool || true)}
+[ -z "$promtool" ] || "$promtool" check metrics <"$metrics/$SERVICE.prom" || fail "promtool finds fault"
 
 say 'dead domains'
 for dead in 1 2 3; do
@@ -112,6 +113,10 @@ wait_for 15 grep -q '^headroom_requests_waiting.* [1-9]' "$metrics/$SERVICE.prom
 if grep -q invalid "$metrics/$SERVICE.prom"; then
     fail 'domains in the metrics'
 fi
+
+wait_for 20 status_shows "Deferred .* too many wait [1-9]" || fail "status: $(ctl status)"
+ctl_exit 0 destinations --transport-map
+expect "dead ones" "$(grep -c "^dead[123].invalid.retry:" "$TEST_DIR/out")" 3
 
 say 'watch'
 ctl_exit 0 watch -n 2
@@ -190,6 +195,9 @@ for field in SERVICE=$SERVICE LIMIT=1 'WORKERS=[0-9]' 'BUSY=[0-9]' 'WAITING=[0-9
     'VALUE=[0-9]*$' 'THRESHOLD=64424509440000$' 'KEY=memory.min_available$' 'AVAILABLE=[0-9]' 'PRESSURE=[0-9.]*%$'; do
     grep -q "^HEADROOM_$field" "$TEST_DIR/hold" || fail "no $field in: $(cat "$TEST_DIR/hold")"
 done
+# Deferring is never silent, whatever the state.
+grep -q "^still OPEN: .* postponed (memory 0, too many wait [1-9][0-9]*, slow 0)" "$TEST_DIR/lines" ||
+    fail "no line on what was deferred: $(cat "$TEST_DIR/lines")"
 grep -q '^PRIORITY=4$' "$TEST_DIR/hold" || fail 'HOLD is no warning'
 ctl_exit 0 history --since=1h
 cat "$TEST_DIR/out"
@@ -211,3 +219,18 @@ for word in '<svg ' '</svg>' 'Workers' 'Memory pressure' '<path fill="none" stro
     grep -q "$word" "$TEST_DIR/plot.svg" || fail "no $word in the drawing"
 done
 ! command -v xmllint >/dev/null || xmllint --noout "$TEST_DIR/plot.svg" || fail 'the drawing is no XML'
+
+say 'started again: the changes are remembered, and domains are named where that is wanted'
+configure '{"defaults": {"workers": {"max": 30}, '"$calm"', "memory": {"min_available": "60000G"}, "shed": {"after": "4s", "grace": "1h"}, "journal": {"domains": true}}}'
+postfix_start "$p"
+postfix_flush "$p"
+send named 5 --rcpt 'silent%d@named.invalid'
+wait_for 30 status_shows ': SHED since' || fail "status: $(ctl status)"
+ctl_exit 2 status
+# Two lives, in each HOLD and SHED.
+expect 'changes' "$(grep -c '^  [0-9:]* *\(HOLD\|SHED\) .*limit 1' "$TEST_DIR/out")" 4
+named()
+{
+    journald_show -o cat --output-fields=MESSAGE HEADROOM_EVENT=state HEADROOM_STATE=SHED | grep -q 'waiting, most of them for [a-z0-9]*\.invalid'
+}
+wait_for 10 named || fail "no domain: $(journald_show -o cat HEADROOM_EVENT=state)"

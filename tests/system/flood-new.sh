@@ -16,7 +16,7 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     esac
     limit=$FLOOD_P99
     case $variant in
-    fresh-*) limit=1 ;;
+    fresh-*) [ -z "${FLOOD_FULL:-}" ] || limit=1 ;;
     esac
     flood_create
     flood_put dead --count 1500 --rcpt 'user%d@dead%d.invalid' --cycle 300

@@ -47,7 +47,7 @@ done
 sink_tell "$s" heal
 postfix_flush "$p"
 wait_for 40 settled 550 || fail "not delivered: $(accounts --may-double 40)"
-accounts --may-double 10 >"$TEST_DIR/accounts" || fail "$(cat "$TEST_DIR/accounts")"
+accounts --may-double 40 >"$TEST_DIR/accounts" || fail "$(cat "$TEST_DIR/accounts")"
 say "$(cat "$TEST_DIR/accounts")"
 expect 'all delivered' "$(sed 's/, doubled.*//;q' "$TEST_DIR/accounts")" \
     'sent 550, delivered 550, queued 0, bounced 0, lost 0'

@@ -224,8 +224,8 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     cr_expect_not_null(strstr(text, "a&lt;&amp;b"));
     cr_expect_null(strstr(text, "nan"));
     cr_expect_null(strstr(text, "inf"));
-    /* HOLD from 50 to 80 of 100 s on an axis from 70 to 940, then grey to the end. */
-    cr_expect_not_null(strstr(text, "<rect x=\"505.0\" y=\"56\" width=\"261.0\""), "%s", text);
-    cr_expect_not_null(strstr(text, "<rect x=\"766.0\" y=\"56\" width=\"174.0\""));
+    /* HOLD from 50 to 80 of 100 s on an axis from 70 to 910, then grey to the end. */
+    cr_expect_not_null(strstr(text, "<rect x=\"490.0\" y=\"56\" width=\"252.0\""), "%s", text);
+    cr_expect_not_null(strstr(text, "<rect x=\"742.0\" y=\"56\" width=\"168.0\""));
     free(text);
 }

@@ -1,6 +1,9 @@
 /* supervisor/dispatcher.c and its files as one process: the ways of a request. See fake.h. */
 
+#include <sys/file.h>
+
 #include "tests/unit/fake.h"
+#include <sys/file.h>
 
 Test(dispatcher, a_request_goes_through_unchanged_and_locked)
 {

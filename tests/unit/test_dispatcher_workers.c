@@ -228,6 +228,7 @@ Test(dispatcher_workers, one_that_is_faster_than_the_parent)
 Test(dispatcher_workers, one_that_lies_on_its_status_channel)
 {
     struct fake fake;
+    const struct master_status more = {.available = MASTER_AVAILABLE};
     unsigned number;
     int qmgr, worker;
 
@@ -243,7 +244,9 @@ Test(dispatcher_workers, one_that_lies_on_its_status_channel)
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(qmgr, WIRE_REPLY_DONE);
     fake_expect_end(worker);
-    fake_available(&fake, number, MASTER_AVAILABLE);
+    /* Or the lie was read after the reply, and the channel is closed already. */
+    if (write(fake.worker[number].status, &more, sizeof more) < 0)
+        cr_assert_eq(errno, EPIPE);
     fake_expect_end(fake.worker[number].status);
     fake.worker[number].status = -1;
     /* And it is not waited for. */
@@ -375,4 +378,67 @@ Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
     sd_event_unref(dispatcher->event);
     free(dispatcher);
     cr_assert_eq(rmdir(directory), 0);
+}
+
+/* What was said of starts since the last call. */
+static void count_lines(const struct fake *fake, unsigned *fails, unsigned *again, unsigned *rest)
+{
+    char line[2048];
+    ssize_t got;
+
+    while ((got = recv(fake->log, line, sizeof line - 1, MSG_DONTWAIT)) > 0) {
+        line[got] = '\0';
+        *fails += strstr(line, "cannot start") ? 1 : 0;
+        *again += strstr(line, "starts again") ? 1 : 0;
+        *rest += strstr(line, " more times starts of workers began to fail") ? 1 : 0;
+    }
+}
+
+/* Of two that start together one fails, again and again, as when some are killed for want of memory: few lines say so. */
+Test(dispatcher_workers, starts_that_fail_between_others_that_do_not)
+{
+    enum { ROUNDS = 7 };
+    unsigned fails = 0, again = 0, rest = 0, spawned[2];
+    int qmgr[ROUNDS + 2], busy, worker;
+    struct wire request = fake_request("CCCC0", 1); /* as long as the others */
+    char line[2048], id[16];
+    struct fake fake;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = WORKERS_MAX; /* so many may start within a second */
+    fake_start(&fake);
+    serve_one(&fake, fake_first_worker(&fake), "DDDD0");
+    qmgr[ROUNDS + 1] = fake_ask(&fake, "BBBB0");
+    busy = fake_serve(&fake, 0);
+    qmgr[ROUNDS] = fake_ask(&fake, "CCCC0");
+    spawned[1] = fake_expect_spawn(&fake);
+    for (int i = 0; i < ROUNDS; i++) {
+        spawned[0] = spawned[1];
+        snprintf(id, sizeof id, "AAAA%d", i);
+        qmgr[i] = fake_ask(&fake, id);
+        spawned[1] = fake_expect_spawn(&fake);
+        fake_closed(&fake, spawned[0]);
+        fake_tell(&fake, CHANNEL_FAILED, spawned[0], 0, ENOENT);
+        /* Whoever is greeted twice knows that the failure was read before the other worker's greeting can be. */
+        close(fake_greeted(&fake));
+        close(fake_greeted(&fake));
+        fake_started(&fake, spawned[1]);
+        worker = fake_serve(&fake, spawned[1]);
+        spawned[0] = spawned[1];
+        spawned[1] = fake_expect_spawn(&fake);
+        fake_read(worker, line, request.len);
+        fake_say(worker, WIRE_REPLY_DONE);
+        fake_expect_end(worker);
+        fake_exited(&fake, spawned[0], 0);
+        count_lines(&fake, &fails, &again, &rest);
+    }
+    close(busy);
+    wire_free(&request);
+    fake_end(&fake);
+    count_lines(&fake, &fails, &again, &rest);
+    cr_assert(fails > 0 && fails < ROUNDS, "%u lines for %d failures", fails, ROUNDS);
+    cr_assert_eq(again, fails);
+    cr_assert_eq(rest, 1);
+    for (int i = 0; i < ROUNDS + 2; i++)
+        close(qmgr[i]);
 }

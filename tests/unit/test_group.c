@@ -420,6 +420,41 @@ Test(live, workers_are_born_in_the_group)
     group_close(group);
 }
 
+/* Is a file of that name open for writing in this process? */
+static bool open_for_writing(const char *name)
+{
+    char path[64], target[KERNEL_PATH_MAX];
+
+    for (int fd = 0; fd < 256; fd++) {
+        const int flags = fcntl(fd, F_GETFL);
+        ssize_t length;
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY ||
+            (length = readlink(path, target, sizeof target - 1)) < 0)
+            continue;
+        target[length] = '\0';
+        if (strstr(target, name) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Who is not root must not be able to put processes there by a descriptor that was root's. */
+Test(live, the_dispatcher_keeps_no_way_into_the_group)
+{
+    char instance[64];
+    struct pool_group *group;
+    struct group_config config = live_config(instance);
+    cr_assert_eq(group_open(&group, &config), 0);
+    cr_expect(open_for_writing("/cgroup.procs"));
+    group_renounce(group);
+    cr_expect_not(open_for_writing("/cgroup.procs"));
+    cr_expect_eq(group_count_processes(group), 0);
+    cr_expect_eq(group_remove(group), 0);
+    group_close(group);
+}
+
 /* What a killed predecessor leaves: its group, a worker in it, its limit. */
 Test(live, adoption)
 {

@@ -360,6 +360,22 @@ static void starve(struct scene *s)
     s->demand.waiting = 10;
 }
 
+/* After a reload in want of memory the predecessor's workers are still there, and take nothing more. */
+Test(limit, min_is_of_our_own_and_not_of_a_predecessor)
+{
+    struct scene scene;
+
+    scene_begin(&scene);
+    scene.sample.available = 10 * MIB; /* far below what is to be kept */
+    scene.demand = (struct limit_demand){.live = 20, .strangers = 20, .waiting = 50};
+    scene_run(&scene, 5, 1, 0, 0);
+    cr_assert_eq(scene.decision.start, 2, "%u", scene.decision.start);
+    scene.demand = (struct limit_demand){.live = 22, .strangers = 20, .idle = 2, .waiting = 50};
+    scene_run(&scene, 5, 1, 0, 0);
+    cr_assert_eq(scene.decision.start, 0, "%u", scene.decision.start);
+    cr_assert_eq(scene.decision.retire, 0, "the minimum stays");
+}
+
 Test(limit, shed_is_entered_after_ten_seconds_without_headroom_and_left_after_fifteen_with)
 {
     struct scene s;

@@ -90,6 +90,7 @@ wait
 status=$(sed -n 's/^status \([0-9]*\)$/\1/p' "$work/output" | tail -n 1)
 if [ -z "$status" ]; then
     tail -n 30 "$work/errors" >&2
+    grep -q 'ended with 124' "$work/errors" && exit 124
     exit 125
 fi
 exit "$status"

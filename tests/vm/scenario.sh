@@ -88,6 +88,23 @@ files()
 {
     cksum /etc/postfix/main.cf /etc/postfix/master.cf
 }
+# ctl STATUS ARGUMENT...: headroomctl ends so; STATUS is a pattern of the shell.
+ctl()
+{
+    ctl_wanted=$1
+    shift
+    ctl_got=0
+    headroomctl "$@" >"$TEST_DIR/ctl" 2>&1 || ctl_got=$?
+    # shellcheck disable=SC2254
+    case $ctl_got in
+    $ctl_wanted) ;;
+    *) fail "headroomctl $*: status $ctl_got: $(cat "$TEST_DIR/ctl")" ;;
+    esac
+}
+presses()
+{
+    headroomctl status lmtp | grep -q -e SHRINK -e SHED
+}
 stopped()
 {
     [ "$(systemctl show -P ActiveState $unit)" = inactive ]
@@ -198,6 +215,11 @@ for subject in 'Headroom has started for the service lmtp' 'Where the service lm
 done
 ! grep -e '@HEADROOM' "$TEST_DIR/explained" || fail 'the catalog names a field that its line has not'
 
+step headroomctl
+# Others may press this machine's memory.
+ctl '[01]' status lmtp
+ctl 0 check
+
 step 'daemon-reload, reload, and an upgrade of the package, each with an agent in the middle of a delivery'
 hold
 old=$(headroom_parent)
@@ -260,6 +282,7 @@ if [ "$kind" = machine ]; then
     eat 80
     wait_for "$patience" journal_has . "$since" HEADROOM_EVENT=state HEADROOM_STATE=SHRINK ||
         fail "no SHRINK: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
+    wait_for "$patience" presses || fail "headroomctl status does not show it: $(headroomctl status lmtp)"
     kill -KILL "$eater"
     wait "$eater" 2>/dev/null || :
     echo max >$pool/memory.high
@@ -290,6 +313,7 @@ for name in master headroom lmtp qmgr; do
     ! pgrep -x $name >/dev/null || fail "$name is left"
 done
 [ ! -d $group ] || fail "$group is left"
+ctl 3 status lmtp
 sink_tell "$server" heal >/dev/null
 restart
 postqueue -f
