@@ -6,6 +6,9 @@
 /* One that is older than this says nothing of now. */
 #define SAMPLE_AGE 100000
 
+/* Nothing waited for so long: what waits then is a new burst. */
+#define DEMAND_PAUSE 100000
+
 /* Runnable for so much of the time, in percent: there is always somebody in front. */
 #define CROWDED 30
 
@@ -36,12 +39,17 @@ void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now)
     growth->sample_runnable = runnable;
 }
 
-bool growth_helps(const struct growth *growth, unsigned waiting, uint64_t now)
+bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now)
 {
     uint64_t within;
 
+    if (now - growth->asked > DEMAND_PAUSE)
+        growth->demand = now;
+    growth->asked = now;
     if (growth->known < GROWTH_RETURNS)
         return true;
+    if (now - growth->demand < GROWTH_AGAIN)
+        return false;
     /* The ring is full: the next place has the oldest. That this time goes on when none come back is what ends a pause. */
     within = (now - growth->returned[growth->next]) * waiting / GROWTH_RETURNS;
     if (within <= GROWTH_SOON)

@@ -10,6 +10,7 @@
  * a burst must not wait for a judgement. So more are started, unless it is certain that they would not help:
  *
  *   - by the rate at which workers came back lately, all that wait will be served within GROWTH_SOON; or
+ *   - what waits began to wait less than GROWTH_AGAIN ago, after a pause: those that were idle have only just got work; or
  *   - within GROWTH_LATER, and the dispatcher, whose own lot is that of the machine seen by one process, was runnable (it ran
  *     or waited for a CPU, not for work) for CROWDED of the last time. Measured on two CPUs, 5000 messages: a third to two
  *     thirds with a server that answers at once, below a seventh with one that takes 50 ms, but for the moments in which
@@ -39,6 +40,8 @@ struct growth {
     unsigned load; /* percent of the time that the dispatcher was runnable, decaying */
     uint64_t sample_time;
     uint64_t sample_runnable;
+    uint64_t asked;  /* when growth_helps() was asked last */
+    uint64_t demand; /* since when it is asked again and again */
 };
 
 /* A worker came back from a delivery. */
@@ -51,6 +54,6 @@ bool growth_wants_sample(const struct growth *growth, uint64_t now);
 void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now);
 
 /* So many wait that could run: does it help them to start one more? */
-bool growth_helps(const struct growth *growth, unsigned waiting, uint64_t now);
+bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now);
 
 #endif

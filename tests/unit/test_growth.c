@@ -15,6 +15,7 @@ static uint64_t run(struct growth *growth, uint64_t interval, unsigned percent)
     while (now < begin + 2000 * MS) {
         now += interval;
         growth_returned(growth, now);
+        growth_helps(growth, 1, now);
         if (growth_wants_sample(growth, now))
             growth_sample(growth, 77 + (now - begin) * percent / 100, now);
     }
@@ -74,6 +75,8 @@ Test(growth, when_none_comes_back_it_grows_soon)
     uint64_t now = run(&growth, 625, 50);
 
     cr_expect_not(growth_helps(&growth, 42, now));
+    for (unsigned i = 1; i <= 12; i++)
+        growth_helps(&growth, 42, now + i * 8 * MS);
     cr_expect(growth_helps(&growth, 42, now + 101 * MS));
     cr_expect(growth_helps(&growth, 1, now + 101 * MS));
 }
@@ -86,8 +89,10 @@ Test(growth, a_sample_ages)
 
     cr_expect_not(growth_helps(&growth, 10, now));
     now += 3000 * MS;
-    for (unsigned i = 0; i < GROWTH_RETURNS; i++)
+    for (unsigned i = 0; i < GROWTH_RETURNS; i++) {
         growth_returned(&growth, now += 5 * MS);
+        growth_helps(&growth, 1, now);
+    }
     growth_sample(&growth, 10000 * MS, now);
     cr_expect(growth_helps(&growth, 10, now));
 }
@@ -100,4 +105,15 @@ Test(growth, samples_are_not_wanted_all_the_time)
     growth_sample(&growth, 5, 1000 * MS);
     cr_expect_not(growth_wants_sample(&growth, 1001 * MS));
     cr_expect(growth_wants_sample(&growth, 1020 * MS));
+}
+
+/* After a pause the idle ones get work first; when they do not come back at once, others are started. */
+Test(growth, a_new_burst_waits_for_those_that_were_idle)
+{
+    struct growth growth = {0};
+    uint64_t now = run(&growth, 625, 10) + 10000 * MS;
+
+    cr_expect_not(growth_helps(&growth, 42, now));
+    cr_expect_not(growth_helps(&growth, 42, now + 4 * MS));
+    cr_expect(growth_helps(&growth, 42, now + 8 * MS));
 }
