@@ -1,7 +1,7 @@
 #include "supervisor/growth.h"
 
 /* Time between two samples: a few turns of the scheduler. */
-#define SAMPLE_EVERY 10000
+#define SAMPLE_EVERY 8000
 
 /* One that is older than this says nothing of now. */
 #define SAMPLE_AGE 100000
@@ -28,12 +28,11 @@ bool growth_wants_sample(const struct growth *growth, uint64_t now)
 void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now)
 {
     uint64_t past = now - growth->sample_time;
+    bool valid = growth->sampled && past > 0 && past <= SAMPLE_AGE;
+    unsigned load = valid ? (unsigned)((runnable - growth->sample_runnable) * 100 / past) : 0;
 
-    if (!growth->sampled || past == 0 || past > SAMPLE_AGE)
-        growth->load = 0;
-    else
-        growth->load =
-            (growth->load + (unsigned)((runnable - growth->sample_runnable) * 100 / past)) / 2;
+    growth->load = valid && growth->judged ? (growth->load + load) / 2 : load;
+    growth->judged = valid;
     growth->sampled = true;
     growth->sample_time = now;
     growth->sample_runnable = runnable;
@@ -41,7 +40,8 @@ void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now)
 
 bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now)
 {
-    uint64_t within;
+    uint64_t since, within;
+    unsigned returns = GROWTH_RETURNS;
 
     if (now - growth->asked > DEMAND_PAUSE)
         growth->demand = now;
@@ -50,8 +50,15 @@ bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now)
         return true;
     if (now - growth->demand < GROWTH_AGAIN)
         return false;
-    /* The ring is full: the next place has the oldest. That this time goes on when none come back is what ends a pause. */
-    within = (now - growth->returned[growth->next]) * waiting / GROWTH_RETURNS;
+    /* The ring is full: the next place has the oldest. Those before the present demand do not count. That time goes on when none
+     * come back is what ends a pause. */
+    since = growth->returned[growth->next];
+    if (since < growth->demand) {
+        since = growth->demand;
+        for (unsigned i = 0; i < GROWTH_RETURNS; i++)
+            returns -= growth->returned[i] < since;
+    }
+    within = (now - since) * waiting / (returns > 0 ? returns : 1);
     if (within <= GROWTH_SOON)
         return false;
     return !(growth->load >= CROWDED && now - growth->sample_time <= SAMPLE_AGE &&

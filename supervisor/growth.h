@@ -38,6 +38,7 @@ struct growth {
     unsigned known;
     bool sampled;  /* there was a sample, so the next one tells something */
     unsigned load; /* percent of the time that the dispatcher was runnable, decaying */
+    bool judged;   /* the last sample told something */
     uint64_t sample_time;
     uint64_t sample_runnable;
     uint64_t asked;  /* when growth_helps() was asked last */
