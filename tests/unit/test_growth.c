@@ -76,7 +76,7 @@ Test(growth, when_none_comes_back_it_grows_soon)
 
     cr_expect_not(growth_helps(&growth, 42, now));
     for (unsigned i = 1; i <= 12; i++)
-        growth_helps(&growth, 42, now + i * 8 * MS);
+        growth_helps(&growth, 42, now + 8 * MS * i);
     cr_expect(growth_helps(&growth, 42, now + 101 * MS));
     cr_expect(growth_helps(&growth, 1, now + 101 * MS));
 }
