@@ -23,6 +23,7 @@
 #include "agents/request.h"
 #include "supervisor/admission/admission.h"
 #include "supervisor/dispatcher.h"
+#include "supervisor/growth.h"
 #include "supervisor/journal/journal.h"
 #include "supervisor/journal/journal_limit.h"
 #include "supervisor/limit/limit.h"
@@ -175,6 +176,8 @@ struct dispatcher {
     uint64_t deferral_next; /* the next one may begin then */
 
     struct regulator regulator;
+    struct growth growth;
+    int schedstat; /* of this process; -1: not known here */
 
     struct pool pool;
     struct worker *worker; /* as many as the pool has */

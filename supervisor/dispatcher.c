@@ -69,10 +69,39 @@ static unsigned workers_wanted(struct dispatcher *dispatcher)
     return wanted > soon ? wanted - soon : 0;
 }
 
+/* How long this process ran or waited for a CPU, ever, in microseconds. */
+static uint64_t runnable_time(const struct dispatcher *dispatcher)
+{
+    char text[96];
+    ssize_t got = pread(dispatcher->schedstat, text, sizeof text - 1, 0);
+    char *end;
+    uint64_t run;
+
+    if (got <= 0)
+        return 0;
+    text[got] = '\0';
+    run = strtoull(text, &end, 10);
+    return (run + strtoull(end, NULL, 10)) / 1000;
+}
+
+/* Does what waits gain from one more worker? Asked again soon, if not: perhaps none comes back. */
+static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
+{
+    uint64_t now = dispatcher_now(dispatcher);
+
+    if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now))
+        growth_sample(&dispatcher->growth, runnable_time(dispatcher), now);
+    if (growth_helps(&dispatcher->growth, wanted, now))
+        return true;
+    dispatcher_wake_at(dispatcher, (int64_t)now + GROWTH_AGAIN);
+    return false;
+}
+
 void dispatcher_pump(struct dispatcher *dispatcher)
 {
     struct pool *pool = &dispatcher->pool;
     struct part *part;
+    unsigned wanted;
     int number;
 
     if (dispatcher->waiting_count > dispatcher->settings->config->waiting_max)
@@ -80,8 +109,8 @@ void dispatcher_pump(struct dispatcher *dispatcher)
     while ((number = pool_idle(pool)) != POOL_NONE && (part = parts_next(dispatcher)))
         if (!part_connect(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
             break;
-    while (workers_may_start(dispatcher) && workers_wanted(dispatcher) > 0 &&
-           regulator_take(dispatcher, 1) == 1)
+    while (workers_may_start(dispatcher) && (wanted = workers_wanted(dispatcher)) > 0 &&
+           growth_is_due(dispatcher, wanted) && regulator_take(dispatcher, 1) == 1)
         if (!workers_start(dispatcher))
             break;
     parts_wake(dispatcher);
@@ -343,6 +372,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     if (dispatcher) {
         dispatcher->settings = settings;
         dispatcher->watcher.epoll = -1;
+        dispatcher->schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
         result = prepare(dispatcher);
     }
     if (result >= 0) {
@@ -368,6 +398,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         workers_destroy(dispatcher);
         sd_event_unref(dispatcher->event);
         watcher_destroy(&dispatcher->watcher);
+        if (dispatcher->schedstat >= 0)
+            close(dispatcher->schedstat);
         journal_close(dispatcher->journal, 200);
         free(dispatcher);
     }

@@ -225,6 +225,12 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
         regulator_ended(dispatcher);
 }
 
+static void came_back(struct worker *worker)
+{
+    move(worker, WORKER_IDLE);
+    growth_returned(&worker->dispatcher->growth, dispatcher_now(worker->dispatcher));
+}
+
 /*
  * The status channel: AVAIL makes it idle, the end means that it is ending. It is told only of what is new (EPOLLET), so that
  * TAKEN need not be read for itself, while the worker has a connection of ours: it is read together with the AVAIL after it.
@@ -243,7 +249,7 @@ static void on_status(void *owner, int fd, uint32_t events)
         result = master_status_read(fd, &worker->reader, &status);
         if (result == 1 && status.available == MASTER_AVAILABLE &&
             state_of(worker) == WORKER_RELEASING)
-            move(worker, WORKER_IDLE);
+            came_back(worker);
     } while (result == 1 && (ends || !master_status_emptied(&worker->reader)));
     if (result < 0) {
         worker->gone = true;

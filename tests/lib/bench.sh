@@ -122,6 +122,8 @@ bench_cpu_reaped()
     done | awk -v tick="$(getconf CLK_TCK)" '{ sum += $14 + $15 } END { printf "%.0f\n", sum * 1000000 / tick }'
 }
 
+# For the benchmarks.
+# shellcheck disable=SC2034
 bench_family()
 {
     parent=

@@ -25,6 +25,9 @@
 #     flood_end                             stops all, and accounts; in the log there is no throttling, and few lines of ours
 #     flood_variants DEFAULT OTHER...       the variants of a case to run: only the first, or all with FLOOD_FULL=1
 #
+# Beside these three there can be `stock500`, as stock with a process limit of 500. FLOOD_CONFIG is the configuration of ours in
+# the place of the usual one, FLOOD_IN a command that starts it (memory_in: in a memory group).
+#
 # The dead hold a message for $FLOOD_HOLD seconds and good mail goes on for $FLOOD_TIME: 10 and 20, or 30 and 120 with
 # FLOOD_FULL=1 in the environment. $FLOOD_P99 is what good mail may take beside known floods, and $FLOOD_P50 half of it. The
 # full run judges the figures that are promised. The short one is for every day and any machine, however busy: the
@@ -48,6 +51,8 @@ fi
 flood_ours=127.0.0.1:10083
 flood_stock=127.0.0.1:10084
 flood_calm=127.0.0.1:10085
+flood_stock500=127.0.0.1:10086
+flood_config='{"defaults": {"workers": {"max": 64, "limit": "fixed"}}}'
 
 flood_each()
 {
@@ -69,6 +74,15 @@ lmtp-test  unix  -  -  y  -  $2  $1
 M
 }
 
+flood_start()
+{
+    if [ "$1" = ours ]; then
+        ${FLOOD_IN:-} postfix_start "$TEST_DIR/$1"
+    else
+        postfix_start "$TEST_DIR/$1"
+    fi
+}
+
 flood_create_one()
 {
     fc_name=$1
@@ -78,6 +92,7 @@ flood_create_one()
     ours) fc_listen=$flood_ours ;;
     stock) fc_listen=$flood_stock ;;
     calm) fc_listen=$flood_calm ;;
+    stock500) fc_listen=$flood_stock500 ;;
     esac
     sink_start "$TEST_DIR/$fc_name.sink" "$fc_listen" "set dead dead $FLOOD_HOLD" "set deadrcpt deadrcpt $FLOOD_HOLD"
     postfix_create "$fc_postfix" "inet:[${fc_listen%:*}]:${fc_listen#*:}" \
@@ -89,17 +104,17 @@ flood_create_one()
         'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s' \
         'transport_retry_time = 60s' 'service_throttle_time = 60s' \
         'smtpd_data_restrictions = check_client_access static:HOLD' "$@"
-    if [ "$fc_name" != ours ]; then
+    if [ "$fc_name" = stock500 ]; then
+        postfix_service "$fc_postfix" lmtp-test "$(flood_line lmtp 500)"
+    elif [ "$fc_name" != ours ]; then
         postfix_service "$fc_postfix" lmtp-test "$(flood_line lmtp 100)"
     else
         postfix_service "$fc_postfix" lmtp-test "$(flood_line "$AGENT" 500)"
-        cat >"$fc_postfix/etc/headroom.json" <<J
-{"defaults": {"workers": {"max": 64, "limit": "fixed"}}}
-J
+        printf '%s\n' "${FLOOD_CONFIG:-$flood_config}" >"$fc_postfix/etc/headroom.json"
     fi
     # Nothing is put aside in the calm one, so it need not be started anew either.
     [ "$fc_name" != calm ] || postfix_main "$fc_postfix" 'smtpd_data_restrictions ='
-    postfix_start "$fc_postfix"
+    flood_start "$fc_name"
 }
 
 flood_create()
@@ -140,7 +155,7 @@ flood_age_one()
     postfix_stop "$fa_postfix" || fail "$1 left something behind"
     [ "$2" -eq 0 ] || queue_age "$fa_postfix/queue" "$2"
     postfix_main "$fa_postfix" 'smtpd_data_restrictions ='
-    postfix_start "$fa_postfix"
+    flood_start "$1"
     postsuper -c "$fa_postfix/etc" -H ALL 2>>"$fa_postfix/start.log"
 }
 
