@@ -103,10 +103,10 @@ struct limit_decision {
 };
 
 struct limit_demand {
-    unsigned live;     /* processes that exist: starting, busy and idle */
+    unsigned live;      /* processes that exist: starting, busy and idle */
     unsigned strangers; /* of these: a predecessor's, which finish what they have */
-    unsigned starting; /* of these: forked, not ready */
-    unsigned busy;     /* have a request */
+    unsigned starting;  /* of these: forked, not ready */
+    unsigned busy;      /* have a request */
     unsigned idle;
     unsigned waiting; /* requests that wait for a worker */
     unsigned failed;  /* starts of those taken since the last step that failed because fork did */

@@ -22,7 +22,7 @@
 #     flood_account                         ours: every message was delivered or is in the queue, none twice
 #     flood_heal SECONDS                    everybody is well; all mail is delivered within that time
 #     flood_workers INSTANCE                how many different worker processes logged something
-#     flood_end                             stops all, and accounts
+#     flood_end                             stops all, and accounts; in the log there is no throttling, and few lines of ours
 #     flood_variants DEFAULT OTHER...       the variants of a case to run: only the first, or all with FLOOD_FULL=1
 #
 # Beside these three there can be `stock500`, as stock with a process limit of 500. FLOOD_CONFIG is the configuration of ours in
@@ -301,7 +301,11 @@ flood_end()
 {
     flood_each flood_end_one
     flood_account
-    ! grep -E ' (fatal|panic): |broken promise|Assertion' "$(postfix_log "$TEST_DIR/ours")" || fail 'see the log'
+    fe_log=$(postfix_log "$TEST_DIR/ours")
+    ! grep -E ' (fatal|panic): |broken promise|Assertion' "$fe_log" || fail 'see the log'
+    ! grep -E 'throttling|mail transport unavailable|unknown mail transport' "$fe_log" || fail 'the transport was throttled'
+    fe_lines=$(grep -c 'postfix/headroom\[' "$fe_log") || true
+    [ "$fe_lines" -le 20 ] || fail "$fe_lines lines of Headroom's own for one flood"
 }
 
 flood_variants()
