@@ -6,8 +6,9 @@
  *
  * A new process costs 8 ms of CPU. While workers come back faster than that, those there are serve the request sooner; and
  * while the machine has no CPU to spare, more processes only wait for it in turn: 5000 messages to a fast server went 1.3
- * times as fast through 8 workers as through 50. But where the server is slow and the CPU idle, each worker more counts, and
- * a burst must not wait for a judgement. So more are started, unless it is certain that they would not help:
+ * times as fast through 8 workers as through 50 (in separate runs, beside stock in each). But where the server is slow and
+ * the CPU idle, each worker more counts, and a burst must not wait for a judgement. So more are started, unless it is certain
+ * that they would not help:
  *
  *   - by the rate at which workers came back lately, all that wait will be served within GROWTH_SOON; or
  *   - what waits began to wait less than GROWTH_AGAIN ago, after a pause: those that were idle have only just got work; or
