@@ -3,7 +3,6 @@
 #include <sys/file.h>
 
 #include "tests/unit/fake.h"
-#include <sys/file.h>
 
 Test(dispatcher, a_request_goes_through_unchanged_and_locked)
 {
