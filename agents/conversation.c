@@ -4,12 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "agents/greeting.h"
 
 /* More than any request of ours has (agents/redirect.h). */
 #define PIECES_MAX 8
+
+int conversation_connect(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
 
 void conversation_begin(struct conversation *conversation, int fd)
 {

@@ -25,6 +25,14 @@ struct conversation {
     size_t reply_length;
 };
 
+struct sockaddr_un;
+
+/*
+ * A non-blocking, close-on-exec connection to an agent's socket. A descriptor, or a negative errno:
+ * -EAGAIN when too many wait for it, -ENOENT or -ECONNREFUSED when nobody listens.
+ */
+int conversation_connect(const struct sockaddr_un *address);
+
 /* All fields but fd are zero at first. Takes the descriptor over. */
 void conversation_begin(struct conversation *conversation, int fd);
 

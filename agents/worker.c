@@ -10,12 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agents/conversation.h"
 #include "agents/master.h"
 
 #define PREFIX "worker."
 
-/* Only the dispatcher connects, and only to a worker without a request; but see worker_connect().
- */
+/* Only the dispatcher connects, and only to a worker without a request. */
 #define BACKLOG 4
 
 static struct sockaddr_un address_of(unsigned number)
@@ -46,16 +46,8 @@ int worker_listen(unsigned number)
 int worker_connect(unsigned number)
 {
     struct sockaddr_un address = address_of(number);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error;
 
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    error = -errno;
-    close(fd);
-    return error;
+    return conversation_connect(&address);
 }
 
 void worker_unlink(unsigned number)
