@@ -114,9 +114,6 @@ struct admission *admission_create(const struct admission_settings *settings, un
                                    unsigned destinations);
 void admission_destroy(struct admission *admission);
 
-/* After a reload: the seed stays. What waits is judged by the new settings when it is looked at next. */
-void admission_reconfigure(struct admission *admission, const struct admission_settings *settings);
-
 struct admission_arrival {
     const char *key; /* lower case, need not end in NUL; copied */
     size_t key_length;

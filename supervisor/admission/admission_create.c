@@ -96,12 +96,3 @@ void admission_destroy(struct admission *admission)
         munmap(admission->part_array, admission->mapped[4]);
     free(admission);
 }
-
-void admission_reconfigure(struct admission *admission, const struct admission_settings *settings)
-{
-    uint64_t seed[2] = {admission->settings.seed[0], admission->settings.seed[1]};
-
-    admission->settings = *settings;
-    admission->settings.seed[0] = seed[0];
-    admission->settings.seed[1] = seed[1];
-}
