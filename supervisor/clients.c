@@ -164,7 +164,7 @@ static void client_refuse(struct client *client, const char *reason)
 
     if (client->bytes && client->request.queue_id.len > 0)
         id = client->bytes + client->request.queue_id.offset;
-    if (journal_limit_happened(&dispatcher->refused_lines, dispatcher_now(dispatcher), &unsaid))
+    if (journal_limit_happened(&dispatcher->refused_lines, dispatcher->now, &unsaid))
         journal_log(dispatcher->journal, EVENT_REQUEST_REFUSED, LOG_WARNING,
                     (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", id),
                                              JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)},
@@ -271,7 +271,7 @@ static void client_read(struct client *client)
         return;
     }
     client->length += (size_t)got;
-    client->since = dispatcher_now(client->dispatcher);
+    client->since = client->dispatcher->now;
     result = request_parse(&client->request, client->bytes ? client->bytes : into, client->length);
     if (!client->bytes && keep(client, client->length) < 0)
         client_refuse(client, "no memory for it");
@@ -345,7 +345,7 @@ static void client_begin(struct dispatcher *dispatcher, int connection)
         .connection = connection,
         .lock = -1,
         .watch = client->watch,
-        .since = dispatcher_now(dispatcher),
+        .since = dispatcher->now,
     };
     SLIST_INIT(&client->parts);
     request_init(&client->request);

@@ -90,7 +90,7 @@ static void unreachable(struct dispatcher *dispatcher, const char *reason)
     if (dispatcher->retry_away)
         return;
     dispatcher->retry_away = true;
-    if (journal_limit_happened(&dispatcher->retry_lines, dispatcher_now(dispatcher), &unsaid))
+    if (journal_limit_happened(&dispatcher->retry_lines, dispatcher->now, &unsaid))
         journal_log(dispatcher->journal, EVENT_RETRY_UNREACHABLE, LOG_WARNING,
                     (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
                     "service retry: %s; mail is deferred without a record, and mailq shows no "
@@ -139,7 +139,7 @@ static bool begin(struct deferral *deferral, struct part *part)
     }
     deferral->part = part;
     deferral->greeted = false;
-    deferral->since = dispatcher_now(dispatcher);
+    deferral->since = dispatcher->now;
     return true;
 }
 
@@ -152,7 +152,7 @@ static bool crowded(const struct dispatcher *dispatcher)
 void deferrals_pump(struct dispatcher *dispatcher)
 {
     struct part *part;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
     bool paced = !crowded(dispatcher);
 
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {

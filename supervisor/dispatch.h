@@ -146,7 +146,9 @@ struct dispatcher {
     struct journal *journal;
     sd_event *event;
     sd_event_source *tick;
-    struct watcher watcher; /* of clients and workers */
+    struct watcher watcher; /* of clients and workers, and of sd-event */
+    struct watch others;    /* all that sd-event looks after */
+    uint64_t now;           /* the time of this turn of the loop, in us, by CLOCK_MONOTONIC */
     struct watch listen[MASTER_SOCKETS_MAX];
     bool listening;
     bool announced;         /* TAKEN and AVAIL were sent */
@@ -168,8 +170,7 @@ struct dispatcher {
     TAILQ_HEAD(part_list, part) parts_free;
     unsigned waiting_count;
     struct admission *admission;
-    sd_event_source *wakeup; /* when admission wants to be asked again */
-    uint64_t wakeup_at;      /* 0: not at all */
+    uint64_t wakeup_at; /* when admission wants to be asked again; 0: not at all */
 
     struct part_list deferring;
     struct deferral deferral[DEFERRALS_AT_ONCE];
@@ -202,11 +203,6 @@ struct dispatcher {
 };
 
 /* dispatcher.c */
-
-uint64_t dispatcher_now(const struct dispatcher *dispatcher);
-
-/* Brings waiting parts and workers together. Called when what was ready is done, and by those who have an event of their own. */
-void dispatcher_pump(struct dispatcher *dispatcher);
 
 /* Lets the clock wake it at that time; ADMISSION_NEVER for not at all. */
 void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when);

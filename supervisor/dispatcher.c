@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agents/worker.h"
@@ -22,14 +23,12 @@
  * this. s */
 #define WATCHDOG 300
 
-uint64_t dispatcher_now(const struct dispatcher *dispatcher)
+static uint64_t monotonic(void)
 {
-    uint64_t now;
+    struct timespec now;
 
-    /* The time of this turn of the loop: no system call. It cannot fail once the loop runs. */
-    if (sd_event_now(dispatcher->event, CLOCK_MONOTONIC, &now) < 0)
-        abort();
-    return now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 _Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what, int state,
@@ -48,7 +47,7 @@ void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error)
 
     dispatcher->descriptors_short = true;
     clients_listen(dispatcher);
-    if (!journal_limit_happened(&dispatcher->descriptor_lines, dispatcher_now(dispatcher), &unsaid))
+    if (!journal_limit_happened(&dispatcher->descriptor_lines, dispatcher->now, &unsaid))
         return;
     journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING,
                 (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
@@ -87,7 +86,7 @@ static uint64_t runnable_time(const struct dispatcher *dispatcher)
 /* Does what waits gain from one more worker? Asked again soon, if not: perhaps none comes back. */
 static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
 {
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
 
     if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now))
         growth_sample(&dispatcher->growth, runnable_time(dispatcher), now);
@@ -97,7 +96,8 @@ static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
     return false;
 }
 
-void dispatcher_pump(struct dispatcher *dispatcher)
+/* Brings waiting parts and workers together. */
+static void pump(struct dispatcher *dispatcher)
 {
     struct pool *pool = &dispatcher->pool;
     struct part *part;
@@ -124,8 +124,6 @@ void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when)
         (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
         return;
     dispatcher->wakeup_at = (uint64_t)when;
-    sd_event_source_set_time(dispatcher->wakeup, (uint64_t)when);
-    sd_event_source_set_enabled(dispatcher->wakeup, SD_EVENT_ONESHOT);
 }
 
 static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -153,7 +151,6 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *us
     }
     if (result < 0)
         return sd_event_exit(dispatcher->event, result == -EPIPE ? 0 : 1);
-    dispatcher_pump(dispatcher);
     return 0;
 }
 
@@ -168,36 +165,10 @@ static int on_master(sd_event_source *source, int fd, uint32_t events, void *use
     return sd_event_exit(dispatcher->event, 0);
 }
 
-/* Clients and workers: all that is ready, and then what comes of it, once. */
-static int on_watcher(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct dispatcher *dispatcher = userdata;
-
-    (void)source;
-    (void)fd;
-    (void)events;
-    watcher_dispatch(&dispatcher->watcher);
-    dispatcher_pump(dispatcher);
-    return 0;
-}
-
-/* What waits may be due now: a pace, a token, a deferral. */
-static int on_wakeup(sd_event_source *source, uint64_t when, void *userdata)
-{
-    struct dispatcher *dispatcher = userdata;
-
-    (void)source;
-    (void)when;
-    dispatcher->wakeup_at = 0;
-    parts_defer(dispatcher);
-    dispatcher_pump(dispatcher);
-    return 0;
-}
-
 static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
 {
     struct dispatcher *dispatcher = userdata;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
 
     alarm(WATCHDOG);
     dispatcher->descriptors_short = false;
@@ -209,12 +180,64 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
         dispatcher->remembered = now;
         parts_remember(dispatcher);
     }
-    dispatcher_pump(dispatcher);
     remainders_say(dispatcher, false);
     snapshot_tick(dispatcher, false);
     /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
     sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static bool running(const struct dispatcher *dispatcher)
+{
+    return sd_event_get_state(dispatcher->event) != SD_EVENT_FINISHED;
+}
+
+/*
+ * Something of sd-event's is ready. Its sources are only changed by their own handlers, or before the loop: so what is armed
+ * in the end is what has to be.
+ */
+static void on_event(void *owner, int fd, uint32_t events)
+{
+    struct dispatcher *dispatcher = owner;
+
+    (void)fd;
+    (void)events;
+    while (running(dispatcher) && sd_event_run(dispatcher->event, 0) > 0)
+        ;
+}
+
+/* How long there is nothing to do when nothing is ready, in ms; -1: sd-event wakes us for the tick. */
+static int until_wakeup(const struct dispatcher *dispatcher)
+{
+    uint64_t left;
+
+    if (dispatcher->wakeup_at == 0)
+        return -1;
+    left = dispatcher->wakeup_at > dispatcher->now ? dispatcher->wakeup_at - dispatcher->now : 0;
+    return left < TICK ? (int)((left + 999) / 1000) : -1;
+}
+
+/* The event loop: all that is ready, and then what comes of it, once. Returns the exit status. */
+static int loop(struct dispatcher *dispatcher)
+{
+    int status = EXIT_FAILURE;
+
+    on_event(dispatcher, -1, 0); /* arms what is to wake us */
+    while (running(dispatcher)) {
+        watcher_wait(&dispatcher->watcher, until_wakeup(dispatcher));
+        dispatcher->now = monotonic();
+        watcher_dispatch(&dispatcher->watcher);
+        if (!running(dispatcher))
+            break;
+        /* What waits may be due now: a pace, a token, a deferral. */
+        if (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= dispatcher->now) {
+            dispatcher->wakeup_at = 0;
+            parts_defer(dispatcher);
+        }
+        pump(dispatcher);
+    }
+    sd_event_get_exit_code(dispatcher->event, &status);
+    return status;
 }
 
 static int events_add(struct dispatcher *dispatcher)
@@ -234,11 +257,8 @@ static int events_add(struct dispatcher *dispatcher)
         result = sd_event_add_time_relative(event, &dispatcher->tick, CLOCK_MONOTONIC, TICK, 0,
                                             on_tick, dispatcher);
     if (result >= 0)
-        result = sd_event_add_time(event, &dispatcher->wakeup, CLOCK_MONOTONIC, UINT64_MAX, 1000,
-                                   on_wakeup, dispatcher);
-    if (result >= 0)
-        result = sd_event_add_io(event, NULL, dispatcher->watcher.epoll, EPOLLIN, on_watcher,
-                                 dispatcher);
+        result = watch_on(&dispatcher->watcher, &dispatcher->others, sd_event_get_fd(event),
+                          EPOLLIN, on_event, dispatcher);
     /* For nothing yet: clients_listen() says when. */
     for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++)
         result = watch_on(&dispatcher->watcher, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i,
@@ -372,6 +392,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     if (dispatcher) {
         dispatcher->settings = settings;
         dispatcher->watcher.epoll = -1;
+        dispatcher->now = monotonic();
         dispatcher->schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
         result = prepare(dispatcher);
     }
@@ -379,8 +400,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         say_start(dispatcher);
         regulator_step(dispatcher);
         snapshot_tick(dispatcher, false);
-        dispatcher_pump(dispatcher);
-        result = sd_event_loop(dispatcher->event);
+        pump(dispatcher);
+        result = loop(dispatcher);
         parts_remember(dispatcher);
         snapshot_tick(dispatcher, true);
         remainders_say(dispatcher, true);

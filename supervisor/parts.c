@@ -20,7 +20,7 @@
 
 static int64_t now_of(const struct dispatcher *dispatcher)
 {
-    return (int64_t)dispatcher_now(dispatcher);
+    return (int64_t)dispatcher->now;
 }
 
 static int64_t wall_clock(void)
@@ -60,8 +60,7 @@ void parts_remember(struct dispatcher *dispatcher)
                               dispatcher->admission, now_of(dispatcher), wall_clock());
     uint64_t unsaid;
 
-    if (result < 0 &&
-        journal_limit_happened(&dispatcher->learned_lines, dispatcher_now(dispatcher), &unsaid))
+    if (result < 0 && journal_limit_happened(&dispatcher->learned_lines, dispatcher->now, &unsaid))
         journal_log(dispatcher->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,
                     "what was learned of destinations cannot be kept in %s/headroom.%s/%s: %s; "
                     "after a restart it is learned again",
@@ -389,7 +388,7 @@ void part_greeted(struct part *part, struct worker *worker)
     part_step(part, PART_GREETED);
     if (part->worker == POOL_NONE)
         bind_worker(part, worker);
-    part->started = dispatcher_now(dispatcher);
+    part->started = dispatcher->now;
     must(dispatcher,
          admission_started(dispatcher->admission, handle_of(part), (int64_t)part->started),
          PART_SENDING);
@@ -406,7 +405,7 @@ void part_write(struct part *part)
 static void finished(struct part *part, enum admission_outcome outcome)
 {
     struct dispatcher *dispatcher = part->client->dispatcher;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
 
     must(dispatcher,
          admission_finished(dispatcher->admission, handle_of(part), outcome,

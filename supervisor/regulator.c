@@ -115,7 +115,7 @@ void regulator_step(struct dispatcher *dispatcher)
     regulator->decision =
         limit_step(&regulator->settings, &regulator->state, &regulator->sample, &demand);
     regulator->failed = 0;
-    regulator->stepped = dispatcher_now(dispatcher);
+    regulator->stepped = dispatcher->now;
     check(dispatcher, &demand);
     if (regulator->decision.mode != before)
         changed(dispatcher, before);
@@ -135,7 +135,6 @@ static int on_step(sd_event_source *source, uint64_t when, void *userdata)
     (void)source;
     (void)when;
     regulator_step(dispatcher);
-    dispatcher_pump(dispatcher);
     return 0;
 }
 
@@ -147,9 +146,8 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *u
     /* The group was removed: from now on only the tick looks. */
     if (events & EPOLLERR)
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    if (dispatcher_now(dispatcher) - dispatcher->regulator.stepped >= STEP_SOONEST)
+    if (dispatcher->now - dispatcher->regulator.stepped >= STEP_SOONEST)
         regulator_step(dispatcher);
-    dispatcher_pump(dispatcher);
     return 0;
 }
 

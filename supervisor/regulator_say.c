@@ -46,9 +46,8 @@ static void totals_write(const struct dispatcher *dispatcher, char *text, size_t
                  "; it was not open for %" PRIu64 " s: %" PRIu64 " delivered, %" PRIu64
                  " deferred by workers, %" PRIu64 " postponed (memory %" PRIu64 ", full %" PRIu64
                  ", slow %" PRIu64 "), %" PRIu64 " lost",
-                 (dispatcher_now(dispatcher) - regulator->left) / 1000000,
-                 now->delivered - then->delivered, now->deferred - then->deferred,
-                 now->postponed - then->postponed,
+                 (dispatcher->now - regulator->left) / 1000000, now->delivered - then->delivered,
+                 now->deferred - then->deferred, now->postponed - then->postponed,
                  now->postponed_for[DEFERRAL_MEMORY] - then->postponed_for[DEFERRAL_MEMORY],
                  now->postponed_for[DEFERRAL_FULL] - then->postponed_for[DEFERRAL_FULL],
                  now->postponed_for[DEFERRAL_SLOW] - then->postponed_for[DEFERRAL_SLOW],
@@ -79,7 +78,7 @@ static void say(struct dispatcher *dispatcher, bool changed, uint64_t unsaid)
     const struct limit_demand demand = regulator_demand(dispatcher);
     const struct memory_sample *sample = &regulator->sample;
     uint64_t postponed;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
     double pool = regulator->state.pool_some.fraction;
     double machine = regulator->state.machine_some.fraction;
     char reason[256], value[32], threshold[32], pressure[32], longest[128], totals[320], why[128];
@@ -135,7 +134,7 @@ static bool postponing(const struct dispatcher *dispatcher)
 void regulator_say_if_due(struct dispatcher *dispatcher)
 {
     struct regulator *regulator = &dispatcher->regulator;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
     uint64_t since = now - regulator->told;
     uint64_t unsaid;
 

@@ -34,7 +34,7 @@ void remainders_say(struct dispatcher *dispatcher, bool last)
     uint64_t unsaid;
 
     for (size_t i = 0; i < sizeof remainders / sizeof remainders[0]; i++)
-        if (journal_limit_remainder(remainders[i].limit, dispatcher_now(dispatcher), last, &unsaid))
+        if (journal_limit_remainder(remainders[i].limit, dispatcher->now, last, &unsaid))
             journal_log(
                 dispatcher->journal, remainders[i].event, LOG_WARNING,
                 (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,

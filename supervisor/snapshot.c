@@ -113,7 +113,7 @@ static void say_failure(struct dispatcher *dispatcher, struct journal_limit *lim
 {
     uint64_t unsaid;
 
-    if (journal_limit_happened(limit, dispatcher_now(dispatcher), &unsaid))
+    if (journal_limit_happened(limit, dispatcher->now, &unsaid))
         journal_log(dispatcher->journal, EVENT_STATE_FILE, LOG_WARNING,
                     (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
                     "%s cannot be written: %s; %s", name, strerror(-error), effect);
@@ -217,7 +217,7 @@ static void write_files(struct dispatcher *dispatcher, bool status, bool metrics
 void snapshot_tick(struct dispatcher *dispatcher, bool last)
 {
     struct snapshot *snapshot = dispatcher->snapshot;
-    uint64_t now = dispatcher_now(dispatcher);
+    uint64_t now = dispatcher->now;
     uint64_t figure[SNAPSHOT_FIGURES];
     bool changed;
     uint64_t age = now - snapshot->written;

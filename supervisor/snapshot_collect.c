@@ -14,7 +14,7 @@ static int64_t wall_of(const struct dispatcher *dispatcher, int64_t when)
 {
     if (when == ADMISSION_NEVER)
         return 0;
-    return dispatcher->snapshot->status.written - ((int64_t)dispatcher_now(dispatcher) - when);
+    return dispatcher->snapshot->status.written - ((int64_t)dispatcher->now - when);
 }
 
 static void collect_state(const struct dispatcher *dispatcher, struct status *status)
@@ -126,7 +126,7 @@ static void collect_minute(const struct dispatcher *dispatcher, struct status *s
 
     if (snapshot->points == 0)
         return;
-    status->minute.span = dispatcher_now(dispatcher) - then->time;
+    status->minute.span = dispatcher->now - then->time;
     status->minute.delivered = totals->delivered - then->totals.delivered;
     status->minute.deferred = totals->deferred - then->totals.deferred;
     status->minute.postponed = totals->postponed - then->totals.postponed;

@@ -18,11 +18,16 @@ void watcher_destroy(struct watcher *watcher)
     watcher->epoll = -1;
 }
 
+void watcher_wait(struct watcher *watcher, int timeout)
+{
+    int ready = epoll_wait(watcher->epoll, watcher->ready, WATCH_AT_ONCE, timeout);
+
+    /* Interrupted, nothing is ready. */
+    watcher->ready_count = ready > 0 ? (unsigned)ready : 0;
+}
+
 void watcher_dispatch(struct watcher *watcher)
 {
-    int ready = epoll_wait(watcher->epoll, watcher->ready, WATCH_AT_ONCE, 0);
-
-    watcher->ready_count = ready > 0 ? (unsigned)ready : 0;
     for (watcher->at = 0; watcher->at < watcher->ready_count; watcher->at++) {
         const struct epoll_event *event = &watcher->ready[watcher->at];
         const struct watch *watch = event->data.ptr;

@@ -2,7 +2,8 @@
 #define SUPERVISOR_WATCH_H
 
 /*
- * The descriptors of clients and workers: an epoll(7) of their own below the sd-event loop, for which it is one source.
+ * The descriptors of clients and workers: an epoll(7) of our own, which is what the dispatcher waits for. All that sd-event
+ * looks after (signals, timers, the few other descriptors) is one descriptor of it: sd_event_get_fd(3).
  *
  * sd-event asks the kernel once more for every event that it hands out, and takes a descriptor out before it is closed. With
  * five events for each delivery that was more than a third of the dispatcher's system calls. Here all that is ready is
@@ -34,7 +35,7 @@ struct watch {
 };
 
 struct watcher {
-    int epoll; /* -1: none. Readable when something is ready */
+    int epoll; /* -1: none */
     unsigned at;
     unsigned ready_count;
     struct epoll_event ready[WATCH_AT_ONCE];
@@ -44,7 +45,10 @@ struct watcher {
 int watcher_create(struct watcher *watcher);
 void watcher_destroy(struct watcher *watcher);
 
-/* Hands out what is ready, without waiting. A handler may end any watch, its own too. */
+/* Waits until something is ready, at most `timeout` ms; -1: without end. */
+void watcher_wait(struct watcher *watcher, int timeout);
+
+/* Hands out what was ready. A handler may end any watch, its own too. */
 void watcher_dispatch(struct watcher *watcher);
 
 /* From now on the handler is called for these events (EPOLLIN and so on). 0 or a negative errno. */

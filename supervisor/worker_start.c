@@ -15,13 +15,13 @@
 
 void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason)
 {
-    unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher_now(dispatcher));
+    unsigned pause = pool_start_failed(&dispatcher->pool, dispatcher->now);
     uint64_t unsaid;
 
     if (dispatcher->start_error == error)
         return;
     dispatcher->start_error = error;
-    if (!journal_limit_happened(&dispatcher->start_lines, dispatcher_now(dispatcher), &unsaid))
+    if (!journal_limit_happened(&dispatcher->start_lines, dispatcher->now, &unsaid))
         return;
     dispatcher->start_said = true;
     journal_log(dispatcher->journal, EVENT_WORKER_START_FAILED, LOG_ERR,
@@ -79,13 +79,12 @@ bool workers_may_start(const struct dispatcher *dispatcher)
     const struct pool *pool = &dispatcher->pool;
 
     return !dispatcher->descriptors_short && pool->count[WORKER_FREE] > 0 &&
-           pool->count[WORKER_STARTING] < STARTS_AT_ONCE &&
-           pool_may_start(pool, dispatcher_now(dispatcher));
+           pool->count[WORKER_STARTING] < STARTS_AT_ONCE && pool_may_start(pool, dispatcher->now);
 }
 
 bool workers_start(struct dispatcher *dispatcher)
 {
-    int number = pool_start(&dispatcher->pool, dispatcher_now(dispatcher));
+    int number = pool_start(&dispatcher->pool, dispatcher->now);
     struct worker *worker;
     int result;
 

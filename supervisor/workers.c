@@ -56,7 +56,7 @@ static void move(struct worker *worker, enum worker_state state)
     struct dispatcher *dispatcher = worker->dispatcher;
     enum worker_state before = state_of(worker);
 
-    if (pool_move(&dispatcher->pool, worker->number, state, dispatcher_now(dispatcher)) < 0)
+    if (pool_move(&dispatcher->pool, worker->number, state, dispatcher->now) < 0)
         dispatcher_broken(dispatcher, "worker", (int)before, (int)state);
 }
 
@@ -156,7 +156,7 @@ static void say_lost(struct worker *worker, int status)
     uint64_t unsaid;
 
     if (worker->lost[0] == '\0' ||
-        !journal_limit_happened(&dispatcher->lost_lines, dispatcher_now(dispatcher), &unsaid))
+        !journal_limit_happened(&dispatcher->lost_lines, dispatcher->now, &unsaid))
         return;
     journal_log(dispatcher->journal, EVENT_WORKER_LOST, LOG_WARNING,
                 (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", worker->lost),
@@ -228,7 +228,7 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
 static void came_back(struct worker *worker)
 {
     move(worker, WORKER_IDLE);
-    growth_returned(&worker->dispatcher->growth, dispatcher_now(worker->dispatcher));
+    growth_returned(&worker->dispatcher->growth, worker->dispatcher->now);
 }
 
 /*

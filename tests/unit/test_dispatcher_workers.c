@@ -360,7 +360,6 @@ Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
     config.workers_max = 6;
     config.workers_min = 2;
     dispatcher->settings = &settings;
-    cr_assert_eq(sd_event_new(&dispatcher->event), 0);
     cr_assert_geq(workers_create(dispatcher), 0);
     for (int i = 0; i < 5; i++) {
         int number = pool_start(&dispatcher->pool, 1);
@@ -375,7 +374,6 @@ Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
                  dispatcher->pool.count[WORKER_IDLE]);
     cr_assert_eq(dispatcher->pool.count[WORKER_LEAVING], 3);
     workers_destroy(dispatcher);
-    sd_event_unref(dispatcher->event);
     free(dispatcher);
     cr_assert_eq(rmdir(directory), 0);
 }

@@ -20,6 +20,12 @@ struct seen {
 
 static void on_ready(void *owner, int fd, uint32_t events);
 
+static void turn(struct watcher *watcher)
+{
+    watcher_wait(watcher, 0);
+    watcher_dispatch(watcher);
+}
+
 static void seen_open(struct watcher *watcher, struct seen *seen, uint32_t events)
 {
     seen->watcher = watcher;
@@ -62,9 +68,9 @@ Test(watch, all_that_is_ready_is_handed_out_once)
         seen_open(&watcher, &seen[i], EPOLLIN);
         cr_assert_eq(write(seen[i].ends[1], "x", 1), 1);
     }
-    watcher_dispatch(&watcher);
-    watcher_dispatch(&watcher);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
+    turn(&watcher);
+    turn(&watcher);
     for (unsigned i = 0; i < COUNT; i++) {
         cr_expect_eq(seen[i].calls, 1, "%u was called %u times", i, seen[i].calls);
         seen_close(&seen[i]);
@@ -86,9 +92,9 @@ Test(watch, one_that_is_ended_is_not_called)
     other.ends_this = &one;
     cr_assert_eq(write(one.ends[1], "x", 1), 1);
     cr_assert_eq(write(other.ends[1], "x", 1), 1);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(one.calls + other.calls, 1);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(one.calls + other.calls, 1);
     watcher_destroy(&watcher);
 }
@@ -107,9 +113,9 @@ Test(watch, one_that_is_used_again_begins_anew)
     other.reopens = &one;
     cr_assert_eq(write(one.ends[1], "x", 1), 1);
     cr_assert_eq(write(other.ends[1], "x", 1), 1);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(one.calls + other.calls, 1);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(one.calls + other.calls, 1);
     seen_close(&one);
     seen_close(&other);
@@ -124,14 +130,14 @@ Test(watch, other_events_are_told_when_asked_for)
     cr_assert_eq(watcher_create(&watcher), 0);
     seen_open(&watcher, &seen, 0);
     cr_assert_eq(write(seen.ends[1], "x", 1), 1);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(seen.calls, 0);
     watch_change(&watcher, &seen.watch, EPOLLOUT);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(seen.calls, 1);
     cr_expect_eq(seen.events, (uint32_t)EPOLLOUT);
     watch_change(&watcher, &seen.watch, EPOLLIN);
-    watcher_dispatch(&watcher);
+    turn(&watcher);
     cr_expect_eq(seen.calls, 2);
     cr_expect_eq(seen.events, (uint32_t)EPOLLIN);
     seen_close(&seen);
