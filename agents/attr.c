@@ -88,11 +88,16 @@ int attr_int(const char *text, uint32_t *number)
 /* The value of a character of the standard alphabet, or -1. */
 static int base64_digit(char c)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = c == '\0' ? NULL : strchr(alphabet, c);
-
-    return found == NULL ? -1 : (int)(found - alphabet);
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* glibc has b64_pton(3), but in libresolv, which nothing else needs; and it skips blanks, which no list of Postfix has. */

@@ -11,10 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Not isalnum(3): that depends on the locale. */
-static const char name_characters[] =
-    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
 /* Long queue ids count in base 52: digits and letters, but no vowels. */
 static const char base52[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
 
@@ -23,12 +19,18 @@ static const char base52[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwx
 #define LONG_ID_SEPARATOR_MIN 10
 #define LONG_ID_MICROSECONDS 4
 
+/* Not isalnum(3): that depends on the locale. */
+static bool is_letter_or_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static bool name_valid(const char *name, size_t max, char extra)
 {
     size_t len = 0;
 
     for (; name[len] != '\0'; len++) {
-        if (len == max || (name[len] != extra && strchr(name_characters, name[len]) == NULL)) {
+        if (len == max || (name[len] != extra && !is_letter_or_digit(name[len]))) {
             return false;
         }
     }
@@ -83,12 +85,25 @@ static void hash_source(char *source, size_t size, const char *queue_id)
     (void)snprintf(source, size, "%05lX", microseconds);
 }
 
+static int append(char *path, size_t size, size_t *used, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len >= size - *used) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(path + *used, text, len + 1);
+    *used += len;
+    return 0;
+}
+
 int queue_file_path(char *path, size_t size, const char *queue_name, const char *queue_id,
                     const char *hash_queue_names, unsigned hash_queue_depth)
 {
     char source[QUEUE_ID_MAX + 1];
     char hash[2 * QUEUE_HASH_DEPTH_MAX + 1] = "";
-    int len;
+    size_t used = 0;
+    int rc;
 
     if (!queue_name_valid(queue_name) || !queue_id_valid(queue_id) ||
         hash_queue_depth > QUEUE_HASH_DEPTH_MAX) {
@@ -105,8 +120,14 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
         }
         *to = '\0';
     }
-    len = snprintf(path, size, "%s/%s%s", queue_name, hash, queue_id);
-    return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
+    rc = append(path, size, &used, queue_name);
+    if (rc == 0) {
+        rc = append(path, size, &used, "/");
+    }
+    if (rc == 0) {
+        rc = append(path, size, &used, hash);
+    }
+    return rc == 0 ? append(path, size, &used, queue_id) : rc;
 }
 
 int queue_file_lock(int queue_directory_fd, const char *path)

@@ -77,7 +77,7 @@ static int64_t microseconds(const struct timeval *time)
 static const struct known *find(const struct known *known, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(known[i].name, name) == 0) {
+        if (known[i].name[0] == name[0] && strcmp(known[i].name, name) == 0) {
             return &known[i];
         }
     }
