@@ -20,6 +20,12 @@ void growth_returned(struct growth *growth, uint64_t now)
         growth->known++;
 }
 
+void growth_ended(struct growth *growth, uint64_t now)
+{
+    growth->owed++;
+    growth->ended = now;
+}
+
 bool growth_wants_sample(const struct growth *growth, uint64_t now)
 {
     return !growth->sampled || now - growth->sample_time >= SAMPLE_EVERY;
@@ -46,6 +52,12 @@ bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now)
     if (now - growth->asked > DEMAND_PAUSE)
         growth->demand = now;
     growth->asked = now;
+    if (now - growth->ended > GROWTH_LATER)
+        growth->owed = 0;
+    if (growth->owed > 0) {
+        growth->owed--;
+        return true;
+    }
     if (growth->known < GROWTH_RETURNS)
         return true;
     if (now - growth->demand < GROWTH_AGAIN)

@@ -223,6 +223,8 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
     worker_free(worker);
     if (!worker->retired)
         regulator_ended(dispatcher);
+    if (!worker->retired && status == 0)
+        growth_ended(&dispatcher->growth, dispatcher->now);
 }
 
 static void came_back(struct worker *worker)

@@ -117,3 +117,26 @@ Test(growth, a_new_burst_waits_for_those_that_were_idle)
     cr_expect_not(growth_helps(&growth, 42, now + 4 * MS));
     cr_expect(growth_helps(&growth, 42, now + 8 * MS));
 }
+
+/* Those that end of themselves together are replaced together, however crowded the machine is; but no more than they were. */
+Test(growth, the_ended_are_replaced)
+{
+    struct growth growth = {0};
+    uint64_t now = run(&growth, 625, 50);
+
+    for (unsigned i = 0; i < 3; i++)
+        growth_ended(&growth, now);
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect(growth_helps(&growth, 42, now + 20 * MS));
+    cr_expect_not(growth_helps(&growth, 42, now + 20 * MS));
+}
+
+/* Nothing waited when they ended: whether so many are needed again is judged when something does. */
+Test(growth, those_that_ended_long_ago_are_not)
+{
+    struct growth growth = {0};
+    uint64_t now = run(&growth, 625, 50);
+
+    growth_ended(&growth, now);
+    cr_expect_not(growth_helps(&growth, 1, now + 101 * MS));
+}
