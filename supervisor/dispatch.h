@@ -138,7 +138,7 @@ struct regulator {
     uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
     struct dispatcher_totals left_totals;
     sd_event_source *timer; /* of the next step */
-    sd_event_source *pressure[DISPATCHER_TRIGGERS];
+    struct watch pressure[DISPATCHER_TRIGGERS];
 };
 
 struct dispatcher {
@@ -206,6 +206,9 @@ struct dispatcher {
 
 /* Lets the clock wake it at that time; ADMISSION_NEVER for not at all. */
 void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when);
+
+/* A source of sd-event's was changed outside of its own handlers: arms what is to wake us. */
+void dispatcher_arm(struct dispatcher *dispatcher);
 
 /* No descriptor could be had: nothing is accepted until the next tick. */
 void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error);

@@ -192,18 +192,21 @@ static bool running(const struct dispatcher *dispatcher)
     return sd_event_get_state(dispatcher->event) != SD_EVENT_FINISHED;
 }
 
+void dispatcher_arm(struct dispatcher *dispatcher)
+{
+    while (running(dispatcher) && sd_event_run(dispatcher->event, 0) > 0)
+        ;
+}
+
 /*
- * Something of sd-event's is ready. Its sources are only changed by their own handlers, or before the loop: so what is armed
- * in the end is what has to be.
+ * Something of sd-event's is ready. Its sources are changed by their own handlers, or dispatcher_arm() is called: so what is
+ * armed in the end is what has to be.
  */
 static void on_event(void *owner, int fd, uint32_t events)
 {
-    struct dispatcher *dispatcher = owner;
-
     (void)fd;
     (void)events;
-    while (running(dispatcher) && sd_event_run(dispatcher->event, 0) > 0)
-        ;
+    dispatcher_arm(owner);
 }
 
 /* How long there is nothing to do when nothing is ready, in ms; -1: sd-event wakes us for the tick. */
@@ -222,7 +225,7 @@ static int loop(struct dispatcher *dispatcher)
 {
     int status = EXIT_FAILURE;
 
-    on_event(dispatcher, -1, 0); /* arms what is to wake us */
+    dispatcher_arm(dispatcher);
     while (running(dispatcher)) {
         watcher_wait(&dispatcher->watcher, until_wakeup(dispatcher));
         dispatcher->now = monotonic();

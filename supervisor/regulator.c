@@ -13,7 +13,7 @@ static uint64_t limit_bytes(uint64_t size, uint64_t word)
 }
 
 static int on_step(sd_event_source *source, uint64_t when, void *userdata);
-static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static void on_pressure(void *owner, int fd, uint32_t events);
 
 int regulator_create(struct dispatcher *dispatcher)
 {
@@ -39,17 +39,14 @@ int regulator_create(struct dispatcher *dispatcher)
                                         UINT64_MAX / 2, 1000, on_step, dispatcher);
     for (unsigned i = 0; i < DISPATCHER_TRIGGERS && result >= 0; i++)
         if (settings->trigger[i].descriptor >= 0)
-            result =
-                sd_event_add_io(dispatcher->event, &regulator->pressure[i],
-                                settings->trigger[i].descriptor, EPOLLPRI, on_pressure, dispatcher);
+            result = watch_on(&dispatcher->watcher, &regulator->pressure[i],
+                              settings->trigger[i].descriptor, EPOLLPRI, on_pressure, dispatcher);
     return result < 0 ? result : 0;
 }
 
 void regulator_destroy(struct dispatcher *dispatcher)
 {
     sd_event_source_unref(dispatcher->regulator.timer);
-    for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
-        sd_event_source_unref(dispatcher->regulator.pressure[i]);
 }
 
 /* Processes in the group that are not ours: a killed predecessor's workers, finishing. */
@@ -138,17 +135,19 @@ static int on_step(sd_event_source *source, uint64_t when, void *userdata)
     return 0;
 }
 
-static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_pressure(void *owner, int fd, uint32_t events)
 {
-    struct dispatcher *dispatcher = userdata;
+    struct dispatcher *dispatcher = owner;
+    struct regulator *regulator = &dispatcher->regulator;
 
-    (void)fd;
     /* The group was removed: from now on only the tick looks. */
-    if (events & EPOLLERR)
-        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    if (dispatcher->now - dispatcher->regulator.stepped >= STEP_SOONEST)
+    for (unsigned i = 0; (events & EPOLLERR) && i < DISPATCHER_TRIGGERS; i++)
+        if (regulator->pressure[i].on && regulator->pressure[i].fd == fd)
+            watch_remove(&dispatcher->watcher, &regulator->pressure[i]);
+    if (!(events & EPOLLERR) && dispatcher->now - regulator->stepped >= STEP_SOONEST) {
         regulator_step(dispatcher);
-    return 0;
+        dispatcher_arm(dispatcher);
+    }
 }
 
 unsigned regulator_limit(const struct dispatcher *dispatcher)

@@ -71,3 +71,10 @@ void watch_forget(struct watcher *watcher, struct watch *watch)
         if (watcher->ready[i].data.ptr == watch)
             watcher->ready[i].data.ptr = NULL;
 }
+
+void watch_remove(struct watcher *watcher, struct watch *watch)
+{
+    if (watch->on)
+        epoll_ctl(watcher->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+    watch_forget(watcher, watch);
+}

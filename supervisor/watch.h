@@ -3,14 +3,15 @@
 
 /*
  * The descriptors of clients and workers: an epoll(7) of our own, which is what the dispatcher waits for. All that sd-event
- * looks after (signals, timers, the few other descriptors) is one descriptor of it: sd_event_get_fd(3).
+ * looks after (signals, timers, the few other descriptors) is one descriptor of it: sd_event_get_fd(3). Not pressure triggers:
+ * their event is gone once poll(2) has told it, and here the outer epoll would ask first, so that the inner finds nothing.
  *
  * sd-event asks the kernel once more for every event that it hands out, and takes a descriptor out before it is closed. With
  * five events for each delivery that was more than a third of the dispatcher's system calls. Here all that is ready is
  * taken with one call and handed out in turn, and closing a descriptor takes it out.
  *
  * A watch belongs to its owner and must stay where it is while it is on. Not for descriptors that another process has too:
- * those stay in epoll when they are closed.
+ * those stay in epoll when they are closed; watch_remove() is for them.
  */
 
 #include <stdbool.h>
@@ -60,5 +61,8 @@ void watch_change(struct watcher *watcher, struct watch *watch, uint32_t events)
 
 /* The handler is not called any more; the descriptor is to be closed at once. Harmless when it is off. */
 void watch_forget(struct watcher *watcher, struct watch *watch);
+
+/* The same for a descriptor that stays open, here or in another process. */
+void watch_remove(struct watcher *watcher, struct watch *watch);
 
 #endif

@@ -59,6 +59,8 @@ struct fake {
     int log;
     int lifetime;       /* of messages, s; the captured ones are of 2026 */
     rlim_t descriptors; /* a lower limit for the dispatcher, or 0 */
+    const char *proc;   /* in the place of /proc, or NULL */
+    int trigger;        /* of memory pressure, or -1 */
     unsigned started;
     struct fake_worker worker[WORKERS_MAX];
 };
@@ -190,10 +192,12 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     settings.channel = fcntl(channel, F_DUPFD, 100);
     settings.queue_directory = fcntl(settings.queue_directory, F_DUPFD, 100);
     settings.state_directory = fcntl(settings.state_directory, F_DUPFD, 100);
+    settings.trigger[0].descriptor = fcntl(fake->trigger, F_DUPFD, 103);
+    settings.trigger[1].descriptor = -1;
     dup2(master, MASTER_STATUS_FD);
     dup2(listening, MASTER_LISTEN_FD);
     close_range(MASTER_LISTEN_FD + 1, 99, 0);
-    close_range(103, ~0U, 0);
+    close_range(fake->trigger < 0 ? 103 : 104, ~0U, 0);
     if (fake->descriptors > 0)
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){fake->descriptors, fake->descriptors});
     sigemptyset(&signals);
@@ -207,13 +211,12 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     if (group_open(&group, &(struct group_config){.service = "test",
                                                   .wish = GROUP_WISH_OBSERVE,
                                                   .limit = MEMORY_UNLIMITED,
-                                                  .high = MEMORY_UNLIMITED}) < 0 ||
+                                                  .high = MEMORY_UNLIMITED,
+                                                  .roots = {.proc = fake->proc}}) < 0 ||
         memory_source_open(&memory, group) < 0)
         _exit(99);
     settings.group = group;
     settings.memory = &memory;
-    for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
-        settings.trigger[i].descriptor = -1;
     alarm(60); /* should it spin, and the test be gone */
     status = dispatcher_run(&settings);
     _exit(status);
@@ -221,7 +224,8 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
 
 static inline void fake_prepare(struct fake *fake)
 {
-    *fake = (struct fake){.directory = "/tmp/headroom-test-XXXXXX", .lifetime = INT_MAX};
+    *fake =
+        (struct fake){.directory = "/tmp/headroom-test-XXXXXX", .lifetime = INT_MAX, .trigger = -1};
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         fake->worker[i] = (struct fake_worker){.listening = -1, .status = -1};
     config_defaults(&fake->config);
