@@ -290,6 +290,13 @@ static void greeted(struct worker *worker, size_t length)
     struct part *part = worker->part;
 
     greeting_learn(worker, length);
+    if (worker->gone) {
+        /* Nothing of a request was sent, and nothing is to be sent to the dead. */
+        if (part)
+            part_worker_gone(part);
+        leave(worker);
+        return;
+    }
     if (state_of(worker) == WORKER_STARTING)
         part = parts_next(dispatcher);
     if (!part) {
@@ -340,6 +347,9 @@ static void on_connection(void *owner, int fd, uint32_t events)
     struct worker *worker = owner;
 
     (void)fd;
+    /* Both directions are closed: it may have said something before, but takes nothing more. */
+    if (events & EPOLLHUP)
+        worker->gone = true;
     if ((events & EPOLLOUT) && worker->part && worker->part->state == PART_SENDING)
         part_write(worker->part);
     if (worker->conversation.fd >= 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
