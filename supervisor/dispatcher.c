@@ -86,8 +86,12 @@ static uint64_t runnable_time(const struct dispatcher *dispatcher)
 /* Does what waits gain from one more worker? Asked again soon, if not: perhaps none comes back. */
 static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
 {
+    const struct pool *pool = &dispatcher->pool;
     uint64_t now = dispatcher->now;
 
+    /* None is there that could come back. A machine on which each turn of the loop is late would be judged anew each time. */
+    if (pool_live(pool) == pool->count[WORKER_LEAVING])
+        return true;
     if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now))
         growth_sample(&dispatcher->growth, runnable_time(dispatcher), now);
     if (growth_helps(&dispatcher->growth, wanted, now))

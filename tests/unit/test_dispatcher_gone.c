@@ -69,3 +69,45 @@ Test(dispatcher_gone, a_new_one_that_greets_and_goes)
     close(other);
     fake_end(&fake);
 }
+
+/* A machine that thrashes: a turn of the loop each tenth of a second and more. Mail must not wait for those that are not there. */
+Test(dispatcher_gone, all_of_them_on_a_slow_machine)
+{
+    struct fake fake;
+    struct wire request = fake_request("AAAA1", 1);
+    unsigned number;
+    int qmgr, worker;
+
+    fake_prepare(&fake);
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    for (unsigned i = 0; i < GROWTH_RETURNS; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "BBBB%u", i);
+        qmgr = fake_ask(&fake, id);
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, id);
+        fake_say(worker, WIRE_REPLY_DONE);
+        fake_released(&fake, number, worker);
+        fake_expect(qmgr, WIRE_REPLY_DONE);
+        close(qmgr);
+    }
+    fake_exited(&fake, number, 0);
+    poll(NULL, 0, 2 * GROWTH_LATER / 1000); /* it was long ago */
+    fake_message(&fake, "AAAA1");
+    qmgr = fake_greeted(&fake);
+    kill(fake.dispatcher, SIGSTOP);
+    fake_write(qmgr, request.bytes, request.len);
+    for (unsigned turn = 0; turn < 10 && !readable(fake.channel, 0); turn++) {
+        kill(fake.dispatcher, SIGCONT);
+        poll(NULL, 0, 2);
+        kill(fake.dispatcher, SIGSTOP);
+        poll(NULL, 0, 3 * GROWTH_LATER / 2000);
+    }
+    cr_assert(readable(fake.channel, 0), "no worker is wanted");
+    kill(fake.dispatcher, SIGCONT);
+    close(qmgr);
+    wire_free(&request);
+    fake_end(&fake);
+}
