@@ -72,7 +72,7 @@ static void end(struct deferral *deferral, const struct reply *reply, const char
     struct part *part = deferral->part;
 
     if (reply)
-        deferral->dispatcher->retry_away = false;
+        deferral->dispatcher->retry_away = deferral->dispatcher->retry_mute = false;
     deferral->part = NULL;
     part_postponed(part, reply, bytes);
     watch_forget(&deferral->dispatcher->watcher, &deferral->watch);
@@ -104,6 +104,16 @@ static void lost(struct deferral *deferral, const char *reason)
     end(deferral, NULL, NULL);
 }
 
+/* Those that were given up still wait at its socket, and may be all that fit there. */
+static bool takes_none_for_long(struct dispatcher *dispatcher)
+{
+    if (dispatcher->retry_full == 0)
+        dispatcher->retry_full = dispatcher->now;
+    if (dispatcher->now - dispatcher->retry_full >= RETRY_TIMEOUT)
+        dispatcher->retry_mute = true;
+    return dispatcher->retry_mute;
+}
+
 /* Begins with the part. False when retry(8) is busy just now, or there is no descriptor: the part keeps its turn. */
 static bool begin(struct deferral *deferral, struct part *part)
 {
@@ -119,8 +129,10 @@ static bool begin(struct deferral *deferral, struct part *part)
                                   &size);
     if (result == 0)
         result = retry_connect(dispatcher->settings->queue_directory);
-    if (result == -EAGAIN)
+    if (result == -EAGAIN && !takes_none_for_long(dispatcher))
         return false;
+    if (result != -EAGAIN)
+        dispatcher->retry_full = 0;
     if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
         dispatcher_descriptors_short(dispatcher, -result);
         return false;
@@ -143,6 +155,21 @@ static bool begin(struct deferral *deferral, struct part *part)
     return true;
 }
 
+/*
+ * While retry(8) does not answer (master cannot start it: it is short of memory, too), one conversation waits for it. With all of
+ * them 12 in a minute would be deferred, and what waits for that would fill the active queue and become too old meanwhile.
+ */
+static bool begin_or_not(struct deferral *deferral, struct part *part)
+{
+    struct dispatcher *dispatcher = deferral->dispatcher;
+
+    if (!dispatcher->retry_mute || deferral == &dispatcher->deferral[0])
+        return begin(deferral, part);
+    TAILQ_REMOVE(&dispatcher->deferring, part, link);
+    part_postponed(part, NULL, NULL);
+    return true;
+}
+
 /* So few more could be accepted that mail behind this flood would wait for its deferrals: no pacing then. */
 static bool crowded(const struct dispatcher *dispatcher)
 {
@@ -161,7 +188,7 @@ void deferrals_pump(struct dispatcher *dispatcher)
                 dispatcher_wake_at(dispatcher, (int64_t)dispatcher->deferral_next);
                 return;
             }
-            if (!begin(&dispatcher->deferral[i], part))
+            if (!begin_or_not(&dispatcher->deferral[i], part))
                 return;
             /* A loop that runs late by less than a tenth of a second may catch up. */
             if (!paced || now > dispatcher->deferral_next + 20 * DEFERRALS_INTERVAL)
@@ -174,8 +201,10 @@ void deferrals_pump(struct dispatcher *dispatcher)
 void deferrals_expire(struct dispatcher *dispatcher, uint64_t now)
 {
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
-        if (dispatcher->deferral[i].part && now - dispatcher->deferral[i].since >= RETRY_TIMEOUT)
+        if (dispatcher->deferral[i].part && now - dispatcher->deferral[i].since >= RETRY_TIMEOUT) {
+            dispatcher->retry_mute = true;
             lost(&dispatcher->deferral[i], "it does not answer");
+        }
 }
 
 /* Writes what can be written, and then waits for the reply. */

@@ -193,6 +193,9 @@ struct dispatcher {
     struct journal_limit descriptor_lines;
     struct journal_limit retry_lines;
     bool retry_away; /* retry(8) could not be had, which was said, and has not answered since */
+    bool
+        retry_mute; /* it did not answer in time, or take a connection, and has not answered since */
+    uint64_t retry_full; /* since when it takes no connection; 0: it does, or nobody has asked */
     struct journal_limit learned_lines;
     struct journal_limit snapshot_lines;
     struct journal_limit metrics_lines;
