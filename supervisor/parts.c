@@ -42,6 +42,7 @@ int parts_create(struct dispatcher *dispatcher)
     admission_defaults(&settings);
     settings.slow_after = (int64_t)config->destination_slow_after;
     settings.waiting_time = (int64_t)config->waiting_time;
+    settings.waiting_most = dispatcher->settings->postconf->daemon_timeout * INT64_C(1000000) / 2;
     settings.backlog = config->destination_backlog;
     if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
         return -EIO;

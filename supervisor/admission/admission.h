@@ -47,7 +47,7 @@
  * can use the slot. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
  *
  * DEFERRALS. A part leaves undelivered when the room is full, when its slow or dead destination has had it for `waiting_time`
- * or has more than its backlog, or in SHED; never when it is exempt, never because only memory holds it. They leave one
+ * or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt. They leave one
  * by one over `spread`, at random distances, because Postfix brings back together what was deferred together.
  *
  * MEMORY. 384 bytes a destination, 64 a part, when touched; 12 to 20 a destination beside that for the tables.
@@ -96,7 +96,9 @@ struct admission_settings {
     int64_t proven_for;   /* how long a success or a failure counts as evidence */
     int64_t patience;     /* a first attempt that waited this long goes behind newer ones */
     int64_t waiting_time; /* waiting.time: then a part of a slow or dead destination is deferred */
-    int64_t spread;       /* deferrals of a flood leave over this time */
+    int64_t
+        waiting_most; /* and then any other too: for no answer within daemon_timeout qmgr(8) ends with an error. 0: no bound */
+    int64_t spread;   /* deferrals of a flood leave over this time */
     unsigned backlog; /* destination.backlog: waiting parts of a dead destination that are kept */
     unsigned window;  /* a destination's window after its first success */
     uint64_t seed[2]; /* for the hash and the jitter; random in production */

@@ -78,11 +78,21 @@ static bool hopeless(const struct destination *destination)
     return destination->lane == ADMISSION_SLOW || destination->lane == ADMISSION_DEAD;
 }
 
+/* Those that wait for memory, a pace or a token may go on, but not for ever. */
+static bool must_leave(const struct admission *admission, const struct part *part, int64_t now)
+{
+    int64_t most = admission->settings.waiting_most;
+
+    return hopeless(part->destination) || (most > 0 && now - part->since >= most);
+}
+
 /* The first part that waited too long for a slow or dead destination; those that wait for memory are passed by. */
 static struct part *overdue(struct admission *admission, int64_t now, int64_t *due)
 {
     int64_t allowed = admission->settings.waiting_time;
 
+    if (admission->settings.waiting_most > 0 && allowed > admission->settings.waiting_most)
+        allowed = admission->settings.waiting_most;
     *due = ADMISSION_NEVER;
     for (int i = 0; i < LOOKS; i++) {
         struct part *part;
@@ -90,7 +100,7 @@ static struct part *overdue(struct admission *admission, int64_t now, int64_t *d
         if (!list_empty(&admission->arrived)) {
             part = LIST_ENTRY(admission->arrived.next, struct part, time);
             if (now - part->since >= allowed) {
-                if (hopeless(part->destination))
+                if (must_leave(admission, part, now))
                     return part;
                 part->looked = now;
                 list_remove(&part->time);
@@ -107,7 +117,7 @@ static struct part *overdue(struct admission *admission, int64_t now, int64_t *d
                 *due = part->looked + LOOK_AGAIN;
             return NULL;
         }
-        if (hopeless(part->destination))
+        if (must_leave(admission, part, now))
             return part;
         part->looked = now;
         list_remove(&part->time);

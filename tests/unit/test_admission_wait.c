@@ -239,3 +239,35 @@ Test(admission_wait, what_is_recalled_can_be_taught)
     admission_destroy(one);
     admission_destroy(two);
 }
+
+/* qmgr(8) would end itself with an error: memory, a pace, workers that cannot be started are no reason to wait for hours. */
+Test(admission_wait, nobody_waits_for_ever)
+{
+    static const int64_t times[] = {300 * SECOND, 24 * 3600 * SECOND};
+
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct admission_settings settings;
+        struct admission *admission;
+        unsigned expired = 0;
+        int64_t now = 0;
+
+        admission_defaults(&settings);
+        settings.waiting_time = times[i];
+        settings.waiting_most = 9000 * SECOND;
+        admission = admission_create(&settings, 100, 10);
+        cr_assert_not_null(admission);
+        for (unsigned part = 0; part < 50; part++)
+            harness_arrive(admission, part, part % 2 == 0 ? "unknown" : "dead", FIRST, 0);
+        harness_arrive(admission, 50, "unknown", FIRST | EXEMPT, 0);
+        for (; now < 9000 * SECOND; now += SECOND)
+            cr_assert_eq(admission_expire(admission, now, NULL), -1);
+        for (; now < 10000 * SECOND; now += SECOND / 10) {
+            int part = admission_expire(admission, now, NULL);
+
+            cr_assert_neq(part, 50);
+            expired += part >= 0;
+        }
+        cr_assert_eq(expired, 50, "%u of 50 left", expired);
+        admission_destroy(admission);
+    }
+}
