@@ -50,13 +50,6 @@ int worker_connect(unsigned number)
     return conversation_connect(&address);
 }
 
-void worker_unlink(unsigned number)
-{
-    struct sockaddr_un address = address_of(number);
-
-    unlink(address.sun_path);
-}
-
 int worker_sweep(void)
 {
     DIR *directory = opendir(".");

@@ -10,16 +10,15 @@
  * to 17). It is executed as master(8) would execute it.
  */
 
-/* Makes worker N's listening socket, non-blocking and close-on-exec. A descriptor, or a negative
- * errno. */
+/*
+ * Makes worker N's listening socket, non-blocking and close-on-exec. A descriptor, or a negative errno. Its name stays when the
+ * worker has gone, and with it the inode that the next worker N needs: on a full disk there may be no other.
+ */
 int worker_listen(unsigned number);
 
 /* A non-blocking connection to worker N. A descriptor, or a negative errno (-ECONNREFUSED: it has
  * gone). */
 int worker_connect(unsigned number);
-
-/* Takes the name of worker N's socket away. Connections that exist, or wait, are not touched. */
-void worker_unlink(unsigned number);
 
 /* Takes away the sockets that a killed predecessor left in the current directory. 0 or a negative
  * errno. */

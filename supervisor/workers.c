@@ -80,7 +80,6 @@ static void leave(struct worker *worker)
 {
     connection_close(worker);
     status_close(worker);
-    worker_unlink((unsigned)worker->number);
     if (state_of(worker) != WORKER_LEAVING)
         move(worker, WORKER_LEAVING);
 }

@@ -198,7 +198,8 @@ Test(dispatcher_workers, one_that_ends_while_idle)
     fake_say(worker, WIRE_REPLY_DONE);
     fake_expect(qmgr, WIRE_REPLY_DONE);
     fake_released(&fake, number, worker);
-    cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), -1);
+    /* Its name stays: on a full disk there might be no room for the next one's. */
+    cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), 0);
     cr_assert(!readable(fake.channel, QUIET_MS));
     fake_end(&fake);
 }
