@@ -120,7 +120,9 @@ void regulator_step(struct dispatcher *dispatcher)
         if ((number = pool_surplus(&dispatcher->pool, regulator->stepped)) != POOL_NONE)
             worker_retire(&dispatcher->worker[number]);
     regulator_say_if_due(dispatcher);
-    sd_event_source_set_time_relative(regulator->timer, (uint64_t)(1e6 * regulator->decision.next));
+    /* Not relative: sd-event's own time is that of its last turn, and a pressure event is none of its. */
+    sd_event_source_set_time(regulator->timer,
+                             dispatcher->now + (uint64_t)(1e6 * regulator->decision.next));
     sd_event_source_set_enabled(regulator->timer, SD_EVENT_ONESHOT);
 }
 
