@@ -243,7 +243,7 @@ Test(admission_wait, what_is_recalled_can_be_taught)
 /* qmgr(8) would end itself with an error: memory, a pace, workers that cannot be started are no reason to wait for hours. */
 Test(admission_wait, nobody_waits_for_ever)
 {
-    static const int64_t times[] = {300 * SECOND, 24 * 3600 * SECOND};
+    static const int64_t times[] = {300 * SECOND, 86400 * SECOND};
 
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         struct admission_settings settings;

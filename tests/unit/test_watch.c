@@ -143,3 +143,22 @@ Test(watch, other_events_are_told_when_asked_for)
     seen_close(&seen);
     watcher_destroy(&watcher);
 }
+
+/* Forgotten only, it would be told of as long as somebody has it open: by a watch that may be something else by then. */
+Test(watch, one_that_stays_open_is_removed)
+{
+    struct watcher watcher;
+    struct seen seen = {0};
+    struct epoll_event event;
+
+    cr_assert_eq(watcher_create(&watcher), 0);
+    seen_open(&watcher, &seen, EPOLLIN);
+    cr_assert_eq(write(seen.ends[1], "x", 1), 1);
+    watch_remove(&watcher, &seen.watch);
+    watch_remove(&watcher, &seen.watch); /* harmless */
+    cr_assert_eq(epoll_wait(watcher.epoll, &event, 1, 0), 0);
+    turn(&watcher);
+    cr_assert_eq(seen.calls, 0);
+    seen_close(&seen);
+    watcher_destroy(&watcher);
+}
