@@ -232,6 +232,17 @@ void clients_expire(struct dispatcher *dispatcher, uint64_t now);
 /* The last part of the client has ended. */
 void client_parts_ended(struct client *client);
 
+/* parts_admit.c */
+
+/* The request is split, and its parts begin to wait. */
+void parts_admit(struct client *client);
+
+/* Must its parts not be deferred by us? That changes while it waits. */
+bool parts_exempt(const struct client *client);
+
+/* The part begins to wait, known by its first recipient's key, or by the nexthop. `request` is that of its own bytes. */
+void part_arrive(struct part *part, const struct request *request);
+
 /* parts.c */
 
 int parts_create(struct dispatcher *dispatcher);
@@ -240,8 +251,10 @@ void parts_destroy(struct dispatcher *dispatcher);
 /* Keeps what was learned of destinations, for the next start. */
 void parts_remember(struct dispatcher *dispatcher);
 
-/* The request is split, and its parts begin to wait; or those not handed over are dropped. */
-void parts_admit(struct client *client);
+/* For parts_admit.c: it waits in admission from now on. */
+void part_wait(struct part *part, const struct admission_arrival *arrival);
+
+/* Those of its parts that are not handed over are dropped. */
 void parts_cancel(struct client *client);
 
 /* Gives back the parts of a client that has ended. */
