@@ -335,8 +335,7 @@ static void say_exit(struct dispatcher *dispatcher)
     char changes[80] = "";
 
     if (unsaid > 0)
-        snprintf(changes, sizeof changes, "; %" PRIu64 " changes of the state were not said",
-                 unsaid);
+        snprintf(changes, sizeof changes, "; changes of the state not said: %" PRIu64, unsaid);
     journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO,
                 (struct journal_field[]){
                     JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),

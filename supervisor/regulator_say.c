@@ -81,7 +81,7 @@ static uint64_t unsaid_write(const struct dispatcher *dispatcher, bool changed, 
 
     text[0] = '\0';
     if (unsaid > 0)
-        snprintf(text, size, "; %" PRIu64 " changes since the last line were not said", unsaid);
+        snprintf(text, size, "; changes not said since the last line: %" PRIu64, unsaid);
     return unsaid;
 }
 
