@@ -247,7 +247,7 @@ Test(regulator_say, totals_begin_anew)
         char expected[128];
 
         scene_stay(LIMIT_HOLD, (20 + round) * SECOND);
-        totals->delivered += 100 * round;
+        totals->delivered += UINT64_C(100) * round;
         scene_stay(LIMIT_OPEN, 60 * MINUTE);
         totals->delivered += 5000;
         cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
@@ -421,7 +421,7 @@ Test(regulator_say, calm_earns_the_lines_back)
         scene_stay(LIMIT_OPEN, 6 * SECOND);
     }
     scene_stay(LIMIT_OPEN, 11 * MINUTE);
-    scene_step(LIMIT_OPEN, 24 * 60 * MINUTE);
+    scene_step(LIMIT_OPEN, UINT64_C(24) * 60 * MINUTE);
     noisy = scene.lines;
     scene_stay(LIMIT_HOLD, 5 * MINUTE + SECOND);
     cr_expect_eq(scene.lines - noisy, 6);
