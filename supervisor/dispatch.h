@@ -132,11 +132,17 @@ struct regulator {
     uint64_t changed;      /* when the mode was entered */
     uint64_t told;         /* when something was last said */
     enum limit_mode told_mode;
+    enum limit_mode worst; /* that was said, until all state_lines are there again */
     uint64_t told_postponed_for[DEFERRAL_REASONS]; /* totals at that time */
-    struct journal_limit change_lines;
-    uint64_t unsaid; /* changes since then that were not said */
-    uint64_t left;   /* when the mode was last OPEN, as long as its end was not said; or 0 */
+    struct journal_budget state_lines;             /* changes and summaries */
+    struct journal_limit change_lines;             /* changes */
+    bool untold;                                   /* the change to this mode */
+    uint64_t unsaid; /* changes before it since then that were not said */
+    uint64_t left;   /* when OPEN was left; 0 while it is OPEN */
     struct dispatcher_totals left_totals;
+    uint64_t
+        away; /* not OPEN, before that and since OPEN was last said; us, and what happened in it */
+    struct dispatcher_totals away_totals;
     sd_event_source *timer; /* of the next step */
     struct watch pressure[DISPATCHER_TRIGGERS];
 };
@@ -238,6 +244,17 @@ void clients_expire(struct dispatcher *dispatcher, uint64_t now);
 /* The last part of the client has ended. */
 void client_parts_ended(struct client *client);
 
+/* parts_admit.c */
+
+/* The request is split, and its parts begin to wait. */
+void parts_admit(struct client *client);
+
+/* Must its parts not be deferred by us? That changes while it waits. */
+bool parts_exempt(const struct client *client);
+
+/* The part begins to wait, known by its first recipient's key, or by the nexthop. `request` is that of its own bytes. */
+void part_arrive(struct part *part, const struct request *request);
+
 /* parts.c */
 
 int parts_create(struct dispatcher *dispatcher);
@@ -246,8 +263,10 @@ void parts_destroy(struct dispatcher *dispatcher);
 /* Keeps what was learned of destinations, for the next start. */
 void parts_remember(struct dispatcher *dispatcher);
 
-/* The request is split, and its parts begin to wait; or those not handed over are dropped. */
-void parts_admit(struct client *client);
+/* For parts_admit.c: it waits in admission from now on. */
+void part_wait(struct part *part, const struct admission_arrival *arrival);
+
+/* Those of its parts that are not handed over are dropped. */
 void parts_cancel(struct client *client);
 
 /* Gives back the parts of a client that has ended. */
@@ -313,11 +332,14 @@ struct limit_demand regulator_demand(struct dispatcher *dispatcher);
 
 /* regulator_say.c */
 
-/* The mode was `before`: counts what was not said of the change before this one, and keeps when OPEN was left. */
+/* The mode was `before`, and is another now: counts the change, and what happened while it was not OPEN. */
 void regulator_say_changed(struct dispatcher *dispatcher, enum limit_mode before);
 
 /* Says a change, or a summary, when it is time. To be called after each step. */
 void regulator_say_if_due(struct dispatcher *dispatcher);
+
+/* Changes of the mode since the last line about it, which the log will not have if it ends now. */
+uint64_t regulator_unsaid(const struct dispatcher *dispatcher);
 
 /* Where there is the least left: the group whose limit was met, or else the machine. */
 void regulator_say_figures(const struct memory_sample *sample, char *figures, size_t size);

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -337,7 +338,11 @@ static void say_start(struct dispatcher *dispatcher)
 static void say_exit(struct dispatcher *dispatcher)
 {
     const struct dispatcher_totals *totals = &dispatcher->totals;
+    uint64_t unsaid = regulator_unsaid(dispatcher);
+    char changes[80] = "";
 
+    if (unsaid > 0)
+        snprintf(changes, sizeof changes, "; changes of the state not said: %" PRIu64, unsaid);
     journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO,
                 (struct journal_field[]){
                     JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),
@@ -346,13 +351,14 @@ static void say_exit(struct dispatcher *dispatcher)
                     JOURNAL_NUMBER("HEADROOM_POSTPONED", (int64_t)totals->postponed),
                     JOURNAL_NUMBER("HEADROOM_LOST", (int64_t)totals->lost),
                     JOURNAL_NUMBER("HEADROOM_REFUSED", (int64_t)totals->refused),
+                    JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid),
                 },
-                6,
+                7,
                 "headroom ends: %" PRIu64 " requests, %" PRIu64 " delivered, %" PRIu64
                 " deferred by workers, %" PRIu64 " postponed, %" PRIu64 " lost with a worker, "
-                "%" PRIu64 " refused; %" PRIu64 " workers started, at most %u at a time",
+                "%" PRIu64 " refused; %" PRIu64 " workers started, at most %u at a time%s",
                 totals->requests, totals->delivered, totals->deferred, totals->postponed,
-                totals->lost, totals->refused, totals->started, totals->most_live);
+                totals->lost, totals->refused, totals->started, totals->most_live, changes);
 }
 
 static int prepare(struct dispatcher *dispatcher)

@@ -8,7 +8,8 @@
  * The way of a request, each step in its file:
  *
  *   clients.c      accept, greet, read, lock                      a client (one connection of qmgr)
- *   parts.c        split, wait, be chosen, be handed over, end    a part (what one worker gets)
+ *   parts_admit.c  split, begin to wait                           a part (what one worker gets)
+ *   parts.c        be chosen, be handed over, end
  *   worker_start.c start                                          a worker, seen from here
  *   workers.c      greet, reply, go back to idle, leave
  *   deferrals.c    or be deferred by way of retry(8)

@@ -34,6 +34,7 @@ int regulator_create(struct dispatcher *dispatcher)
         .shed_after = (double)config->shed_after / 1e6,
     };
     regulator->strangers = group_adopted(settings->group);
+    regulator->changed = dispatcher->now;
     limit_init(&regulator->settings, &regulator->state);
     result = sd_event_add_time_relative(dispatcher->event, &regulator->timer, CLOCK_MONOTONIC,
                                         UINT64_MAX / 2, 1000, on_step, dispatcher);

@@ -29,9 +29,7 @@ static void collect_state(const struct dispatcher *dispatcher, struct status *st
     status->parent = (uint64_t)settings->parent;
     status_text(status->state.name, sizeof status->state.name,
                 limit_mode_name(regulator->decision.mode));
-    status->state.since = regulator->changed == 0
-                              ? status->started
-                              : wall_of(dispatcher, (int64_t)regulator->changed);
+    status->state.since = wall_of(dispatcher, (int64_t)regulator->changed);
     status->state.limit = regulator->decision.limit;
     limit_reason_write(reason, status->state.reason, sizeof status->state.reason);
     status_text(status->state.key, sizeof status->state.key, reason->key);

@@ -18,7 +18,7 @@ enum journal_event {
     EVENT_DESCRIPTORS,         /* none left: nothing is accepted until there are */
     EVENT_SECOND_PROCESS,      /* another supervisor holds the service */
     EVENT_STATE,               /* the limit's state has changed: OPEN, HOLD, SHRINK, SHED */
-    EVENT_SUMMARY,             /* it is still not OPEN: once a minute */
+    EVENT_SUMMARY,             /* it is still not OPEN: each minute, later each ten */
     EVENT_GROUP,               /* which memory group is used, and how */
     EVENT_STATE_FILE,          /* a file in data_directory cannot be written */
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */

@@ -1,29 +1,40 @@
 #include "supervisor/journal/journal_limit.h"
 
-/* Earns lines back for the time that has passed. A clock that went back earns nothing. */
-static void earn(struct journal_limit *limit, uint64_t now)
+/* Earns lines back for the time that has passed. */
+static void earn(struct journal_budget *budget, uint64_t interval, uint64_t now)
 {
     uint64_t earned;
 
-    if (limit->said == 0 || now <= limit->since)
+    if (budget->spent == 0 || now <= budget->since)
         return;
-    earned = (now - limit->since) / JOURNAL_LIMIT_INTERVAL;
-    if (earned >= limit->said) {
-        limit->said = 0;
+    earned = (now - budget->since) / interval;
+    if (earned >= budget->spent) {
+        budget->spent = 0;
         return;
     }
-    limit->said -= (unsigned)earned;
-    limit->since += earned * JOURNAL_LIMIT_INTERVAL;
+    budget->spent -= (unsigned)earned;
+    budget->since += earned * interval;
+}
+
+unsigned journal_budget_left(struct journal_budget *budget, unsigned most, uint64_t interval,
+                             uint64_t now)
+{
+    earn(budget, interval, now);
+    return budget->spent < most ? most - budget->spent : 0;
+}
+
+void journal_budget_spend(struct journal_budget *budget, uint64_t now)
+{
+    if (budget->spent == 0)
+        budget->since = now;
+    budget->spent++;
 }
 
 static bool spend(struct journal_limit *limit, uint64_t now)
 {
-    earn(limit, now);
-    if (limit->said >= JOURNAL_LIMIT_BURST)
+    if (journal_budget_left(&limit->lines, JOURNAL_LIMIT_BURST, JOURNAL_LIMIT_INTERVAL, now) == 0)
         return false;
-    if (limit->said == 0)
-        limit->since = now;
-    limit->said++;
+    journal_budget_spend(&limit->lines, now);
     return true;
 }
 

@@ -13,10 +13,22 @@
 #define JOURNAL_LIMIT_BURST 5
 #define JOURNAL_LIMIT_INTERVAL UINT64_C(60000000)
 
+/* Lines that may be written: `most` at once, and each `interval` one is earned back. All zero is all of them. */
+struct journal_budget {
+    uint64_t since; /* from when on the next line is earned */
+    unsigned spent; /* not yet earned back */
+};
+
+/* How many may be written now. A clock that went back earns nothing. */
+unsigned journal_budget_left(struct journal_budget *budget, unsigned most, uint64_t interval,
+                             uint64_t now);
+
+/* One is written now; to be called after journal_budget_left(). One that was not left is paid back before others are. */
+void journal_budget_spend(struct journal_budget *budget, uint64_t now);
+
 /* All zero is a good start. */
 struct journal_limit {
-    uint64_t since;  /* from when on the next line is earned */
-    unsigned said;   /* of the burst, not yet earned back: one is earned back each interval */
+    struct journal_budget lines;
     uint64_t unsaid; /* times it was not said since the last line */
 };
 

@@ -6,7 +6,6 @@
 
 rounds=${BENCH_MESSAGES:-2000}
 
-command -v valgrind >/dev/null || skip 'needs valgrind'
 bench "$rounds decisions each at 10, 1000 and 100000 destinations with one part waiting, 100 workers; choice: which part, how many" \
     "more could run, when to ask again; rest: it starts, ends, and the next arrives; counted by callgrind"
 

@@ -18,7 +18,7 @@
  *     burst     as busy for 3 s out of every 10 s, else as ok; which 3 s, differs by domain and by turn
  *
  * The table can be changed while the server runs, so that a test can make ill destinations well.
- * Header only, because each tool is one source file. Pure: no I/O, no clock.
+ * Header only: a few tools and their unit test have a use for it. Pure: no I/O, no clock.
  */
 
 #include <errno.h>

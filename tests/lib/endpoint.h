@@ -2,8 +2,8 @@
 #define TESTS_LIB_ENDPOINT_H
 
 /*
- * Where a tool listens or connects: ADDRESS:PORT (IPv4, in numbers) or the path of a unix socket. Header only, because
- * each tool is one source file.
+ * Where a tool listens or connects: ADDRESS:PORT (IPv4, in numbers) or the path of a unix socket. Header only: a few
+ * tools and their unit test have a use for it.
  */
 
 #include <arpa/inet.h>

@@ -5,7 +5,7 @@
  * What the tools want to know of a message, found line by line as it passes: its Message-ID, when it was sent, and, in
  * a delivery status report (RFC 3464), which recipients of which message it gives up.
  *
- * Header only, because each tool is one source file. Every line is given without its line end. A field that is longer
+ * Header only: a few tools and their unit test have a use for it. Every line is given without its line end. A field that is longer
  * than its limit, or folded before its value, counts as missing: the generator writes none of that kind.
  */
 

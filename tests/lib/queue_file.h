@@ -6,7 +6,7 @@
  * (postfix-protocol.md, appendix A4). A pointer record ('p') that is not zero goes on elsewhere in the file; cleanup(8)
  * leaves such after a content filter or an address from a header has changed the message.
  *
- * Header only, because each tool is one source file. Nothing here does I/O: the caller has the whole file in memory.
+ * Header only: a few tools and their unit test have a use for it. Nothing here does I/O: the caller has the whole file in memory.
  */
 
 #include <errno.h>

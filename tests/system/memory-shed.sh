@@ -90,6 +90,13 @@ wait_for 60 headroom_last_is "$p" OPEN || fail 'OPEN was not reached within 60 s
 say "OPEN after $(memory_since "$calm" "$(now)") s of calm"
 headroom_lines "$p" ' now \| still '
 [ -n "$(headroom_lines "$p" ' now SHED')" ] || fail 'SHED was not said'
+# Back in OPEN the lines have what the time since was like: each deferral that Postfix logged, and none of another kind.
+headroom_lines "$p" ' now OPEN:.*; it was not open for ' | sed 's/.*; it was not open for //' >"$TEST_DIR/totals"
+expect 'deferrals in the totals' \
+    "$(sed 's/.* \([0-9]*\) postponed (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" | awk '{ all += $1; memory += $2 } END { print all " " memory }')" \
+    "$(postponed) $(postponed)"
+expect 'totals of another kind' \
+    "$(grep -v -c ', 0 deferred by workers, .*, full 0, slow 0), 0 lost$' "$TEST_DIR/totals")" 0
 expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
 memory_drain "$p" "$s" 30
 

@@ -110,15 +110,21 @@ static inline void fake_write(int fd, const char *bytes, size_t length)
     }
 }
 
+static inline void fake_expect_wire(int fd, const struct wire *want)
+{
+    char *have = malloc(want->len);
+
+    cr_assert_not_null(have);
+    fake_read(fd, have, want->len);
+    cr_assert_eq(memcmp(have, want->bytes, want->len), 0);
+    free(have);
+}
+
 static inline void fake_expect(int fd, const char *text)
 {
     struct wire want = wire(text);
-    char *have = malloc(want.len);
 
-    cr_assert_not_null(have);
-    fake_read(fd, have, want.len);
-    cr_assert_eq(memcmp(have, want.bytes, want.len), 0);
-    free(have);
+    fake_expect_wire(fd, &want);
     wire_free(&want);
 }
 

@@ -2,20 +2,16 @@
 
 #include <sys/file.h>
 
-#include "tests/unit/fake.h"
+#include "tests/unit/fake_round.h"
 
 Test(dispatcher, a_request_goes_through_unchanged_and_locked)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker, status[6];
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     cr_assert(!readable(worker, 0), "more than the request");
     cr_assert(fake_locked(&fake, "AAAA1"));
     fake_say(worker, WIRE_REPLY_DSN);
@@ -30,12 +26,7 @@ Test(dispatcher, a_request_goes_through_unchanged_and_locked)
     cr_assert(status[3] == getpid() && status[4] == 5 && status[5] == 1);
 
     /* The same worker again, for the next one. */
-    qmgr = fake_ask(&fake, "AAAA2");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA2");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
+    fake_round(&fake, number, "AAAA2");
     cr_assert(!readable(fake.master, QUIET_MS) && !readable(fake.channel, 0));
     fake_end(&fake);
 }
@@ -44,12 +35,9 @@ Test(dispatcher, a_request_and_a_reply_in_single_bytes)
 {
     struct wire request = fake_request("AAAA1", 1), reply = wire(WIRE_REPLY_DSN);
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     fake_message(&fake, "AAAA1");
     qmgr = fake_greeted(&fake);
     for (size_t i = 0; i < request.len; i++) {
@@ -88,9 +76,7 @@ Test(dispatcher, a_large_request)
     int qmgr, worker;
 
     cr_assert(have && request.len > 1000000);
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_begin(&fake, 4);
     fake_message(&fake, "AAAA1");
     for (int round = 0; round < 2; round++) {
         qmgr = fake_greeted(&fake);
@@ -124,9 +110,7 @@ Test(dispatcher, what_is_refused)
     struct fake fake;
     int qmgr, lock;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    fake_first_worker(&fake);
+    fake_begin(&fake, 4);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         qmgr = fake_greeted(&fake);
         fake_say(qmgr, bad[i]);
@@ -169,30 +153,20 @@ Test(dispatcher, what_is_refused)
 Test(dispatcher, qmgr_hangs_up_while_it_waits)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 1);
     int first, second, third, worker;
 
-    fake_prepare(&fake);
-    fake.config.workers_max = 1;
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     first = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     second = fake_ask(&fake, "BBBB2");
     third = fake_ask(&fake, "CCCC3");
     fake_expect_lock(&fake, "BBBB2", true);
     fake_expect_lock(&fake, "CCCC3", true);
     close(second);
     fake_expect_lock(&fake, "BBBB2", false);
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(first, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "CCCC3");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(third, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
+    fake_deliver(&fake, number, worker, first);
+    worker = fake_serve_request(&fake, number, "CCCC3");
+    fake_deliver(&fake, number, worker, third);
     cr_assert(!readable(fake.worker[number].listening, QUIET_MS), "the dropped one runs");
     fake_end(&fake);
 }
@@ -200,38 +174,27 @@ Test(dispatcher, qmgr_hangs_up_while_it_waits)
 Test(dispatcher, qmgr_hangs_up_while_it_connects)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
     worker = fake_accept(&fake, number);
     fake_available(&fake, number, MASTER_TAKEN);
     close(qmgr);
     fake_released(&fake, number, worker);
     fake_expect_lock(&fake, "AAAA1", false);
-    qmgr = fake_ask(&fake, "BBBB2");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "BBBB2");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
+    fake_round(&fake, number, "BBBB2");
     fake_end(&fake);
 }
 
 Test(dispatcher, qmgr_hangs_up_while_it_runs)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     close(qmgr);
     cr_assert(!readable(worker, QUIET_MS), "the worker was interrupted");
     cr_assert(fake_locked(&fake, "AAAA1"));
@@ -255,11 +218,9 @@ Test(dispatcher, no_more_wait_than_may)
     fake.config.workers_max = 1;
     fake.config.waiting_max = 2;
     fake.lifetime = 1;
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_open(&fake);
     first = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     second = fake_ask(&fake, "BBBB2");
     third = fake_ask(&fake, "CCCC3");
     fake_expect_lock(&fake, "CCCC3", true);
@@ -267,12 +228,9 @@ Test(dispatcher, no_more_wait_than_may)
     fake_expect_lock(&fake, "DDDD4", true);
     fifth = fake_connect(&fake);
     cr_assert(!readable(fifth, QUIET_MS), "four are held");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(first, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
+    fake_deliver(&fake, number, worker, first);
     fake_expect(fifth, WIRE_GREETING);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "BBBB2"); /* in order of arrival */
+    fake_serve_request(&fake, number, "BBBB2"); /* in order of arrival */
     close(fifth);
     close(fourth);
     close(second);
@@ -286,9 +244,7 @@ Test(dispatcher, every_end)
         struct fake fake;
         int qmgr, status;
 
-        fake_prepare(&fake);
-        fake_start(&fake);
-        fake_first_worker(&fake);
+        fake_begin(&fake, 4);
         qmgr = fake_ask(&fake, "AAAA1");
         fake_expect_lock(&fake, "AAAA1", true);
         if (way == 0)
@@ -329,19 +285,15 @@ Test(dispatcher, the_second_start_to_a_paced_domain_waits)
         fake.config.destination_paces.count = 1;
         fake.config.destination_paces.of[0] =
             (struct config_pace){.domain = "example.com", .pace = (uint64_t)pace_ms * 1000};
-        fake_start(&fake);
-        number = fake_first_worker(&fake);
+        number = fake_open(&fake);
         before = fake_now_ms();
         for (int round = 0; round < 2; round++) {
             const char *id = round == 0 ? "AAAA1" : "BBBB2";
             int qmgr = fake_ask(&fake, id);
-            int worker = fake_serve(&fake, number);
+            int worker = fake_serve_request(&fake, number, id);
 
-            fake_expect_request(worker, id);
             cr_assert_geq(fake_now_ms() - before, round * pace_ms, "too soon");
-            fake_say(worker, WIRE_REPLY_DONE);
-            fake_expect(qmgr, WIRE_REPLY_DONE);
-            fake_released(&fake, number, worker);
+            fake_deliver(&fake, number, worker, qmgr);
         }
         fake_end(&fake);
     }

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "supervisor/limits.h"
-#include "tests/unit/fake.h"
+#include "tests/unit/fake_round.h"
 
 #define ARRIVAL 1795297671 /* of the captured message */
 
@@ -41,17 +41,6 @@ static struct wire split_request(const char *id, const char *login, unsigned fir
 static void say(int fd, const struct wire *request)
 {
     fake_write(fd, request->bytes, request->len);
-}
-
-/* The worker reads exactly this. */
-static void expect_request(int connection, const struct wire *want)
-{
-    char *have = malloc(want->len);
-
-    cr_assert_not_null(have);
-    fake_read(connection, have, want->len);
-    cr_assert_eq(memcmp(have, want->bytes, want->len), 0);
-    free(have);
 }
 
 /* In the place of retry(8): a socket that nobody need accept from. */
@@ -114,18 +103,13 @@ Test(dispatcher_parts, the_bytes_of_parts_are_bounded)
 
     memset(login, 'x', LOGIN);
     request = split_request("AAAA", login, 0, DOMAINS);
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_begin(&fake, 4);
     fake_message(&fake, "AAAA");
     qmgr = fake_greeted(&fake);
     say(qmgr, &request);
     worker = fake_serve(&fake, number);
-    expect_request(worker, &request);
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    close(qmgr);
-    close(worker);
+    fake_expect_wire(worker, &request);
+    fake_deliver(&fake, number, worker, qmgr);
     wire_free(&request);
     fake_end(&fake);
 }
@@ -139,10 +123,14 @@ struct pair {
     int retry;
 };
 
-static void pair_start(struct pair *pair)
+/* `waiting_max` requests may wait; more are deferred. */
+static void pair_begin(struct pair *pair, unsigned waiting_max)
 {
     struct wire request = split_request("AAAA", "", 0, 2);
 
+    fake_prepare(&pair->fake);
+    pair->fake.config.workers_max = 1;
+    pair->fake.config.waiting_max = waiting_max;
     pair->part[0] = split_request("AAAA", "", 0, 1);
     pair->part[1] = split_request("AAAA", "", 1, 1);
     fake_start(&pair->fake);
@@ -198,9 +186,7 @@ Test(dispatcher_parts, replies_are_merged)
         struct pair pair;
         unsigned seen = 0;
 
-        fake_prepare(&pair.fake);
-        pair.fake.config.workers_max = 1;
-        pair_start(&pair);
+        pair_begin(&pair, 100);
         for (int turn = 0; turn < 2; turn++) {
             int worker = pair_serve(&pair, &seen);
 
@@ -222,9 +208,7 @@ Test(dispatcher_parts, qmgr_hangs_up_while_one_runs_and_one_waits)
     unsigned seen = 0;
     int worker, qmgr;
 
-    fake_prepare(&pair.fake);
-    pair.fake.config.workers_max = 1;
-    pair_start(&pair);
+    pair_begin(&pair, 100);
     worker = pair_serve(&pair, &seen);
     close(pair.qmgr);
     cr_assert(!readable(worker, QUIET_MS), "the worker was interrupted");
@@ -234,8 +218,7 @@ Test(dispatcher_parts, qmgr_hangs_up_while_one_runs_and_one_waits)
     fake_expect_lock(&pair.fake, "AAAA", false);
     /* The next one that runs is the next request. */
     qmgr = fake_ask(&pair.fake, "BBBB");
-    worker = fake_serve(&pair.fake, pair.number);
-    fake_expect_request(worker, "BBBB");
+    worker = fake_serve_request(&pair.fake, pair.number, "BBBB");
     close(worker);
     close(qmgr);
     pair_end(&pair);
@@ -248,10 +231,7 @@ Test(dispatcher_parts, qmgr_hangs_up_while_one_runs_and_one_is_deferred)
     unsigned seen = 0;
     int worker, retry, second;
 
-    fake_prepare(&pair.fake);
-    pair.fake.config.workers_max = 1;
-    pair.fake.config.waiting_max = 1;
-    pair_start(&pair);
+    pair_begin(&pair, 1);
     worker = pair_serve(&pair, &seen);
     second = fake_ask(&pair.fake, "BBBB");
     cr_assert(readable(pair.retry, WAIT_MS), "nothing is deferred");
@@ -281,11 +261,9 @@ Test(dispatcher_parts, nothing_is_deferred_that_became_too_old_while_it_waited)
     fake.config.workers_max = 1;
     fake.config.waiting_max = 1;
     fake.lifetime = (int)(time(NULL) + LIFETIME_MARGIN + 2 - ARRIVAL);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_open(&fake);
     first = fake_ask(&fake, "AAAA");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA");
+    worker = fake_serve_request(&fake, number, "AAAA");
     second = fake_ask(&fake, "BBBB");
     fake_expect_lock(&fake, "BBBB", true);
     /* What is waited for is the wall clock. */
@@ -295,9 +273,7 @@ Test(dispatcher_parts, nothing_is_deferred_that_became_too_old_while_it_waited)
     fake_expect_lock(&fake, "CCCC", true);
     cr_assert(!readable(second, QUIET_MS), "it is deferred");
     cr_assert(!readable(third, 0));
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(first, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
+    fake_deliver(&fake, number, worker, first);
     worker = fake_serve(&fake, number);
     fake_say(worker, WIRE_REPLY_DONE);
     close(second);
@@ -314,13 +290,10 @@ Test(dispatcher_parts, what_was_learned_survives_a_restart)
         unsigned number;
         int first, second, worker;
 
-        fake_prepare(&fake);
-        fake_start(&fake);
-        number = fake_first_worker(&fake);
+        number = fake_begin(&fake, 4);
         if (restarted) {
             first = fake_ask(&fake, "AAAA");
-            worker = fake_serve(&fake, number);
-            fake_expect_request(worker, "AAAA");
+            worker = fake_serve_request(&fake, number, "AAAA");
             fake_say(worker, WIRE_REPLY_DONE);
             fake_expect(first, WIRE_REPLY_DONE);
             close(worker);
@@ -334,8 +307,7 @@ Test(dispatcher_parts, what_was_learned_survives_a_restart)
             number = fake_first_worker(&fake);
         }
         first = fake_ask(&fake, "BBBB");
-        worker = fake_serve(&fake, number);
-        fake_expect_request(worker, "BBBB");
+        worker = fake_serve_request(&fake, number, "BBBB");
         second = fake_ask(&fake, "CCCC");
         fake_expect_lock(&fake, "CCCC", true);
         if (restarted)

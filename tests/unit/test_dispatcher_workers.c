@@ -1,32 +1,15 @@
 /* supervisor/workers.c as part of a running dispatcher: workers that start, fail, die. See fake.h. */
 
-#include "tests/unit/fake.h"
+#include "tests/unit/fake_round.h"
 
 #include "supervisor/dispatch.h"
-
-/* A whole request through this worker, which must be idle: it and the dispatcher are well. */
-static void serve_one(const struct fake *fake, unsigned number, const char *id)
-{
-    int qmgr = fake_ask(fake, id);
-    int worker = fake_serve(fake, number);
-
-    fake_expect_request(worker, id);
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    fake_expect_end(qmgr);
-    fake_released(fake, number, worker);
-}
 
 Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 1);
     int qmgr, second, worker;
 
-    fake_prepare(&fake);
-    fake.config.workers_max = 1;
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
     worker = fake_accept(&fake, number);
     second = fake_ask(&fake, "BBBB2");
@@ -36,11 +19,9 @@ Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
     number = fake_expect_spawn(&fake);
     cr_assert(fake_locked(&fake, "AAAA1"));
     fake_started(&fake, number);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1"); /* it came first, and has not lost its place */
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
+    worker =
+        fake_serve_request(&fake, number, "AAAA1"); /* it came first, and has not lost its place */
+    fake_deliver(&fake, number, worker, qmgr);
     close(second);
     fake_end(&fake);
 }
@@ -49,20 +30,15 @@ Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
 Test(dispatcher_workers, one_that_is_reaped_before_its_connection_ends)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     qmgr = fake_ask(&fake, "AAAA1");
     worker = fake_accept(&fake, number);
     fake_exited(&fake, number, 9);
     fake_expect_end(worker);
-    number = fake_expect_spawn(&fake);
-    fake_started(&fake, number);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    number = fake_spawn(&fake);
+    worker = fake_serve_request(&fake, number, "AAAA1");
     fake_exited(&fake, number, 9);
     fake_expect(qmgr, WIRE_REPLY_DEFERRED);
     fake_expect_end(worker);
@@ -73,19 +49,15 @@ Test(dispatcher_workers, one_that_is_reaped_before_its_connection_ends)
 Test(dispatcher_workers, one_that_replies_and_ends_at_once)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     for (int round = 0; round < 20; round++) {
         char id[16];
 
         snprintf(id, sizeof id, "AAAA%d", round);
         qmgr = fake_ask(&fake, id);
-        worker = fake_serve(&fake, number);
-        fake_expect_request(worker, id);
+        worker = fake_serve_request(&fake, number, id);
         kill(fake.dispatcher, SIGSTOP); /* so that it finds all of it at once */
         fake_say(worker, WIRE_REPLY_DONE);
         close(worker);
@@ -94,14 +66,9 @@ Test(dispatcher_workers, one_that_replies_and_ends_at_once)
         fake_expect(qmgr, WIRE_REPLY_DONE);
         fake_expect_end(qmgr);
         qmgr = fake_ask(&fake, "BBBB2");
-        number = fake_expect_spawn(&fake);
-        fake_started(&fake, number);
-        worker = fake_serve(&fake, number);
-        fake_expect_request(worker, "BBBB2");
-        fake_say(worker, WIRE_REPLY_DONE);
-        fake_expect(qmgr, WIRE_REPLY_DONE);
-        fake_released(&fake, number, worker);
-        close(qmgr);
+        number = fake_spawn(&fake);
+        worker = fake_serve_request(&fake, number, "BBBB2");
+        fake_deliver(&fake, number, worker, qmgr);
         cr_assert_eq(unlink(fake_path(&fake, "active/BBBB2")), 0);
     }
     fake_end(&fake);
@@ -113,21 +80,14 @@ Test(dispatcher_workers, one_that_dies_with_a_request)
     unsigned number, other;
     int first, second, worker, innocent;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
-    serve_one(&fake, number, "DDDD0"); /* a success: more than one at a time may go there now */
+    number = fake_begin(&fake, 4);
+    fake_round(&fake, number, "DDDD0"); /* a success: more than one at a time may go there now */
     first = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     second = fake_ask(&fake, "BBBB2");
-    other = fake_expect_spawn(&fake);
-    fake_started(&fake, other);
-    innocent = fake_serve(&fake, other);
-    fake_expect_request(innocent, "BBBB2");
-    fake_say(innocent, WIRE_REPLY_DONE);
-    fake_expect(second, WIRE_REPLY_DONE);
-    fake_released(&fake, other, innocent); /* could take it */
+    other = fake_spawn(&fake);
+    innocent = fake_serve_request(&fake, other, "BBBB2");
+    fake_deliver(&fake, other, innocent, second); /* could take it */
 
     fake_say(worker, "status||diag_type||"); /* the beginning of a reply is none */
     close(worker);
@@ -138,7 +98,7 @@ Test(dispatcher_workers, one_that_dies_with_a_request)
     fake_expect_line(&fake, "AAAA1: worker 70000 ended with it (signal 9)");
     cr_assert(!readable(fake.worker[other].listening, QUIET_MS), "given to another worker");
     cr_assert(!readable(fake.channel, 0));
-    serve_one(&fake, other, "CCCC3");
+    fake_round(&fake, other, "CCCC3");
     fake_end(&fake);
 }
 
@@ -147,23 +107,17 @@ Test(dispatcher_workers, a_reply_that_is_none)
     static const char *const bad[] = {"status|0||", WIRE_REPLY_DONE "x", WIRE_GREETING,
                                       WIRE_REPLY_NO_DSN "status|00x||", "||"};
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char id[16];
 
         snprintf(id, sizeof id, "AAAA%zu", i);
         qmgr = fake_ask(&fake, id);
-        if (i > 0) {
-            number = fake_expect_spawn(&fake);
-            fake_started(&fake, number);
-        }
-        worker = fake_serve(&fake, number);
-        fake_expect_request(worker, id);
+        if (i > 0)
+            number = fake_spawn(&fake);
+        worker = fake_serve_request(&fake, number, id);
         fake_say(worker, bad[i]);
         fake_expect(qmgr, WIRE_REPLY_DEFERRED);
         fake_expect_end(qmgr);
@@ -179,13 +133,10 @@ Test(dispatcher_workers, a_reply_that_is_none)
 Test(dispatcher_workers, one_that_ends_while_idle)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
-    serve_one(&fake, number, "AAAA1");
+    fake_round(&fake, number, "AAAA1");
     cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), 0);
     fake_closed(&fake, number); /* and is not reaped yet */
     qmgr = fake_ask(&fake, "BBBB2");
@@ -193,12 +144,9 @@ Test(dispatcher_workers, one_that_ends_while_idle)
     cr_assert_eq(number, 1, "the number is still in use");
     fake_tell(&fake, CHANNEL_EXITED, 0, fake.worker[0].pid, 0);
     fake_started(&fake, number);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "BBBB2");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    fake_released(&fake, number, worker);
-    /* Its name stays: on a full disk there might be no room for the next one's. */
+    worker = fake_serve_request(&fake, number, "BBBB2");
+    fake_deliver(&fake, number, worker, qmgr);
+    /* Its name stays: on a full disk there might be no room for the next one\'s. */
     cr_assert_eq(access(fake_path(&fake, "state/worker.0"), F_OK), 0);
     cr_assert(!readable(fake.channel, QUIET_MS));
     fake_end(&fake);
@@ -221,7 +169,7 @@ Test(dispatcher_workers, one_that_is_faster_than_the_parent)
     connection = fake_serve(&fake, number);
     fake_released(&fake, number, connection);
     fake_tell(&fake, CHANNEL_STARTED, number, worker->pid, (int)worker->generation);
-    serve_one(&fake, number, "AAAA1");
+    fake_round(&fake, number, "AAAA1");
     cr_assert(!readable(worker->status, QUIET_MS), "it was told to go");
     fake_end(&fake);
 }
@@ -233,12 +181,9 @@ Test(dispatcher_workers, one_that_lies_on_its_status_channel)
     unsigned number;
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_begin(&fake, 4);
     qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     fake.worker[number].pid++;
     fake_available(&fake, number, MASTER_AVAILABLE);
     /* The request in its hands is not the less its; what it says meanwhile is read afterwards. */
@@ -263,7 +208,7 @@ Test(dispatcher_workers, none_can_be_started)
     struct fake fake;
     unsigned number;
     int64_t failed;
-    int qmgr, worker;
+    int qmgr;
 
     fake_prepare(&fake);
     fake_start(&fake);
@@ -287,8 +232,7 @@ Test(dispatcher_workers, none_can_be_started)
 
     fake_write(qmgr, request.bytes, request.len);
     wire_free(&request);
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    fake_serve_request(&fake, number, "AAAA1");
     fake_end(&fake);
 }
 
@@ -300,8 +244,7 @@ Test(dispatcher_workers, one_that_ends_at_its_start)
 
     fake_prepare(&fake);
     fake_start(&fake);
-    number = fake_expect_spawn(&fake);
-    fake_started(&fake, number);
+    number = fake_spawn(&fake);
     fake_exited(&fake, number, 0x7f00);
     fake_expect_line(&fake, "it ended with exit status 127 before it was ready; mail waits");
     cr_assert(!readable(fake.channel, QUIET_MS), "tried again at once");
@@ -317,7 +260,7 @@ Test(dispatcher_workers, as_many_as_wait_and_as_may)
     fake_prepare(&fake);
     fake.config.workers_max = 4;
     fake_start(&fake);
-    serve_one(&fake, fake_first_worker(&fake), "DDDD0");
+    fake_round(&fake, fake_first_worker(&fake), "DDDD0");
     for (int i = 0; i < 6; i++) {
         char id[16];
 
@@ -326,9 +269,8 @@ Test(dispatcher_workers, as_many_as_wait_and_as_may)
         if (i == 0) {
             worker[0] = fake_serve(&fake, 0);
         } else if (i < 4) {
-            unsigned number = fake_expect_spawn(&fake);
+            unsigned number = fake_spawn(&fake);
 
-            fake_started(&fake, number);
             worker[i] = fake_serve(&fake, number);
         } else {
             fake_expect_lock(&fake, id, true);
@@ -406,7 +348,7 @@ Test(dispatcher_workers, starts_that_fail_between_others_that_do_not)
     fake_prepare(&fake);
     fake.config.workers_max = WORKERS_MAX; /* so many may start within a second */
     fake_start(&fake);
-    serve_one(&fake, fake_first_worker(&fake), "DDDD0");
+    fake_round(&fake, fake_first_worker(&fake), "DDDD0");
     qmgr[ROUNDS + 1] = fake_ask(&fake, "BBBB0");
     busy = fake_serve(&fake, 0);
     qmgr[ROUNDS] = fake_ask(&fake, "CCCC0");

@@ -1,6 +1,6 @@
 /* supervisor/snapshot: the dispatcher shows itself in a file, and a file that cannot be written stops nothing. */
 
-#include "tests/unit/fake.h"
+#include "tests/unit/fake_round.h"
 
 #include "supervisor/status/metrics.h"
 #include "supervisor/status/replace.h"
@@ -50,12 +50,9 @@ Test(snapshot, shows_what_happens)
     unsigned number;
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
+    number = fake_begin(&fake, 4);
     qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_request(worker, "AAAA1");
+    worker = fake_serve_request(&fake, number, "AAAA1");
     wait_for_busy(&fake, &status, 1);
     cr_expect_str_eq(status.service, "test");
     cr_expect_eq(status.pid, (uint64_t)fake.dispatcher);
@@ -83,12 +80,9 @@ Test(snapshot, shows_what_happens)
 Test(snapshot, is_not_needed)
 {
     struct fake fake;
-    unsigned number;
+    unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    number = fake_first_worker(&fake);
     while (mkdir(fake_path(&fake, "state/" STATUS_FILE), 0755) < 0)
         unlink(fake_path(&fake, "state/" STATUS_FILE));
     qmgr = fake_ask(&fake, "AAAA1");
@@ -127,9 +121,7 @@ Test(snapshot, what_was_not_said_is_said_in_the_end)
 {
     struct fake fake;
 
-    fake_prepare(&fake);
-    fake_start(&fake);
-    fake_first_worker(&fake);
+    fake_begin(&fake, 4);
     for (int i = 0; i < 8; i++) {
         int qmgr = fake_greeted(&fake);
 
