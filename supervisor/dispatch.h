@@ -88,8 +88,9 @@ struct worker {
     struct conversation conversation;
     struct watch conversation_watch;
     struct part *part;
-    bool retired;                /* we told it to go */
-    bool gone;                   /* its status channel has ended: it is never used again */
+    bool retired; /* we told it to go */
+    bool gone;    /* its status channel has ended: it is never used again */
+    bool doomed;  /* it is to be ended by force, and the parent could not be told yet */
     char lost[QUEUE_ID_MAX + 1]; /* the request it died with, until we know what it died of */
 };
 

@@ -94,6 +94,7 @@ bool workers_start(struct dispatcher *dispatcher)
     worker->pid = 0;
     worker->retired = false;
     worker->gone = false;
+    worker->doomed = false;
     worker->lost[0] = '\0';
     master_status_reader_start(&worker->reader, 0, 0);
     result = start(worker);

@@ -355,6 +355,15 @@ static void on_connection(void *owner, int fd, uint32_t events)
         connection_read(worker);
 }
 
+/* When the parent does not read, it is told at the next tick. */
+static void end_by_force(struct worker *worker)
+{
+    worker->doomed = channel_send(worker->dispatcher->settings->channel,
+                                  &(struct channel_message){.kind = CHANNEL_KILL,
+                                                            .worker = (uint32_t)worker->number},
+                                  NULL) == -EAGAIN;
+}
+
 /* A worker without a request that does not answer is ended: nothing is lost with it. */
 static void give_up(struct worker *worker)
 {
@@ -367,9 +376,7 @@ static void give_up(struct worker *worker)
     leave(worker);
     if (starting)
         worker_starts_fail(dispatcher, ETIMEDOUT, "it does not greet");
-    channel_send(
-        dispatcher->settings->channel,
-        &(struct channel_message){.kind = CHANNEL_KILL, .worker = (uint32_t)worker->number}, NULL);
+    end_by_force(worker);
 }
 
 void workers_expire(struct dispatcher *dispatcher, uint64_t now)
@@ -384,7 +391,7 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
         worker_retire(&dispatcher->worker[number]);
 
     if (pool->count[WORKER_STARTING] + pool->count[WORKER_CONNECTING] +
-            pool->count[WORKER_RELEASING] ==
+            pool->count[WORKER_RELEASING] + pool->count[WORKER_LEAVING] ==
         0)
         return;
     for (unsigned i = 0; i < pool->size; i++) {
@@ -393,5 +400,7 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
         if ((state == WORKER_STARTING || state == WORKER_CONNECTING || state == WORKER_RELEASING) &&
             now - pool->worker[i].since >= GREET_TIMEOUT)
             give_up(&dispatcher->worker[i]);
+        else if (state == WORKER_LEAVING && dispatcher->worker[i].doomed)
+            end_by_force(&dispatcher->worker[i]);
     }
 }
