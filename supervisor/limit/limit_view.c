@@ -36,9 +36,16 @@
 #define IDLE_COST (1.0 * MIB)
 #define IDLE_AGE SECOND
 
-/* What others take is expected to go on as it did for TREND_MEMORY, for TREND_AHEAD (s): busy workers need time to end. */
+/*
+ * What others take is expected to go on as it did for TREND_MEMORY, for TREND_AHEAD (s): busy workers need time to end. But
+ * of the room there is it takes no more than TREND_PART, and HOLD waits for the room itself to end. Postfix's own processes
+ * take 50 MB within a second when 4000 messages are flushed, and then no more: with all of the room given up for that, good mail
+ * waited six seconds behind three workers with dead mail (flush-many, in a group of 160 MB). With this 0.05 s; the simulator's
+ * goodput is the same within 1 %, but for "hours", 97 for 100 %.
+ */
 #define TREND_MEMORY 2.0
 #define TREND_AHEAD 2.0
+#define TREND_PART 0.75
 
 double limit_fade(double x)
 {
@@ -179,6 +186,14 @@ static double trend_update(struct limit_trend *trend, double others, double size
     return at_least(trend->rate, 0.0);
 }
 
+/* What others are expected to leave of the room there is now. */
+static double after_trend(double room, double falling)
+{
+    double taken = falling * TREND_AHEAD;
+
+    return room - (room > 0.0 ? at_most(taken, room * TREND_PART) : taken);
+}
+
 double limit_floor(const struct limit_settings *settings, uint64_t total)
 {
     if (settings->min_available != LIMIT_AUTO)
@@ -191,6 +206,7 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
                       const struct memory_sample *sample, double pool, struct limit_view *view)
 {
     view->room = DBL_MAX;
+    view->room_now = DBL_MAX;
     for (unsigned i = 0; i < MEMORY_GROUPS_MAX; i++) {
         const struct memory_group *group = &sample->group[i];
         if (i >= sample->groups || !group->known || group->limit == MEMORY_UNLIMITED) {
@@ -201,7 +217,9 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
         double falling =
             trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
         double share = (double)group->limit * LIMIT_SHARE;
-        double room = share - working_set - falling * TREND_AHEAD;
+        double now = share - working_set;
+        double room = after_trend(now, falling);
+        view->room_now = at_most(view->room_now, now);
         if (room >= view->room)
             continue;
         view->room = room;
@@ -221,7 +239,8 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
     double floor = limit_floor(settings, sample->total);
     double available = (double)sample->available;
     double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
-    double room = available - floor - falling * TREND_AHEAD;
+    double room = after_trend(available - floor, falling);
+    view->room_now = at_most(view->room_now, available - floor);
     if (room < view->room) {
         view->room = room;
         view->memory = (struct limit_reason){.input = LIMIT_BY_AVAILABLE,

@@ -14,6 +14,7 @@
 struct limit_view {
     double tick;     /* s since the last step, capped */
     double room;     /* headroom, bytes; negative when overspent; DBL_MAX when nothing is known */
+    double room_now; /* the same, if others took no more */
     double promised; /* of it, what the young will take */
     double some;     /* fractions of time */
     double full;
