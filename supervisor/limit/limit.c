@@ -90,7 +90,7 @@ static bool hold_wanted(const struct limit_settings *settings, const struct limi
     if (demand->failed > 0)
         *reason = (struct limit_reason){.input = LIMIT_BY_FORK, .value = demand->failed, .key = ""};
     else if (view->room_now < state->footprint)
-        *reason = view->memory;
+        *reason = view->memory_now;
     else if (view->some >= settings->hold)
         *reason = stall_reason(view, settings->hold, "pressure.hold");
     else

@@ -186,14 +186,6 @@ static double trend_update(struct limit_trend *trend, double others, double size
     return at_least(trend->rate, 0.0);
 }
 
-/* What others are expected to leave of the room there is now. */
-static double after_trend(double room, double falling)
-{
-    double taken = falling * TREND_AHEAD;
-
-    return room - (room > 0.0 ? at_most(taken, room * TREND_PART) : taken);
-}
-
 double limit_floor(const struct limit_settings *settings, uint64_t total)
 {
     if (settings->min_available != LIMIT_AUTO)
@@ -201,12 +193,30 @@ double limit_floor(const struct limit_settings *settings, uint64_t total)
     return at_most(AVAILABLE_FLOOR, (double)total * AVAILABLE_PART);
 }
 
-/* The least room of all sources, in view->room and view->memory. `pool` is what of their use is the workers' own. */
+/* One source of memory, of which there is `now` left: the least counts, before and after what others are expected to take. */
+static void source_add(struct limit_view *view, double now, const struct limit_reason *reason)
+{
+    double taken = reason->falling * TREND_AHEAD;
+    double room = now - (now > 0.0 ? at_most(taken, now * TREND_PART) : taken);
+
+    if (now < view->room_now) {
+        view->room_now = now;
+        view->memory_now = *reason;
+    }
+    if (room < view->room) {
+        view->room = room;
+        view->memory = *reason;
+    }
+}
+
+/* The least room of all sources, and which. `pool` is what of their use is the workers' own. */
 static void room_find(const struct limit_settings *settings, struct limit_state *state,
                       const struct memory_sample *sample, double pool, struct limit_view *view)
 {
     view->room = DBL_MAX;
     view->room_now = DBL_MAX;
+    view->memory.key = "";
+    view->memory_now.key = "";
     for (unsigned i = 0; i < MEMORY_GROUPS_MAX; i++) {
         const struct memory_group *group = &sample->group[i];
         if (i >= sample->groups || !group->known || group->limit == MEMORY_UNLIMITED) {
@@ -217,19 +227,16 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
         double falling =
             trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
         double share = (double)group->limit * LIMIT_SHARE;
-        double now = share - working_set;
-        double room = after_trend(now, falling);
-        view->room_now = at_most(view->room_now, now);
-        if (room >= view->room)
-            continue;
-        view->room = room;
-        view->memory =
-            (struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
-                                  .group = i,
-                                  .value = working_set,
-                                  .threshold = share,
-                                  .falling = falling,
-                                  .key = i == 0 && !settings->shared ? "memory.limit" : ""};
+        source_add(
+            view, share - working_set,
+            &(struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
+                                   .group = i,
+                                   .value = working_set,
+                                   .threshold = share,
+                                   .falling = falling,
+                                   .promised = view->promised,
+                                   .footprint = state->footprint,
+                                   .key = i == 0 && !settings->shared ? "memory.limit" : ""});
     }
     struct limit_trend *trend = &state->trend[MEMORY_GROUPS_MAX];
     if (!sample->machine_known) {
@@ -239,17 +246,15 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
     double floor = limit_floor(settings, sample->total);
     double available = (double)sample->available;
     double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
-    double room = after_trend(available - floor, falling);
-    view->room_now = at_most(view->room_now, available - floor);
-    if (room < view->room) {
-        view->room = room;
-        view->memory = (struct limit_reason){.input = LIMIT_BY_AVAILABLE,
-                                             .machine = true,
-                                             .value = available,
-                                             .threshold = floor,
-                                             .falling = falling,
-                                             .key = "memory.min_available"};
-    }
+    source_add(view, available - floor,
+               &(struct limit_reason){.input = LIMIT_BY_AVAILABLE,
+                                      .machine = true,
+                                      .value = available,
+                                      .threshold = floor,
+                                      .falling = falling,
+                                      .promised = view->promised,
+                                      .footprint = state->footprint,
+                                      .key = "memory.min_available"});
 }
 
 /*
@@ -311,10 +316,6 @@ void limit_view_take(const struct limit_settings *settings, struct limit_state *
     footprint_update(settings, state, sample, demand->live, used, view->tick);
     view->promised = young_promised(state, demand->live, used);
     room_find(settings, state, sample, measured ? used : demand->live * FOOTPRINT_START, view);
-    view->memory.promised = view->promised;
-    view->memory.footprint = state->footprint;
-    if (view->memory.key == NULL)
-        view->memory.key = "";
     events_update(state, sample, view);
     stall_update(state, sample, view);
 }

@@ -23,7 +23,8 @@ struct limit_view {
     bool foreign;   /* stall of the machine alone, which has memory enough */
     bool event;     /* the group met `high` or its limit, for want of more than page cache */
     uint64_t kills; /* by the OOM killer, in this tick */
-    struct limit_reason memory; /* the source that leaves the least room */
+    struct limit_reason memory;     /* the source that leaves the least room */
+    struct limit_reason memory_now; /* and the one of room_now */
 };
 
 /* Brings the state's meters, ring and footprint up to the sample's time, and says what is seen. */

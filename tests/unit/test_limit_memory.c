@@ -217,6 +217,45 @@ Test(limit_memory, what_others_take_is_foreseen)
     cr_assert_lt(busy.decision.start, calm.decision.start);
 }
 
+/* Postfix's own processes at the begin of a flush: there is room, and they will not go on like that. */
+Test(limit_memory, a_burst_of_others_stops_nobody_while_there_is_room)
+{
+    struct scene s;
+    scene_begin(&s);
+    s.sample.groups = 2;
+    s.sample.group[1] =
+        (struct memory_group){.known = true, .working_set = 40 * MIB, .limit = 160 * MIB};
+    scene_workers(&s, 3, 3, 2 * MIB);
+    scene_step(&s, 1);
+    s.sample.group[1].working_set = 110 * MIB;
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.mode, LIMIT_OPEN);
+    cr_assert_gt(s.decision.start, 0);
+    /* And when there is none, it is over. */
+    s.sample.group[1].working_set = 143 * MIB;
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.mode, LIMIT_HOLD);
+    cr_assert_eq(s.decision.start, 0);
+}
+
+/* The machine loses memory so fast that it leaves less in the end, but it is the group that has no room. */
+Test(limit_memory, the_reason_is_the_source_that_has_no_room)
+{
+    struct scene s;
+    scene_begin(&s);
+    s.sample.groups = 2;
+    s.sample.group[1] =
+        (struct memory_group){.known = true, .working_set = 143 * MIB, .limit = 160 * MIB};
+    scene_workers(&s, 3, 3, 2 * MIB);
+    s.sample.available = 1000 * MIB;
+    scene_step(&s, 1);
+    s.sample.available = 206 * MIB;
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.mode, LIMIT_HOLD);
+    cr_assert_eq(s.decision.reason.input, LIMIT_BY_ANCESTOR);
+    cr_assert_eq(s.decision.reason.group, 1);
+}
+
 Test(limit_memory, a_neighbour_is_made_room_for_and_its_room_taken_back)
 {
     struct scene s;
