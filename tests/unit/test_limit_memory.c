@@ -231,6 +231,10 @@ Test(limit_memory, a_burst_of_others_stops_nobody_while_there_is_room)
     scene_step(&s, 1);
     cr_assert_eq(s.decision.mode, LIMIT_OPEN);
     cr_assert_gt(s.decision.start, 0);
+    /* Little room is no reason to hold for seconds, either. */
+    s.sample.group[1].working_set = 128 * MIB;
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.mode, LIMIT_OPEN);
     /* And when there is none, it is over. */
     s.sample.group[1].working_set = 143 * MIB;
     scene_step(&s, 1);
