@@ -85,25 +85,12 @@ static void hash_source(char *source, size_t size, const char *queue_id)
     (void)snprintf(source, size, "%05lX", microseconds);
 }
 
-static int append(char *path, size_t size, size_t *used, const char *text)
-{
-    size_t len = strlen(text);
-
-    if (len >= size - *used) {
-        return -ENAMETOOLONG;
-    }
-    memcpy(path + *used, text, len + 1);
-    *used += len;
-    return 0;
-}
-
 int queue_file_path(char *path, size_t size, const char *queue_name, const char *queue_id,
                     const char *hash_queue_names, unsigned hash_queue_depth)
 {
     char source[QUEUE_ID_MAX + 1];
     char hash[2 * QUEUE_HASH_DEPTH_MAX + 1] = "";
-    size_t used = 0;
-    int rc;
+    int len;
 
     if (!queue_name_valid(queue_name) || !queue_id_valid(queue_id) ||
         hash_queue_depth > QUEUE_HASH_DEPTH_MAX) {
@@ -120,14 +107,8 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
         }
         *to = '\0';
     }
-    rc = append(path, size, &used, queue_name);
-    if (rc == 0) {
-        rc = append(path, size, &used, "/");
-    }
-    if (rc == 0) {
-        rc = append(path, size, &used, hash);
-    }
-    return rc == 0 ? append(path, size, &used, queue_id) : rc;
+    len = snprintf(path, size, "%s/%s%s", queue_name, hash, queue_id);
+    return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
 int queue_file_lock(int queue_directory_fd, const char *path)
