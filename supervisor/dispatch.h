@@ -89,7 +89,7 @@ struct worker {
     struct watch conversation_watch;
     struct part *part;
     bool retired; /* we told it to go */
-    bool gone;    /* its status channel has ended: it is never used again */
+    bool gone;    /* its status channel or its connection has ended, or it has: never used again */
     bool doomed;  /* it is to be ended by force, and the parent could not be told yet */
     char lost[QUEUE_ID_MAX + 1]; /* the request it died with, until we know what it died of */
 };
@@ -185,7 +185,7 @@ struct dispatcher {
 
     struct regulator regulator;
     struct growth growth;
-    int schedstat; /* of this process; -1: not known here */
+    int schedstat; /* of this process; negative: not known here */
 
     struct pool pool;
     struct worker *worker; /* as many as the pool has */

@@ -1,7 +1,6 @@
 #include "supervisor/dispatcher.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "agents/worker.h"
+#include "cgroup/schedstat.h"
 #include "supervisor/channel.h"
 #include "supervisor/dispatch.h"
 
@@ -69,32 +69,18 @@ static unsigned workers_wanted(struct dispatcher *dispatcher)
     return wanted > soon ? wanted - soon : 0;
 }
 
-/* How long this process ran or waited for a CPU, ever, in microseconds. */
-static uint64_t runnable_time(const struct dispatcher *dispatcher)
-{
-    char text[96];
-    ssize_t got = pread(dispatcher->schedstat, text, sizeof text - 1, 0);
-    char *end;
-    uint64_t run;
-
-    if (got <= 0)
-        return 0;
-    text[got] = '\0';
-    run = strtoull(text, &end, 10);
-    return (run + strtoull(end, NULL, 10)) / 1000;
-}
-
 /* Does what waits gain from one more worker? Asked again soon, if not: perhaps none comes back. */
 static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
 {
     const struct pool *pool = &dispatcher->pool;
-    uint64_t now = dispatcher->now;
+    uint64_t now = dispatcher->now, runnable;
 
     /* None is there that could come back. A machine on which each turn of the loop is late would be judged anew each time. */
     if (pool_live(pool) == pool->count[WORKER_LEAVING])
         return true;
-    if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now))
-        growth_sample(&dispatcher->growth, runnable_time(dispatcher), now);
+    if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now) &&
+        schedstat_runnable(dispatcher->schedstat, &runnable) == 0)
+        growth_sample(&dispatcher->growth, runnable, now);
     if (growth_helps(&dispatcher->growth, wanted, now))
         return true;
     dispatcher_wake_at(dispatcher, (int64_t)now + GROWTH_AGAIN);
@@ -406,7 +392,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         dispatcher->settings = settings;
         dispatcher->watcher.epoll = -1;
         dispatcher->now = monotonic();
-        dispatcher->schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+        dispatcher->schedstat = schedstat_open();
         result = prepare(dispatcher);
     }
     if (result >= 0) {

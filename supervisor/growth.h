@@ -60,7 +60,7 @@ void growth_ended(struct growth *growth, uint64_t now);
 /* Whether it is time for growth_sample(), which costs a system call. */
 bool growth_wants_sample(const struct growth *growth, uint64_t now);
 
-/* `runnable`: microseconds, ever, that the dispatcher ran or waited for a CPU (/proc/self/schedstat, fields 1 and 2). */
+/* `runnable`: microseconds, ever, that the dispatcher ran or waited for a CPU (cgroup/schedstat.h). */
 void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now);
 
 /* So many wait that could run: does it help them to start one more? To be asked for each one. */

@@ -143,11 +143,14 @@ static void on_pressure(void *owner, int fd, uint32_t events)
     struct dispatcher *dispatcher = owner;
     struct regulator *regulator = &dispatcher->regulator;
 
-    /* The group was removed: from now on only the tick looks. */
-    for (unsigned i = 0; (events & EPOLLERR) && i < DISPATCHER_TRIGGERS; i++)
-        if (regulator->pressure[i].on && regulator->pressure[i].fd == fd)
-            watch_remove(&dispatcher->watcher, &regulator->pressure[i]);
-    if (!(events & EPOLLERR) && dispatcher->now - regulator->stepped >= STEP_SOONEST) {
+    if (events & EPOLLERR) {
+        /* The group was removed: from now on only the tick looks. */
+        for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
+            if (regulator->pressure[i].on && regulator->pressure[i].fd == fd)
+                watch_remove(&dispatcher->watcher, &regulator->pressure[i]);
+        return;
+    }
+    if (dispatcher->now - regulator->stepped >= STEP_SOONEST) {
         regulator_step(dispatcher);
         dispatcher_arm(dispatcher);
     }

@@ -220,9 +220,10 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
         worker_starts_fail(dispatcher, -1 - status, reason);
     }
     worker_free(worker);
-    if (!worker->retired)
-        regulator_ended(dispatcher);
-    if (!worker->retired && status == 0)
+    if (worker->retired)
+        return;
+    regulator_ended(dispatcher);
+    if (status == 0)
         growth_ended(&dispatcher->growth, dispatcher->now);
 }
 

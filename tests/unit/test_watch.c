@@ -78,45 +78,40 @@ Test(watch, all_that_is_ready_is_handed_out_once)
     watcher_destroy(&watcher);
 }
 
-/* Either of two that are ready together ends the other: only one is called, whichever comes first. */
+/* Two are ready together, and either does to the other what it was made for: only one is called, whichever comes first. */
+static void only_one_is_called(struct watcher *watcher, struct seen *one, struct seen *other)
+{
+    cr_assert_eq(watcher_create(watcher), 0);
+    seen_open(watcher, one, EPOLLIN);
+    seen_open(watcher, other, EPOLLIN);
+    cr_assert_eq(write(one->ends[1], "x", 1), 1);
+    cr_assert_eq(write(other->ends[1], "x", 1), 1);
+    turn(watcher);
+    cr_expect_eq(one->calls + other->calls, 1);
+    turn(watcher);
+    cr_expect_eq(one->calls + other->calls, 1);
+}
+
 Test(watch, one_that_is_ended_is_not_called)
 {
-    struct seen one = {0};
     struct seen other = {0};
+    struct seen one = {.ends_this = &other};
     struct watcher watcher;
 
-    cr_assert_eq(watcher_create(&watcher), 0);
-    seen_open(&watcher, &one, EPOLLIN);
-    seen_open(&watcher, &other, EPOLLIN);
-    one.ends_this = &other;
     other.ends_this = &one;
-    cr_assert_eq(write(one.ends[1], "x", 1), 1);
-    cr_assert_eq(write(other.ends[1], "x", 1), 1);
-    turn(&watcher);
-    cr_expect_eq(one.calls + other.calls, 1);
-    turn(&watcher);
-    cr_expect_eq(one.calls + other.calls, 1);
+    only_one_is_called(&watcher, &one, &other);
     watcher_destroy(&watcher);
 }
 
 /* What was ready was the descriptor before: the new one has said nothing. */
 Test(watch, one_that_is_used_again_begins_anew)
 {
-    struct seen one = {0};
     struct seen other = {0};
+    struct seen one = {.reopens = &other};
     struct watcher watcher;
 
-    cr_assert_eq(watcher_create(&watcher), 0);
-    seen_open(&watcher, &one, EPOLLIN);
-    seen_open(&watcher, &other, EPOLLIN);
-    one.reopens = &other;
     other.reopens = &one;
-    cr_assert_eq(write(one.ends[1], "x", 1), 1);
-    cr_assert_eq(write(other.ends[1], "x", 1), 1);
-    turn(&watcher);
-    cr_expect_eq(one.calls + other.calls, 1);
-    turn(&watcher);
-    cr_expect_eq(one.calls + other.calls, 1);
+    only_one_is_called(&watcher, &one, &other);
     seen_close(&one);
     seen_close(&other);
     watcher_destroy(&watcher);
