@@ -10,7 +10,7 @@
 #     flood_each FUNCTION ARG...            FUNCTION INSTANCE ARG... for each instance, one after the other
 #     flood_put PREFIX MAILGEN_ARG...       mail to each of them, put aside
 #     flood_age SECONDS                     what was put aside is that much older; at least a restart either way. From now
-#                                           on mail is no longer put aside, and what was is deferred mail
+#                                           on mail is no longer put aside, and what was is deferred mail, due in an hour
 #     flood_flush                           all deferred mail at once; flood_taken: has qmgr(8) taken all of it?
 #     flood_send PREFIX MAILGEN_ARG...      mail to each of them, in the background, to calm only with the prefix `good`;
 #                                           flood_sent waits for the end of it
@@ -155,6 +155,8 @@ flood_age_one()
     postfix_stop "$fa_postfix" || fail "$1 left something behind"
     [ "$2" -eq 0 ] || queue_age "$fa_postfix/queue" "$2"
     postfix_main "$fa_postfix" 'smtpd_data_restrictions ='
+    # Not due before the flush, which does not ask: qmgr(8) looks through deferred mail as it starts, too.
+    find "$fa_postfix/queue/hold" -type f -exec touch -d '+1 hour' {} +
     flood_start "$1"
     postsuper -c "$fa_postfix/etc" -H ALL 2>>"$fa_postfix/start.log"
 }
