@@ -24,13 +24,7 @@ rate()
     memory_delivered "$s" "$rate_begin" "$(date +%s.%N)" | awk -v seconds="$1" '{ print $1 / seconds }'
 }
 
-memory_create "$p" 'inet:[127.0.0.1]:10083'
-memory_config "$p" '{"workers": {"max": 24}, "destination": {"slow_after": "1h"}}'
-sink_start "$s" 127.0.0.1:10083 'set silent ok'
-memory_limit "${limit}M"
-memory_watch_start "$watch"
-memory_in postfix_start "$p"
-memory_warm "$p" "$s" 20 4
+memory_begin '{"workers": {"max": 24}, "destination": {"slow_after": "1h"}}' 20 4 "${limit}M"
 sink_tell "$s" set silent slow 1
 
 round=1

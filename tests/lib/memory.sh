@@ -17,12 +17,14 @@
 #     memory_watch_max FILE COLUMN [FROM [TO]]      the largest figure in a column, within these times
 #     memory_watch_table FILE                       a line each second, for people
 #     memory_warm DIR SINK DOMAINS EACH             so much mail to silent0.invalid and so on, all delivered before it returns
+#     memory_begin JSON DOMAINS EACH [LIMIT]        all of that: an instance in $p, its server in $s, watched in $watch, and warm
 #     memory_load DIR N DOMAINS [PREFIX]            sends so much more to them
 #     memory_fit KIB                                how many workers fit, by the unshared memory of those that there are
 #     memory_others DIR, memory_expect_alive PID... the instance without its pool; that these still run
 #     memory_drain DIR SINK SECONDS                 heals the server: all is delivered, nothing lost
 #     memory_neighbour LIMIT_MB LEFT_MB            a process ($neighbour) that takes so much ($takes) that LEFT_MB of what the limit
 #                                                   lets the pool use are left, by the kernel's figures; at $taken it had it
+#     memory_beside                                 MB that the test's group needs without the pool
 #     memory_delivered SINK FROM TO                 deliveries between two times (date +%s.%N)
 #     memory_end DIR SINK                           stops: nothing is left
 #     headroom_lines DIR [PATTERN]                  the supervisor's lines in the log
@@ -175,6 +177,18 @@ memory_warm()
     expect "delivered" "$(lines "$2/delivered" " delivered ")" "$memory_sent"
 }
 
+# shellcheck disable=SC2154
+memory_begin()
+{
+    memory_create "$p" 'inet:[127.0.0.1]:10083'
+    memory_config "$p" "$1"
+    sink_start "$s" 127.0.0.1:10083 'set silent ok'
+    [ -z "${4:-}" ] || memory_limit "$4"
+    memory_watch_start "$watch"
+    memory_in postfix_start "$p"
+    memory_warm "$p" "$s" "$2" "$3"
+}
+
 headroom_lines()
 {
     grep ' postfix[^ ]*/headroom\[' "$(postfix_log "$1")" | grep -e "${2:-.}" || true
@@ -275,10 +289,21 @@ holding()
     [ "$(sink_value "${s:?}" silent.holding)" -eq "$1" ]
 }
 
+# The working set: what the kernel can take back at any time, file pages not used lately, is room.
+memory_working()
+{
+    echo $((($(cat "$1/memory.usage_in_bytes") - $(sed -n 's/^total_inactive_file //p' "$1/memory.stat")) / 1048576))
+}
+
+memory_beside()
+{
+    echo $(($(memory_working "$MEMORY_GROUP") - $(memory_working "$(memory_pool)")))
+}
+
 memory_neighbour()
 {
-    memory_others=$((($(cat "$MEMORY_GROUP/memory.usage_in_bytes") - $(cat "$(memory_pool)/memory.usage_in_bytes")) / 1048576))
-    takes=$(($1 * 9 / 10 - memory_others - $2))
+    takes=$(($1 * 9 / 10 - $(memory_beside) - $2))
+    rm -f "$TEST_DIR/taken"
     (memory_enter; exec memory_load take "$takes" 100 >"$TEST_DIR/taken") &
     neighbour=$!
     wait_for 10 grep -q taken "$TEST_DIR/taken" || fail 'the neighbour did not get its memory'

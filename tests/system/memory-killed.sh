@@ -13,12 +13,7 @@ p=$TEST_DIR/postfix
 s=$TEST_DIR/sink
 watch=$TEST_DIR/watch
 
-memory_create "$p" 'inet:[127.0.0.1]:10083'
-memory_config "$p" '{"memory": {"limit": "48M"}, "destination": {"slow_after": "1h"}}'
-sink_start "$s" 127.0.0.1:10083 'set silent ok'
-memory_watch_start "$watch"
-memory_in postfix_start "$p"
-memory_warm "$p" "$s" 50 4
+memory_begin '{"memory": {"limit": "48M"}, "destination": {"slow_after": "1h"}}' 50 4
 sink_tell "$s" set silent silent
 memory_load "$p" 300 50
 wait_for 20 memory_at_least 20 || fail "only $(memory_pool_processes) workers after 20 s"

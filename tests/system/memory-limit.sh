@@ -13,13 +13,8 @@ p=$TEST_DIR/postfix
 s=$TEST_DIR/sink
 watch=$TEST_DIR/watch
 
-memory_create "$p" 'inet:[127.0.0.1]:10083'
 # Admission knows these servers as good ones and goes on believing it: memory alone bounds the pool.
-memory_config "$p" '{"memory": {"limit": "64M"}, "destination": {"slow_after": "1h"}}'
-sink_start "$s" 127.0.0.1:10083 'set silent ok'
-memory_watch_start "$watch"
-memory_in postfix_start "$p"
-memory_warm "$p" "$s" 50 4
+memory_begin '{"memory": {"limit": "64M"}, "destination": {"slow_after": "1h"}}' 50 4
 # shellcheck disable=SC2046
 set -- $(memory_others "$p")
 sink_tell "$s" set silent silent

@@ -15,16 +15,8 @@ s=$TEST_DIR/sink
 watch=$TEST_DIR/watch
 
 limit=300
-
-# Takes all that the pool could have and 3 MB more, so that L is at workers.min.
-neighbour_takes()
-{
-    others=$((($(cat "$MEMORY_GROUP/memory.usage_in_bytes") - $(cat "$(memory_pool)/memory.usage_in_bytes")) / 1048576))
-    (memory_enter; exec memory_load take $((limit * 9 / 10 - others + 3)) 60 >"$TEST_DIR/taken") &
-    neighbour=$!
-    wait_for 10 grep -q taken "$TEST_DIR/taken" || fail 'the neighbour did not get its memory'
-    rm "$TEST_DIR/taken"
-}
+# A neighbour takes all that the pool could have and 3 MB more, so that L is at workers.min.
+short=-3
 
 reason='4\.3\.2.*delivery postponed: this system is short of memory (working set [0-9.]*M is [^)]*)'
 # The supervisor's deferrals, as Postfix logs them.
@@ -67,7 +59,7 @@ postsuper -c "$p/etc" -H ALL 2>>"$TEST_DIR/postsuper"
 postqueue -c "$p/etc" -f
 wait_for 10 grep -q "qmgr.*${old%% *}: .*queue active" "$(postfix_log "$p")" || fail 'the old mail did not get active'
 memory_load "$p" 20 10 more
-neighbour_takes
+memory_neighbour "$limit" "$short"
 full=$(now)
 # It takes half a minute over all of them.
 wait_for 25 at_least_postponed 4 || fail "only $(postponed) of 20 were deferred within 25 s"
@@ -111,7 +103,7 @@ postfix_wait_empty "$p" 20 || fail 'mail was left'
 sink_tell "$s" set silent silent
 memory_load "$p" 26 10 bare
 wait_for 10 holding 6 || fail 'six are not being delivered'
-neighbour_takes
+memory_neighbour "$limit" "$short"
 bare()
 {
     [ "$(postfix_count "$p" deferred)" -ge 4 ]
