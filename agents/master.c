@@ -331,51 +331,12 @@ int master_status_announce(int fd, pid_t pid, unsigned generation)
     return written == sizeof both ? 0 : -EIO;
 }
 
-void master_status_reader_start(struct master_status_reader *reader, pid_t pid, unsigned generation)
+void master_status_discard(int fd)
 {
-    memset(reader, 0, sizeof *reader);
-    reader->pid = pid;
-    reader->generation = generation;
-}
-
-/* 1 when a whole message is there, 0 when not yet, -EPIPE at the end. */
-static int status_fill(int fd, struct master_status_reader *reader)
-{
+    unsigned char bytes[4096];
     ssize_t got;
 
-    if (reader->filled - reader->taken >= sizeof(struct master_status))
-        return 1;
-    memmove(reader->bytes, reader->bytes + reader->taken, reader->filled - reader->taken);
-    reader->filled -= reader->taken;
-    reader->taken = 0;
     do
-        got = read(fd, reader->bytes + reader->filled, sizeof reader->bytes - reader->filled);
-    while (got < 0 && errno == EINTR);
-    if (got == 0 || (got < 0 && errno == ECONNRESET))
-        return -EPIPE;
-    if (got < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-    reader->emptied = (size_t)got < sizeof reader->bytes - reader->filled;
-    reader->filled += (size_t)got;
-    return reader->filled >= sizeof(struct master_status) ? 1 : 0;
-}
-
-int master_status_read(int fd, struct master_status_reader *reader, struct master_status *out)
-{
-    int result = status_fill(fd, reader);
-
-    if (result <= 0)
-        return result;
-    memcpy(out, reader->bytes + reader->taken, sizeof *out);
-    reader->taken += sizeof *out;
-    if (out->pid <= 0 || (reader->pid != 0 && out->pid != reader->pid) ||
-        out->generation != reader->generation ||
-        (out->available != MASTER_TAKEN && out->available != MASTER_AVAILABLE))
-        return -EBADMSG;
-    return 1;
-}
-
-bool master_status_emptied(const struct master_status_reader *reader)
-{
-    return reader->emptied && reader->filled - reader->taken < sizeof(struct master_status);
+        got = read(fd, bytes, sizeof bytes);
+    while (got == sizeof bytes || (got < 0 && errno == EINTR));
 }

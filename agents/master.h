@@ -111,28 +111,11 @@ struct master_status {
  */
 int master_status_announce(int fd, pid_t pid, unsigned generation);
 
-/* What was read from one worker's status channel and not yet handed out. */
-struct master_status_reader {
-    int pid;             /* whose messages these must be; 0 while it is not known: any */
-    unsigned generation; /* the worker's GENERATION */
-    unsigned char bytes[32 * sizeof(struct master_status)];
-    size_t filled;
-    size_t taken;
-    bool emptied; /* the last read got less than there was room for */
-};
-
-void master_status_reader_start(struct master_status_reader *reader, pid_t pid,
-                                unsigned generation);
-
 /*
- * The next message of a worker. The descriptor must be O_NONBLOCK; several messages may arrive in one read and a part of
- * one is kept until the rest comes.
- * 1: a message is in `out`. 0: nothing more now. -EPIPE: end of file, after all messages before it (the worker is gone or
- * going). -EBADMSG: pid, generation or avail is not what this worker may send; the channel is of no use any more.
+ * Throws away what a worker has said on its status channel, so that it never has to wait there. The descriptor must be
+ * O_NONBLOCK. Nothing is decided by it: that a worker is available is known from its reply, before it says so, and its end
+ * from the end of the channel.
  */
-int master_status_read(int fd, struct master_status_reader *reader, struct master_status *out);
-
-/* All that was there has been read and handed out: another read would find nothing, or the end. */
-bool master_status_emptied(const struct master_status_reader *reader);
+void master_status_discard(int fd);
 
 #endif

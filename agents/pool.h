@@ -7,16 +7,16 @@
  *
  *   FREE        no such process; the number may be used for the next worker
  *   STARTING    asked for; it has not greeted yet
- *   IDLE        waits for a connection. Reused last in, first out, so that few workers do the
- *               work, their memory stays warm, and the others reach their max_idle
+ *   IDLE        waits for a connection, or is about to: it has replied. Reused last in, first out,
+ *               so that few workers do the work, their memory stays warm, and the others reach
+ *               their max_idle
  *   CONNECTING  connected to, for a request that is chosen for it; it has not greeted yet
  *   BUSY        has a request
- *   RELEASING   its connection was closed; it has not said AVAIL yet
  *   LEAVING     told to go, or seen to go; not reaped yet
  *
- *   FREE -> STARTING -> BUSY -> RELEASING -> IDLE -> CONNECTING -> BUSY ...
- *   STARTING -> RELEASING when there is nothing for it to do
- *   CONNECTING -> RELEASING when its request was withdrawn
+ *   FREE -> STARTING -> BUSY -> IDLE -> CONNECTING -> BUSY ...
+ *   STARTING -> IDLE when there is nothing for it to do
+ *   CONNECTING -> IDLE when its request was withdrawn
  *   anything but FREE -> LEAVING -> FREE
  *   Other moves are a broken promise of the caller: pool_move() says -EPROTO.
  *
@@ -35,7 +35,6 @@ enum worker_state {
     WORKER_IDLE,
     WORKER_CONNECTING,
     WORKER_BUSY,
-    WORKER_RELEASING,
     WORKER_LEAVING,
 };
 

@@ -84,7 +84,7 @@ struct worker {
     pid_t pid; /* once the parent has told */
     int status;
     struct watch status_watch;
-    struct master_status_reader reader;
+    unsigned dials; /* connections that it got from us */
     struct conversation conversation;
     struct watch conversation_watch;
     struct part *part;
@@ -375,7 +375,7 @@ bool worker_open(struct worker *worker);
 /* Writes the request of its part, or what is left of it. False: part_write is called again. */
 bool worker_write(struct worker *worker);
 
-/* Closes its connection; it goes back to idle by itself, or leaves. */
+/* Closes its connection; it is idle again, or leaves. */
 void worker_release(struct worker *worker);
 
 /* Tells a worker without a request to go. */
@@ -390,10 +390,7 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now);
 /* For worker_start.c: connects to it, or a negative errno; what comes of it is seen by workers.c. */
 int worker_dial(struct worker *worker);
 
-/*
- * For worker_start.c, once STARTED has told the pid and GENERATION, without which its messages cannot be checked: reads the
- * status channel from now on. 0 or a negative errno.
- */
+/* For worker_start.c: sees the end of the status channel from now on. 0 or a negative errno. */
 int worker_watch_status(struct worker *worker);
 
 /* Its process has ended, or never was: the number may be used again. */
@@ -408,8 +405,7 @@ bool workers_may_start(const struct dispatcher *dispatcher);
 bool workers_start(struct dispatcher *dispatcher);
 
 /* The parent has started it, or could not. */
-void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid,
-                     unsigned generation);
+void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid);
 void workers_start_failed(struct dispatcher *dispatcher, unsigned number, int error);
 
 /* A start failed: says so once for each reason (`error` tells them apart), but not without end, and pauses. */

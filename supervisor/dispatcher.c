@@ -62,7 +62,7 @@ static unsigned workers_wanted(struct dispatcher *dispatcher)
 {
     const struct pool *pool = &dispatcher->pool;
     unsigned wanted = parts_runnable(dispatcher);
-    unsigned soon = pool->count[WORKER_STARTING] + pool->count[WORKER_RELEASING];
+    unsigned soon = pool->count[WORKER_STARTING];
 
     if (dispatcher->greeting_length == 0 && wanted == 0)
         wanted = 1;
@@ -134,7 +134,7 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *us
         if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN)
             dispatcher_broken(dispatcher, "parent", (int)state, (int)news.kind);
         if (news.kind == CHANNEL_STARTED)
-            workers_started(dispatcher, news.worker, news.pid, (unsigned)news.status);
+            workers_started(dispatcher, news.worker, news.pid);
         else if (news.kind == CHANNEL_FAILED)
             workers_start_failed(dispatcher, news.worker, news.status);
         else

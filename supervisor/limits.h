@@ -14,6 +14,12 @@
  * in seconds. One that does not within this time is ended. Microseconds. */
 #define GREET_TIMEOUT UINT64_C(60000000)
 
+/*
+ * After so many connections the status channel of a worker is emptied: it says two things for each, and would stop for good
+ * when 278 are not read (postfix-protocol.md 1.3).
+ */
+#define STATUS_CONNECTIONS 64
+
 /* Idle for so long, a worker is surplus: it costs 1.2 to 1.6 MB. Stock's max_idle is 100 s. */
 #define IDLE_SURPLUS UINT64_C(30000000)
 

@@ -128,9 +128,7 @@ static void worker_start(struct state *state, const struct channel_message *wish
         return;
     }
     state->slot[wish->worker].pid = pid;
-    tell(state, wish->worker,
-         (struct channel_message){
-             .kind = CHANNEL_STARTED, .pid = pid, .status = (int)state->generation});
+    tell(state, wish->worker, (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid});
 }
 
 /* Reads what the dispatcher wishes. 0, -EPIPE when it is not there any more, or another negative errno, which is said. */

@@ -55,7 +55,6 @@ static void collect_figures(const struct dispatcher *dispatcher, struct status *
     status->workers.idle = pool->count[WORKER_IDLE];
     status->workers.connecting = pool->count[WORKER_CONNECTING];
     status->workers.busy = pool->count[WORKER_BUSY];
-    status->workers.releasing = pool->count[WORKER_RELEASING];
     status->workers.leaving = pool->count[WORKER_LEAVING];
     status->requests.held = dispatcher->clients;
     status->requests.waiting = dispatcher->waiting_count;

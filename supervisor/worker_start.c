@@ -61,6 +61,8 @@ static int start(struct worker *worker)
     if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
         result = -errno;
     if (result >= 0)
+        result = worker_watch_status(worker);
+    if (result >= 0)
         result = worker_dial(worker);
     if (result >= 0)
         result = channel_send(
@@ -96,7 +98,7 @@ bool workers_start(struct dispatcher *dispatcher)
     worker->gone = false;
     worker->doomed = false;
     worker->lost[0] = '\0';
-    master_status_reader_start(&worker->reader, 0, 0);
+    worker->dials = 0;
     result = start(worker);
     if (result < 0) {
         worker_free(worker);
@@ -109,16 +111,9 @@ bool workers_start(struct dispatcher *dispatcher)
     return true;
 }
 
-void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid, unsigned generation)
+void workers_started(struct dispatcher *dispatcher, unsigned number, pid_t pid)
 {
-    struct worker *worker = &dispatcher->worker[number];
-
-    worker->pid = pid;
-    worker->reader.pid = pid;
-    worker->reader.generation = generation;
-    /* Without a watch on it nothing would be known of it: it goes again. */
-    if (worker->status >= 0 && worker_watch_status(worker) < 0)
-        worker_retire(worker);
+    dispatcher->worker[number].pid = pid;
     dispatcher->totals.started++;
     if (pool_live(&dispatcher->pool) > dispatcher->totals.most_live)
         dispatcher->totals.most_live = pool_live(&dispatcher->pool);

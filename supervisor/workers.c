@@ -99,10 +99,13 @@ void worker_retire(struct worker *worker)
 void worker_release(struct worker *worker)
 {
     connection_close(worker);
-    if (worker->gone)
+    if (worker->gone) {
         leave(worker);
-    else
-        move(worker, WORKER_RELEASING);
+        return;
+    }
+    /* It accepts again in a moment: a connection may already wait for it then. */
+    move(worker, WORKER_IDLE);
+    growth_returned(&worker->dispatcher->growth, worker->dispatcher->now);
 }
 
 int worker_dial(struct worker *worker)
@@ -111,6 +114,8 @@ int worker_dial(struct worker *worker)
 
     if (result < 0)
         return result;
+    if (++worker->dials % STATUS_CONNECTIONS == 0)
+        master_status_discard(worker->status);
     conversation_begin(&worker->conversation, result);
     result = watch_on(&worker->dispatcher->watcher, &worker->conversation_watch, result, EPOLLIN,
                       on_connection, worker);
@@ -227,45 +232,24 @@ void workers_exited(struct dispatcher *dispatcher, unsigned number, int status)
         growth_ended(&dispatcher->growth, dispatcher->now);
 }
 
-static void came_back(struct worker *worker)
-{
-    move(worker, WORKER_IDLE);
-    growth_returned(&worker->dispatcher->growth, worker->dispatcher->now);
-}
-
-/*
- * The status channel: AVAIL makes it idle, the end means that it is ending. It is told only of what is new (EPOLLET), so that
- * TAKEN need not be read for itself, while the worker has a connection of ours: it is read together with the AVAIL after it.
- */
+/* The end of the status channel, of which nothing else is told: it is ending. */
 static void on_status(void *owner, int fd, uint32_t events)
 {
     struct worker *worker = owner;
-    enum worker_state state = state_of(worker);
-    bool ends = (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
-    struct master_status status;
-    int result;
 
-    if (!ends && (state == WORKER_CONNECTING || state == WORKER_BUSY))
-        return;
-    do {
-        result = master_status_read(fd, &worker->reader, &status);
-        if (result == 1 && status.available == MASTER_AVAILABLE &&
-            state_of(worker) == WORKER_RELEASING)
-            came_back(worker);
-    } while (result == 1 && (ends || !master_status_emptied(&worker->reader)));
-    if (result < 0) {
-        worker->gone = true;
-        status_close(worker);
-        /* With a connection its end is seen there; while it starts, by the parent. */
-        if (worker->conversation.fd < 0 && state_of(worker) != WORKER_STARTING)
-            leave(worker);
-    }
+    (void)fd;
+    (void)events;
+    worker->gone = true;
+    status_close(worker);
+    /* With a connection its end is seen there; while it starts, by the parent. */
+    if (worker->conversation.fd < 0 && state_of(worker) != WORKER_STARTING)
+        leave(worker);
 }
 
 int worker_watch_status(struct worker *worker)
 {
-    return watch_on(&worker->dispatcher->watcher, &worker->status_watch, worker->status,
-                    EPOLLIN | EPOLLRDHUP | EPOLLET, on_status, worker);
+    return watch_on(&worker->dispatcher->watcher, &worker->status_watch, worker->status, EPOLLRDHUP,
+                    on_status, worker);
 }
 
 /* The other end is closed, or talks nonsense. */
@@ -392,13 +376,13 @@ void workers_expire(struct dispatcher *dispatcher, uint64_t now)
         worker_retire(&dispatcher->worker[number]);
 
     if (pool->count[WORKER_STARTING] + pool->count[WORKER_CONNECTING] +
-            pool->count[WORKER_RELEASING] + pool->count[WORKER_LEAVING] ==
+            pool->count[WORKER_LEAVING] ==
         0)
         return;
     for (unsigned i = 0; i < pool->size; i++) {
         enum worker_state state = pool->worker[i].state;
 
-        if ((state == WORKER_STARTING || state == WORKER_CONNECTING || state == WORKER_RELEASING) &&
+        if ((state == WORKER_STARTING || state == WORKER_CONNECTING) &&
             now - pool->worker[i].since >= GREET_TIMEOUT)
             give_up(&dispatcher->worker[i]);
         else if (state == WORKER_LEAVING && dispatcher->worker[i].doomed)

@@ -230,8 +230,8 @@ static void put_limit(FILE *out, const struct status *status)
             " busy, %" PRIu64 " idle, %" PRIu64 " starting, %" PRIu64 " leaving\n",
             status->state.limit, status->settings.workers_max,
             status->settings.fixed ? " (fixed)" : "", status->workers.live,
-            status->workers.busy + status->workers.connecting + status->workers.releasing,
-            status->workers.idle, status->workers.starting, status->workers.leaving);
+            status->workers.busy + status->workers.connecting, status->workers.idle,
+            status->workers.starting, status->workers.leaving);
 }
 
 static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)

@@ -79,8 +79,7 @@ static void put_workers(struct out *out, const struct status *status)
     sample(out, "activity", "starting", (double)status->workers.starting);
     sample(out, "activity", "idle", (double)status->workers.idle);
     sample(out, "activity", "busy", (double)(status->workers.busy + status->workers.connecting));
-    sample(out, "activity", "leaving",
-           (double)(status->workers.releasing + status->workers.leaving));
+    sample(out, "activity", "leaving", (double)status->workers.leaving);
     counter(out, "headroom_workers_started_total", "Workers that were started.",
             status->totals.workers);
     gauge(out, "headroom_workers_failed_starts", "Starts that failed since the last good one.",

@@ -85,7 +85,6 @@ struct status {
         uint64_t idle;
         uint64_t connecting;
         uint64_t busy;
-        uint64_t releasing;
         uint64_t leaving;
     } workers;
 

