@@ -5,9 +5,9 @@
 #                                          domains (they hold a message for 30 s) come back at once; 5 good messages a second to five
 #                                          domains for 25 s, which begin two seconds BEFORE the flush or AFTER it was taken up
 #
-# Side by side, with the same mail at the same time: headroom in a memory group (limit $FLUSH_LIMIT MB, Postfix's own processes
-# included), stock lmtp with a process limit of 100 and of 500, and `calm`, stock with the good mail only: what that needs is
-# what the machine needs.
+# In turn, in each round: headroom in a memory group (limit $FLUSH_LIMIT MB, Postfix's own processes included), and beside it
+# `calm`, stock with the good mail only: what that needs is what the machine needs; then stock lmtp with a process limit of 100,
+# and of 500.
 
 # shellcheck source=tests/lib/flood.sh
 . "$LIBRARY/flood.sh"
@@ -15,8 +15,7 @@
 . "$LIBRARY/memory.sh"
 
 FLUSH_LIMIT=160
-# BENCH_FLOOD='ours calm' leaves the others out: on two CPUs three floods at once are in each other's way.
-FLOOD=${BENCH_FLOOD:-ours stock stock500 calm}
+FLUSH_ROUNDS=${BENCH_ROUNDS:-3}
 FLOOD_HOLD=30
 FLOOD_TIME=25
 # Read by flood.sh.
@@ -46,10 +45,6 @@ flush_peak()
 # flush_add INSTANCE VARIANT
 flush_add()
 {
-    case " $FLOOD " in
-    *" $1 "*) ;;
-    *) return 0 ;;
-    esac
     fa_text=$(flood_figures "$1" good)
     say "$1: good mail: $fa_text"
     # "N of N, p50 S, p99 S, max S"
@@ -66,44 +61,84 @@ flush_add()
     }
 }
 
+flush_peak_pid=
+flush_peak_end()
+{
+    [ -z "$flush_peak_pid" ] || kill "$flush_peak_pid" 2>/dev/null || true
+    flush_peak_pid=
+}
+
+flush_good()
+{
+    flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle 5
+}
+
+# flush_one INSTANCES DEAD_DOMAINS EACH BEFORE|AFTER
+flush_one()
+{
+    FLOOD=$1
+    rm -f "$TEST_DIR"/*.memory
+    flood_create
+    flood_put dead --count $(($2 * $3)) --rcpt 'user%d@dead%d.invalid' --cycle "$2"
+    flood_age 3600
+    if [ "$4" = before ]; then
+        flush_good
+        sleep 2
+        flood_flush
+    else
+        flood_flush
+        wait_for 20 flood_taken || fail 'the flush was not taken up'
+        flush_good
+    fi
+    flush_peak &
+    flush_peak_pid=$!
+    flood_sent
+}
+
+flush_ours()
+{
+    echo 0 >"$MEMORY_GROUP/memory.max_usage_in_bytes"
+    flush_one 'ours calm' "$@"
+    flush_add calm calm
+    wait_for "$FLOOD_GRACE" flood_delivered_all good || true
+    flush_add ours headroom
+    flush_peak_end
+    bench_add 'group' headroom "$(($(cat "$MEMORY_GROUP/memory.max_usage_in_bytes") * 100 / FLUSH_LIMIT / 1048576))"
+    flood_heal 90
+    flood_end
+}
+
+# flush_stock INSTANCE DEAD_DOMAINS EACH BEFORE|AFTER: what is not delivered by then is when the dead let go.
+flush_stock()
+{
+    flush_one "$@"
+    flush_add "$1" "$1"
+    flush_peak_end
+    flood_each flood_end_one
+}
+
 flush()
 {
     bench "$1: $2 x $3 deferred messages, 30 s each; 5 good messages a second for $FLOOD_TIME s, $4 the flush; headroom in a group" \
-        "of $FLUSH_LIMIT MB, stock with a process limit of 100 and of 500, calm: stock without the flood"
+        "of $FLUSH_LIMIT MB, beside it calm: stock without the flood; then stock with a process limit of 100, and of 500;" \
+        "$FLUSH_ROUNDS rounds"
+    shift
+    AT_EXIT="flush_peak_end; $AT_EXIT"
     memory_create "$TEST_DIR/none" 'inet:[127.0.0.1]:10083'
     # It only gives the groups their place; nothing runs in it.
     mkdir -p "$TEST_DIR/none/queue/pid"
     : >"$TEST_DIR/none/queue/pid/master.pid"
     memory_limit "${FLUSH_LIMIT}M"
     memory_watch_start "$TEST_DIR/watch"
-    flood_create
-    flood_put dead --count $(($2 * $3)) --rcpt 'user%d@dead%d.invalid' --cycle "$2"
-    flood_age 3600
-    bench_round 1
-    if [ "$4" = before ]; then
-        flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle 5
-        sleep 2
-        flood_flush
-    else
-        flood_flush
-        wait_for 20 flood_taken || fail 'the flush was not taken up'
-        flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle 5
-    fi
-    flush_peak &
-    flush_peak_pid=$!
-    AT_EXIT="kill $flush_peak_pid 2>/dev/null; $AT_EXIT"
-    flood_sent
-    # What the others have not delivered by now, they deliver when the dead let go.
-    flush_add stock stock
-    flush_add stock500 stock500
-    flush_add calm calm
-    wait_for "$FLOOD_GRACE" flood_delivered_all good || true
-    flush_add ours headroom
-    kill "$flush_peak_pid"
-    bench_add 'group' headroom "$(($(cat "$MEMORY_GROUP/memory.max_usage_in_bytes") * 100 / FLUSH_LIMIT / 1048576))"
+    flush_round=1
+    while [ "$flush_round" -le "$FLUSH_ROUNDS" ]; do
+        bench_round "$flush_round"
+        flush_ours "$@"
+        flush_stock stock "$@"
+        flush_stock stock500 "$@"
+        flush_round=$((flush_round + 1))
+    done
     bench_add 'OOM kills' headroom $(($(memory_watch_max "$TEST_DIR/watch" 7) + $(memory_watch_max "$TEST_DIR/watch" 3)))
-    flood_heal 90
-    flood_end
     bench_value 'good mail' headroom '% delivered' '>= 100'
     bench_value 'good mail' stock '% delivered' ''
     bench_value 'good mail' stock500 '% delivered' ''
