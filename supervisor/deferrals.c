@@ -51,7 +51,10 @@ static void text_write(struct deferral *deferral, enum deferral_reason reason)
         break;
     case DEFERRAL_SLOW:
         snprintf(deferral->text, sizeof deferral->text,
-                 "4.4.5 delivery postponed: this destination does not answer, or is slow");
+                 "4.4.5 delivery postponed: this destination does not answer, or is slow "
+                 "(destination.backlog %u, waiting.time %u s)",
+                 dispatcher->settings->config->destination_backlog,
+                 (unsigned)(dispatcher->settings->config->waiting_time / 1000000));
         break;
     }
     /* retry(8) takes printable ASCII only. */

@@ -29,7 +29,7 @@ held()
 
 late()
 {
-    [ "$(lines "$log" 'status=deferred.*does not answer')" -ge "$1" ]
+    [ "$(lines "$log" 'status=deferred (.*does not answer, or is slow (destination.backlog 20, waiting.time 5 s))')" -ge "$1" ]
 }
 
 say 'young mail takes the worker that the domain may have, then the old mail comes, then much more'
