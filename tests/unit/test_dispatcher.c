@@ -187,6 +187,79 @@ Test(dispatcher, qmgr_hangs_up_while_it_connects)
     fake_end(&fake);
 }
 
+/* The worker is connected to for this request, which is then withdrawn, and has accepted nothing of it. */
+static void withdraw(struct fake *fake, unsigned number, const char *id)
+{
+    int qmgr = fake_ask(fake, id);
+
+    fake_expect_lock(fake, id, true);
+    cr_assert(readable(fake->worker[number].listening, WAIT_MS), "nobody connects for %s", id);
+    close(qmgr);
+    fake_expect_lock(fake, id, false);
+}
+
+/* Two connections wait for it then: the one of the dropped request, and the next one. */
+Test(dispatcher, qmgr_hangs_up_and_the_worker_is_used_again_at_once)
+{
+    struct fake fake;
+    unsigned number = fake_begin(&fake, 4);
+    int qmgr, worker;
+
+    withdraw(&fake, number, "AAAA1");
+    qmgr = fake_ask(&fake, "BBBB2");
+    worker = fake_accept(&fake, number);
+    fake_available(&fake, number, MASTER_TAKEN);
+    fake_released(&fake, number, worker);
+    worker = fake_serve_request(&fake, number, "BBBB2");
+    fake_deliver(&fake, number, worker, qmgr);
+    fake_end(&fake);
+}
+
+/* The same, and the dropped one was the last that it took (max_use): the other runs elsewhere. */
+Test(dispatcher, qmgr_hangs_up_and_the_worker_ends_after_it)
+{
+    struct fake fake;
+    unsigned number = fake_begin(&fake, 4);
+    int qmgr, worker;
+
+    withdraw(&fake, number, "AAAA1");
+    qmgr = fake_ask(&fake, "BBBB2");
+    worker = fake_accept(&fake, number);
+    fake_available(&fake, number, MASTER_TAKEN);
+    fake_released(&fake, number, worker);
+    cr_assert(readable(fake.worker[number].listening, WAIT_MS), "nobody connects again");
+    fake_exited(&fake, number, 0);
+    cr_assert(fake_locked(&fake, "BBBB2"));
+    number = fake_spawn(&fake);
+    worker = fake_serve_request(&fake, number, "BBBB2");
+    fake_deliver(&fake, number, worker, qmgr);
+    cr_assert(!readable(fake.channel, QUIET_MS), "one more worker for it");
+    fake_end(&fake);
+}
+
+/* One that accepts nothing while request after request is withdrawn takes no connection any more: it is told to go. */
+Test(dispatcher, qmgr_hangs_up_again_and_again_on_a_worker_that_is_stopped)
+{
+    struct fake fake;
+    unsigned number = fake_begin(&fake, 4), other;
+    char id[16];
+    int qmgr, worker;
+
+    for (int i = 0; i < 5; i++) {
+        snprintf(id, sizeof id, "AAAA%d", i);
+        withdraw(&fake, number, id);
+    }
+    qmgr = fake_ask(&fake, "BBBB2");
+    other = fake_spawn(&fake);
+    fake_expect_end(fake.worker[number].status);
+    fake.worker[number].status = -1;
+    worker = fake_serve_request(&fake, other, "BBBB2");
+    fake_deliver(&fake, other, worker, qmgr);
+    fake_exited(&fake, number, 0);
+    fake_round(&fake, other, "CCCC3");
+    fake_end(&fake);
+}
+
 Test(dispatcher, qmgr_hangs_up_while_it_runs)
 {
     struct fake fake;
