@@ -68,6 +68,8 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct program *program,
     journal_log(program->journal, EVENT_SETUP, LOG_CRIT, NULL, 0, "cannot run: %s", line);
     fprintf(stderr, "headroom: %s\n", line);
     journal_close(program->journal, 1000);
+    /* main() closes it, too. */
+    program->journal = NULL;
     sleep(1);
     return EXIT_FAILURE;
 }
