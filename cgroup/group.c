@@ -114,7 +114,7 @@ static void set_limit(struct pool_group *group, const char *file, uint64_t limit
 }
 
 /* Makes the pool's groups. On failure nothing of ours stays and the mode is observe. */
-static int make_groups(struct pool_group *group, const struct group_config *config)
+static int make_groups(struct pool_group *group)
 {
     struct group_plan *plan = &group->plan;
     int result = 0;
@@ -142,12 +142,12 @@ static int make_groups(struct pool_group *group, const struct group_config *conf
     }
     /* high first: it is reached by reclaim, so that max then finds less to reclaim. */
     if (plan->v1) {
-        set_limit(group, "memory.limit_in_bytes", config->limit, "memory.limit");
-        if (config->high < group->ceiling)
-            group->ceiling = config->high;
+        set_limit(group, "memory.limit_in_bytes", group->limit, "memory.limit");
+        if (group->high < group->ceiling)
+            group->ceiling = group->high;
     } else {
-        set_limit(group, "memory.high", config->high, "memory.high");
-        set_limit(group, "memory.max", config->limit, "memory.limit");
+        set_limit(group, "memory.high", group->high, "memory.high");
+        set_limit(group, "memory.max", group->limit, "memory.limit");
     }
     return 0;
 }
@@ -212,7 +212,9 @@ int group_open(struct pool_group **result, const struct group_config *config)
     if (error != 0)
         return error;
     if (group->plan.mode != GROUP_OBSERVE) {
-        error = make_groups(group, config);
+        group->limit = config->limit;
+        group->high = config->high;
+        error = make_groups(group);
         if (error != 0) {
             plan_because(&group->plan, "%s could not be made (%s)%s", group->memory,
                          strerror(-error),
@@ -306,6 +308,21 @@ void group_renounce(struct pool_group *group)
 {
     close_door(&group->enter_memory);
     close_door(&group->enter_unified);
+}
+
+int group_renew(struct pool_group *group)
+{
+    int result;
+    if (!group->made || (access(group->memory, F_OK) == 0 &&
+                         (!group->unified_made || access(group->unified, F_OK) == 0)))
+        return 0;
+    group_renounce(group);
+    close_door(&group->unified_directory);
+    group->clone_directory = -1;
+    group->adopted = false;
+    result = make_groups(group);
+    open_doors(group);
+    return result == 0 ? 1 : result;
 }
 
 void group_close(struct pool_group *group)

@@ -91,6 +91,10 @@ int group_count_processes(const struct pool_group *group);
  * until it executes a program. Does not allocate. */
 pid_t group_clone(const struct pool_group *group);
 
+/* Makes the pool's groups again, with their limits, when somebody has removed them (rmdir of an empty group needs no word of ours);
+ * to be called by the parent before group_clone. 0 when nothing was missing, 1 when they were made, or a negative errno. */
+int group_renew(struct pool_group *group);
+
 /* For pressure_arm: descriptor of the cgroup2 directory whose memory.pressure is the pool's
  * (observe: our own group's), or -1 when there is none. Owned by the group. */
 int group_pressure_directory(const struct pool_group *group);

@@ -18,6 +18,8 @@ struct pool_group {
     int clone_directory;           /* what to clone into: unified_directory, or -1 */
     int enter_memory;              /* cgroup.procs of the v1 group, for writing, or -1 */
     int enter_unified;             /* cgroup.procs of the cgroup2 group, for writing, or -1 */
+    uint64_t limit;                /* as configured, for group_renew */
+    uint64_t high;
     uint64_t ceiling; /* a configured limit that the kernel does not hold, or MEMORY_UNLIMITED */
     char note[PLAN_NOTE_MAX + 2 * KERNEL_PATH_MAX + 128];
 };

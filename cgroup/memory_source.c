@@ -23,6 +23,21 @@ static int open_file(const char *directory, const char *name, int *descriptor)
     return *descriptor < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM) ? -errno : 0;
 }
 
+static void close_file(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+    *descriptor = -1;
+}
+
+static void close_files(struct memory_files *files)
+{
+    close_file(&files->usage);
+    close_file(&files->stat);
+    close_file(&files->max);
+    close_file(&files->high);
+}
+
 static int open_files(struct memory_files *files, const char *directory, bool v1)
 {
     *files = (struct memory_files){.v1 = v1, .usage = -1, .stat = -1, .max = -1, .high = -1};
@@ -56,6 +71,27 @@ static int open_groups(struct memory_source *source, const struct pool_group *gr
     return result;
 }
 
+static void close_events(struct memory_source *source)
+{
+    close_file(&source->events);
+    close_file(&source->failures);
+    close_file(&source->pool_pressure);
+}
+
+/* What the pool's groups count, besides what open_files opens. */
+static int open_events(struct memory_source *source, const struct pool_group *group)
+{
+    int result = 0;
+    if (group->memory[0] != '\0')
+        result = open_file(group->memory, group->plan.v1 ? "memory.oom_control" : "memory.events",
+                           &source->events);
+    if (result == 0 && group->memory[0] != '\0' && group->plan.v1)
+        result = open_file(group->memory, "memory.failcnt", &source->failures);
+    if (result == 0 && group->unified[0] != '\0')
+        result = open_file(group->unified, "memory.pressure", &source->pool_pressure);
+    return result;
+}
+
 int memory_source_open(struct memory_source *source, const struct pool_group *group)
 {
     char path[KERNEL_PATH_MAX];
@@ -66,13 +102,8 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
                                      .machine_pressure = -1,
                                      .machine = -1};
     int result = open_groups(source, group);
-    if (result == 0 && group->memory[0] != '\0')
-        result = open_file(group->memory, group->plan.v1 ? "memory.oom_control" : "memory.events",
-                           &source->events);
-    if (result == 0 && group->memory[0] != '\0' && group->plan.v1)
-        result = open_file(group->memory, "memory.failcnt", &source->failures);
-    if (result == 0 && group->unified[0] != '\0')
-        result = open_file(group->unified, "memory.pressure", &source->pool_pressure);
+    if (result == 0)
+        result = open_events(source, group);
     if (result == 0 && kernel_proc_path(&group->roots, "", path, sizeof path) == 0) {
         result = open_file(path, "pressure/memory", &source->machine_pressure);
         if (result == 0)
@@ -180,25 +211,26 @@ void memory_source_read(const struct memory_source *source, struct memory_sample
     read_events(source, sample);
 }
 
-static void close_file(int *descriptor)
-{
-    if (*descriptor >= 0)
-        close(*descriptor);
-    *descriptor = -1;
-}
-
 void memory_source_close(struct memory_source *source)
 {
-    for (unsigned level = 0; level < source->groups; level++) {
-        close_file(&source->group[level].usage);
-        close_file(&source->group[level].stat);
-        close_file(&source->group[level].max);
-        close_file(&source->group[level].high);
-    }
+    for (unsigned level = 0; level < source->groups; level++)
+        close_files(&source->group[level]);
     source->groups = 0;
-    close_file(&source->events);
-    close_file(&source->failures);
-    close_file(&source->pool_pressure);
+    close_events(source);
     close_file(&source->machine_pressure);
     close_file(&source->machine);
+}
+
+bool memory_source_renew(struct memory_source *source, const struct pool_group *group)
+{
+    const bool top = source->groups > 0 && source->group[0].top;
+    if (!group->made || source->groups == 0)
+        return false;
+    close_files(&source->group[0]);
+    close_events(source);
+    /* What is missing, also for want of descriptors, is looked for again at the next sample. */
+    (void)open_files(&source->group[0], group->memory, group->plan.v1);
+    source->group[0].top = top;
+    (void)open_events(source, group);
+    return source->group[0].usage >= 0 && source->group[0].stat >= 0;
 }

@@ -53,6 +53,9 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
  * group[0] is always there (groups >= 1), perhaps unknown. */
 void memory_source_read(const struct memory_source *source, struct memory_sample *sample);
 
+/* Opens the pool's own files again, when its group was removed and may have been made again. True when they are there. */
+bool memory_source_renew(struct memory_source *source, const struct pool_group *group);
+
 void memory_source_close(struct memory_source *source);
 
 #endif

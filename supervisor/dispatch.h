@@ -127,6 +127,7 @@ struct regulator {
     struct limit_decision decision;
     struct memory_sample sample;
     unsigned failed; /* starts that failed for want of memory or processes, since the last step */
+    bool group_gone; /* the pool's group was removed, and is not there again */
     bool strangers;  /* a killed predecessor's workers may still be in the group */
     uint64_t oom_reported; /* oom_kill that was said */
     uint64_t stepped;      /* time of the last step */

@@ -133,9 +133,12 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *us
             state = dispatcher->pool.worker[news.worker].state;
         if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN)
             dispatcher_broken(dispatcher, "parent", (int)state, (int)news.kind);
-        if (news.kind == CHANNEL_STARTED)
+        if (news.kind == CHANNEL_STARTED) {
             workers_started(dispatcher, news.worker, news.pid);
-        else if (news.kind == CHANNEL_FAILED)
+            /* Before more are started: the limit must see the new group. */
+            if (news.status != 0)
+                regulator_step(dispatcher);
+        } else if (news.kind == CHANNEL_FAILED)
             workers_start_failed(dispatcher, news.worker, news.status);
         else
             workers_exited(dispatcher, news.worker, news.status);

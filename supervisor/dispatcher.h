@@ -51,7 +51,7 @@ struct dispatcher_settings {
     int state_directory;        /* of this service; belongs to mail_owner */
     const struct passwd *owner; /* mail_owner */
     const struct pool_group *group;
-    const struct memory_source *memory;
+    struct memory_source *memory;
     struct pressure_trigger trigger[DISPATCHER_TRIGGERS];
 };
 

@@ -68,6 +68,8 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct program *program,
     journal_log(program->journal, EVENT_SETUP, LOG_CRIT, NULL, 0, "cannot run: %s", line);
     fprintf(stderr, "headroom: %s\n", line);
     journal_close(program->journal, 1000);
+    /* main() closes it, too. */
+    program->journal = NULL;
     sleep(1);
     return EXIT_FAILURE;
 }
@@ -85,9 +87,11 @@ static int identify(struct program *program, int argc, char **argv)
 {
     char error[512];
 
-    /* Until Postfix's parameters are known; master exports the name as MAIL_LOGTAG. */
+    /* Until Postfix's parameters are known; master(8) exports these for its children, the last two when maillog_file is set. */
     program->journal_options.syslog_name =
         getenv("MAIL_LOGTAG") ? getenv("MAIL_LOGTAG") : "postfix";
+    program->journal_options.postlog = getenv("POSTLOG_SERVICE");
+    program->journal_options.host = getenv("POSTLOG_HOSTNAME");
     if (master_arguments_parse(argc, argv, &program->arguments, error, sizeof error) < 0 ||
         master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
         return refuse(program, "%s", error);
@@ -104,6 +108,7 @@ static int identify(struct program *program, int argc, char **argv)
     program->journal_options.syslog_name = program->postconf.syslog_name;
     program->journal_options.syslog_facility = program->postconf.syslog_facility;
     program->journal_options.host = program->postconf.myhostname;
+    program->journal_options.postlog = NULL;
     if (program->postconf.maillog_file[0] != '\0') {
         snprintf(program->postlog, sizeof program->postlog, "%s/public/%s",
                  program->postconf.queue_directory, program->postconf.postlog_service_name);

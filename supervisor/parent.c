@@ -42,6 +42,7 @@ struct state {
     unsigned generation;
     sigset_t signals; /* the ones that are read from the descriptor */
     int signal_fd;
+    bool group_lost; /* it could not be made again, which was said */
     bool dispatcher_ended;
     int dispatcher_status;
 };
@@ -96,8 +97,24 @@ static void tell_again(struct state *state)
     }
 }
 
+/* The pool's group may have been removed by somebody else: a worker must not run without its limits unsaid.
+ * True when it was made again. */
+static bool group_keep(struct state *state)
+{
+    const struct parent *parent = state->parent;
+    int result = group_renew(parent->group);
+
+    if (result < 0 && !state->group_lost)
+        journal_log(parent->journal, EVENT_GROUP, LOG_WARNING, NULL, 0,
+                    "memory group %s was removed by somebody else and cannot be made again (%s): "
+                    "memory.limit and memory.high are not kept",
+                    group_directory(parent->group), strerror(-result));
+    state->group_lost = result < 0;
+    return result == 1;
+}
+
 /* A new process that becomes the worker. Its pid, or a negative errno. */
-static pid_t worker_fork(struct state *state, int listening, int status)
+static pid_t worker_fork(struct state *state, int listening, int status, bool *renewed)
 {
     const struct parent *parent = state->parent;
     pid_t pid;
@@ -105,6 +122,7 @@ static pid_t worker_fork(struct state *state, int listening, int status)
     /* Asked before, because a child has no good way to say what was wrong. */
     if (access(parent->worker_path, X_OK) < 0)
         return -errno;
+    *renewed = group_keep(state);
     state->generation++;
     master_generation_format(state->generation, state->generation_entry);
     pid = group_clone(parent->group);
@@ -118,7 +136,8 @@ static pid_t worker_fork(struct state *state, int listening, int status)
 
 static void worker_start(struct state *state, const struct channel_message *wish, const int fds[2])
 {
-    pid_t pid = worker_fork(state, fds[0], fds[1]);
+    bool renewed = false;
+    pid_t pid = worker_fork(state, fds[0], fds[1], &renewed);
 
     close(fds[0]);
     close(fds[1]);
@@ -128,7 +147,8 @@ static void worker_start(struct state *state, const struct channel_message *wish
         return;
     }
     state->slot[wish->worker].pid = pid;
-    tell(state, wish->worker, (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid});
+    tell(state, wish->worker,
+         (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid, .status = renewed});
 }
 
 /* Reads what the dispatcher wishes. 0, -EPIPE when it is not there any more, or another negative errno, which is said. */

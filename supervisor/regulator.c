@@ -2,6 +2,8 @@
  * How many: samples memory, asks the limit (supervisor/limit/limit.h), and acts on its decision.
  */
 
+#include <errno.h>
+
 #include "supervisor/dispatch.h"
 
 /* A pressure event repeats at most once a window; this is for one that does not. Microseconds. */
@@ -38,10 +40,11 @@ int regulator_create(struct dispatcher *dispatcher)
     limit_init(&regulator->settings, &regulator->state);
     result = sd_event_add_time_relative(dispatcher->event, &regulator->timer, CLOCK_MONOTONIC,
                                         UINT64_MAX / 2, 1000, on_step, dispatcher);
-    for (unsigned i = 0; i < DISPATCHER_TRIGGERS && result >= 0; i++)
+    /* What cannot be watched is no trigger (/dev/null in the place of the kernel's file, say): the tick looks all the same. */
+    for (unsigned i = 0; i < DISPATCHER_TRIGGERS; i++)
         if (settings->trigger[i].descriptor >= 0)
-            result = watch_on(&dispatcher->watcher, &regulator->pressure[i],
-                              settings->trigger[i].descriptor, EPOLLPRI, on_pressure, dispatcher);
+            (void)watch_on(&dispatcher->watcher, &regulator->pressure[i],
+                           settings->trigger[i].descriptor, EPOLLPRI, on_pressure, dispatcher);
     return result < 0 ? result : 0;
 }
 
@@ -100,6 +103,30 @@ static void changed(struct dispatcher *dispatcher, enum limit_mode before)
     snapshot_changed(dispatcher);
 }
 
+/*
+ * Somebody has removed the pool's group, which anybody with the right may do while it is empty. The parent makes it again with
+ * the next worker; without that our limits would hold for nobody.
+ */
+static void group_look(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    struct regulator *regulator = &dispatcher->regulator;
+
+    if (regulator->sample.group[0].known || group_directory(settings->group)[0] == '\0') {
+        regulator->group_gone = false;
+        return;
+    }
+    if (!regulator->group_gone && group_count_processes(settings->group) == -ENODEV)
+        journal_log(dispatcher->journal, EVENT_GROUP, LOG_WARNING, NULL, 0,
+                    "memory group %s was removed by somebody else; it is made again with the next "
+                    "worker",
+                    group_directory(settings->group));
+    regulator->group_gone = true;
+    if (memory_source_renew(settings->memory, settings->group))
+        memory_source_read(settings->memory, &regulator->sample);
+    regulator->oom_reported = regulator->sample.oom_kill;
+}
+
 void regulator_step(struct dispatcher *dispatcher)
 {
     struct regulator *regulator = &dispatcher->regulator;
@@ -108,6 +135,7 @@ void regulator_step(struct dispatcher *dispatcher)
     int number;
 
     memory_source_read(dispatcher->settings->memory, &regulator->sample);
+    group_look(dispatcher);
     if (regulator->stepped == 0)
         regulator->oom_reported = regulator->sample.oom_kill;
     regulator->decision =

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "agents/worker.h"
 #include "supervisor/channel.h"
 #include "supervisor/dispatch.h"
+#include "supervisor/setup.h"
 
 void worker_starts_fail(struct dispatcher *dispatcher, int error, const char *reason)
 {
@@ -40,15 +42,42 @@ void worker_starts_succeed(struct dispatcher *dispatcher)
     dispatcher->start_said = false;
 }
 
+/* Its directory was removed by somebody else: made again, as at the start. 0 or a negative errno. */
+static int directory_renew(const struct dispatcher_settings *settings)
+{
+    int result = setup_state_directory(settings->postconf->data_directory, settings->service,
+                                       settings->owner);
+    int fd = result;
+
+    if (result < 0)
+        return result;
+    /* Sockets are named relative to where we are, what is kept for the next start relative to the descriptor. */
+    if (fchdir(fd) < 0 || dup3(fd, settings->state_directory, O_CLOEXEC) < 0)
+        result = -errno;
+    close(fd);
+    return result < 0 ? result : 0;
+}
+
+static int listen_for(const struct worker *worker)
+{
+    int result = worker_listen((unsigned)worker->number);
+
+    if (result != -ENOENT)
+        return result;
+    result = directory_renew(worker->dispatcher->settings);
+    return result < 0 ? result : worker_listen((unsigned)worker->number);
+}
+
 /* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
-static int start(struct worker *worker)
+static int start(struct worker *worker, bool *listens)
 {
     struct dispatcher *dispatcher = worker->dispatcher;
     int fds[CHANNEL_DESCRIPTORS] = {-1, -1};
     int ends[2];
     int result;
 
-    result = fds[0] = worker_listen((unsigned)worker->number);
+    result = fds[0] = listen_for(worker);
+    *listens = result >= 0;
     if (result < 0)
         goto out;
     /* The worker's end blocks, as master's does; ours must not. */
@@ -88,6 +117,9 @@ bool workers_start(struct dispatcher *dispatcher)
 {
     int number = pool_start(&dispatcher->pool, dispatcher->now);
     struct worker *worker;
+    char reason[JOURNAL_TEXT_MAX / 2];
+    const char *above = dispatcher->settings->postconf->data_directory;
+    bool listens;
     int result;
 
     if (number == POOL_NONE)
@@ -99,13 +131,18 @@ bool workers_start(struct dispatcher *dispatcher)
     worker->doomed = false;
     worker->lost[0] = '\0';
     worker->dials = 0;
-    result = start(worker);
+    result = start(worker, &listens);
     if (result < 0) {
         worker_free(worker);
         if (result == -EMFILE || result == -ENFILE)
             dispatcher_descriptors_short(dispatcher, -result);
-        else
+        else if (listens)
             worker_starts_fail(dispatcher, -result, strerror(-result));
+        else {
+            snprintf(reason, sizeof reason, "no socket for it in %.250s/headroom.%.99s: %.40s",
+                     above, dispatcher->settings->service, strerror(-result));
+            worker_starts_fail(dispatcher, -result, reason);
+        }
         return false;
     }
     return true;

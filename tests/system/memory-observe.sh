@@ -68,4 +68,8 @@ case_is read-only 1 'observe.*cannot be written' '' hidden
 mkdir "$TEST_DIR/empty"
 mounts="umount -R -l /sys/fs/cgroup && mount --bind $TEST_DIR/empty /proc/pressure"
 case_is nothing 1 'observe, no group, pressure from nowhere' '' hidden
+
+# The same with the kernel's file hidden behind /dev/null, which takes what is written to it, but cannot be watched.
+mounts="umount -R -l /sys/fs/cgroup && mount --bind /dev/null /proc/pressure/memory"
+case_is masked 1 'observe, no group, pressure from nowhere' '' hidden
 memory_end "$p" "$s"

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Somebody removes the pool's memory group while it is empty (an idle worker ends by itself after a while): it is said, and the
+# group is made again with its limit, so that the pool stays within it.
+
+# shellcheck source=tests/lib/test.sh
+. "${0%/*}/../lib/test.sh"
+# shellcheck source=tests/lib/postfix.sh
+. "$LIBRARY/postfix.sh"
+# shellcheck source=tests/lib/memory.sh
+. "$LIBRARY/memory.sh"
+
+p=$TEST_DIR/postfix
+s=$TEST_DIR/sink
+watch=$TEST_DIR/watch
+
+memory_begin '{"memory": {"limit": "48M"}, "destination": {"slow_after": "1h"}}' 50 4
+group=$(memory_pool)
+[ -n "$group" ] || fail 'no group'
+# Nobody starts another while there is no mail.
+for pid in $(memory_pool_pids); do
+    kill "$pid"
+done
+wait_for 5 rmdir "$group" || fail 'the group is not empty'
+wait_for 5 rmdir "$MEMORY_UNIFIED/${group##*/}" || fail 'the cgroup2 group is not empty'
+wait_for 5 headroom_said "$p" "warning: memory group $group was removed by somebody else" || fail 'it is not said'
+
+sink_tell "$s" set silent silent
+memory_load "$p" 300 50
+wait_for 20 memory_at_least 15 || fail "only $(memory_pool_processes) workers in the group"
+expect 'limit' "$(cat "$group/memory.limit_in_bytes")" 50331648
+fit=$(memory_fit 49152)
+# Time for the pool to grow beyond what fits, if it would.
+sleep 5
+there=$(postfix_pids "$p" lmtp | wc -l)
+say "$there workers, $(memory_pool_processes) of them in the group; $fit fit"
+[ "$there" -le "$fit" ] || fail 'more workers than fit'
+expect 'workers in the group' "$(memory_pool_processes)" "$there"
+expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
+expect 'lines about it' "$(headroom_lines "$p" 'was removed' | wc -l)" 1
+memory_drain "$p" "$s" 30
+memory_end "$p" "$s"
