@@ -83,8 +83,9 @@ static int read_config(struct check *check, const char *file, const char *servic
     if (result == 0)
         result = config_parse(text, length, file, service, config, on_report, check);
     else
-        ctl_found(&check->findings, CTL_WRONG, "correct the name, or the rights", "%s: %s", file,
-                  strerror(-result));
+        ctl_found(&check->findings, CTL_WRONG,
+                  "correct the name or the rights, or put a right file there", "%s: %s", file,
+                  config_file_error(result));
     if (result < 0)
         ctl_found(&check->findings, CTL_WARNING, NULL,
                   "until %s is mended, service %s uses %s, as below", file, service,
