@@ -67,6 +67,8 @@ int main(int argc, char **argv)
             char **from = argv + optind;
             int result;
 
+            /* getopt(3) begins its lines with it. */
+            from[0] = argv[0];
             optind = 0;
             result = verbs[i].run(&ctl, words, from);
             if (fflush(stdout) != 0 || ferror(stdout)) {

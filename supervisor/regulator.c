@@ -81,6 +81,7 @@ struct limit_demand regulator_demand(struct dispatcher *dispatcher)
         .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
         .idle = pool->count[WORKER_IDLE],
         .waiting = dispatcher->waiting_count,
+        .barred = dispatcher->waiting_count > 0 && parts_runnable(dispatcher) == 0,
         .failed = dispatcher->regulator.failed,
     };
 }

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,15 +132,19 @@ static uint64_t clock_now(void)
 static void write_status(struct dispatcher *dispatcher)
 {
     struct snapshot *snapshot = dispatcher->snapshot;
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
     int length = status_write(&snapshot->status, dispatcher->scratch, STATUS_TEXT_MAX);
     int result = length;
 
     if (length >= 0)
         result = replace_file(dispatcher->settings->state_directory, STATUS_FILE,
                               STATUS_FILE ".new", 0600, dispatcher->scratch, (size_t)length);
-    if (result < 0)
-        say_failure(dispatcher, &dispatcher->snapshot_lines, STATUS_FILE, result,
+    if (result < 0) {
+        snprintf(path, sizeof path, "%s/headroom.%s/" STATUS_FILE,
+                 dispatcher->settings->postconf->data_directory, dispatcher->settings->service);
+        say_failure(dispatcher, &dispatcher->snapshot_lines, path, result,
                     "headroomctl status shows an old state until it can");
+    }
 }
 
 static void write_metrics(struct dispatcher *dispatcher)

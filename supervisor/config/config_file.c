@@ -107,7 +107,7 @@ int config_file_read(const char *path, char **text, size_t *length)
     return result;
 }
 
-static const char *read_error(int error)
+const char *config_file_error(int error)
 {
     if (error == -EINVAL)
         return "not a regular file";
@@ -151,7 +151,7 @@ static int read_last_good(int directory, char **text, size_t *length, time_t *si
     } else {
         result = read_whole(descriptor, &status, text, length);
         if (result != 0)
-            *distrust = read_error(result);
+            *distrust = config_file_error(result);
         *since = status.st_mtime;
     }
     close(descriptor);
@@ -284,7 +284,7 @@ enum config_source config_file_load(const char *path, bool named, int state_dire
 
         json_excerpt(path, 0, strlen(path), sizeof(shown), shown, sizeof(shown));
         snprintf(collector.error, sizeof(collector.error), "%s: can't be read: %s", shown,
-                 read_error(result));
+                 config_file_error(result));
     } else {
         result = config_parse(text, length, path, service, out, collect, &collector);
         if (result == 0)

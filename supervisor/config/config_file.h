@@ -41,6 +41,9 @@ enum config_source config_file_load(const char *path, bool named, int state_dire
  */
 int config_file_read(const char *path, char **text, size_t *length);
 
+/* What such an error means, for people. */
+const char *config_file_error(int error);
+
 /* "the file", "the last good copy", "the defaults": for the start-up line. */
 const char *config_source_text(enum config_source source);
 

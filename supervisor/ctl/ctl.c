@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agents/capture.h"
+
 #define PREFIX "headroom."
+#define POSTCONF_MS 20000
 
 void ctl_error(const char *format, ...)
 {
@@ -47,6 +50,43 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+int ctl_read_master(const struct ctl *ctl, char text[CTL_MASTER_TEXT], struct ctl_master *master)
+{
+    char program[PATH_MAX + 16];
+    char error[512];
+    const char *const words[] = {program, "-c", ctl->postconf.config_directory, "-M", NULL};
+
+    snprintf(program, sizeof program, "%s/postconf", ctl->postconf.command_directory);
+    if (capture_run(words, POSTCONF_MS, text, CTL_MASTER_TEXT, error, sizeof error) < 0) {
+        ctl_error("postconf -M: %s", error);
+        return CTL_FAILED;
+    }
+    ctl_master_parse(text, master);
+    return 0;
+}
+
+/* A directory outlives its service: of one that was taken out of master.cf nothing is to be said, once it has ended. */
+static void drop_unused(const struct ctl *ctl, struct ctl_services *services)
+{
+    struct ctl_master *master = malloc(sizeof *master);
+    char *text = malloc(CTL_MASTER_TEXT);
+    size_t kept = 0;
+
+    if (master && text && services->count > 0 && ctl_read_master(ctl, text, master) == 0) {
+        for (size_t i = 0; i < services->count; i++) {
+            const char *name = services->name[i];
+            const struct ctl_master_line *line = ctl_master_find(master, name, "unix");
+
+            if ((line && strcmp(line->command, "headroom") == 0) ||
+                ctl_running(ctl, name) == CTL_RUNS)
+                memmove(services->name[kept++], name, STATUS_NAME_SIZE);
+        }
+        services->count = kept;
+    }
+    free(master);
+    free(text);
+}
+
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services)
 {
     const char *directory = ctl->postconf.data_directory;
@@ -74,10 +114,11 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
             status_text(services->name[services->count++], STATUS_NAME_SIZE,
                         entry->d_name + strlen(PREFIX));
     closedir(found);
+    drop_unused(ctl, services);
     qsort(services->name, services->count, sizeof services->name[0], by_name);
     if (services->count > 0)
         return 0;
-    ctl_error("no service of this Postfix has run headroom yet (nothing in %s); "
+    ctl_error("no service of this Postfix has run headroom yet (nothing of one in %s); "
               "`headroomctl check` says what is missing",
               directory);
     return CTL_FAILED;
@@ -125,6 +166,8 @@ int ctl_load(const struct ctl *ctl, const char *service, struct status *status)
            (got = read(fd, text + length, STATUS_TEXT_MAX - length)) > 0)
         length += (size_t)got;
     result = got < 0 ? -errno : status_read(text, length, status);
+    if (result == 0 && strcmp(status->service, service) != 0)
+        result = -EINVAL;
 out:
     if (fd >= 0)
         close(fd);
@@ -150,7 +193,8 @@ int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *s
         ctl_error("%s/" PREFIX "%s/" STATUS_FILE " cannot be read (%s); a running service replaces "
                   "it within 10 s",
                   ctl->postconf.data_directory, service,
-                  result == -EINVAL ? "damaged, or of another version" : strerror(-result));
+                  result == -EINVAL ? "damaged, or of another service or version"
+                                    : strerror(-result));
     return CTL_FAILED;
 }
 

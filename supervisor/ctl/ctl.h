@@ -14,10 +14,14 @@
 #include <sys/types.h>
 
 #include "agents/postconf.h"
+#include "supervisor/ctl/ctl_master.h"
 #include "supervisor/status/status.h"
 
 /* Services of one Postfix. */
 #define CTL_SERVICES_MAX 32
+
+/* What `postconf -M` may write. */
+#define CTL_MASTER_TEXT 65536
 
 /* Exit statuses of status, as issue and manual have them; and of everything else that fails. */
 enum ctl_exit {
@@ -50,10 +54,13 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *format, ...);
 int ctl_open(struct ctl *ctl);
 
 /*
- * The services that have a state directory, or the one that is named. 0, or CTL_FAILED after a line, also when there is
+ * The services of master.cf, or that still run, that have a state directory; or the one that is named. 0, or CTL_FAILED after a line, also when there is
  * none.
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
+
+/* Asks Postfix for its master.cf; `master` points into `text`. 0, or CTL_FAILED after a line. */
+int ctl_read_master(const struct ctl *ctl, char text[CTL_MASTER_TEXT], struct ctl_master *master);
 
 /* By the lock pid/headroom.SERVICE of supervisor/setup.h, which is held while it runs. */
 enum ctl_running ctl_running(const struct ctl *ctl, const char *service);
@@ -70,7 +77,7 @@ int ctl_exit_of(const struct status *status, bool runs);
 /* Microseconds since 1970. */
 int64_t ctl_now(void);
 
-/* The verbs. argv[0] is the verb. */
+/* The verbs; the words behind the verb are from argv[1] on. */
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_watch(struct ctl *ctl, int argc, char **argv);
 int ctl_history(struct ctl *ctl, int argc, char **argv);

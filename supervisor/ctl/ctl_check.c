@@ -9,13 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agents/capture.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_check_setup.h"
-
-#define MASTER_TEXT_MAX 65536
-#define POSTCONF_MS 20000
 
 /* An error outside of a service's own part is found once for each service. */
 #define LINES_MAX (CONFIG_REPORTS_MAX + 1)
@@ -26,7 +22,7 @@ struct check {
     struct ctl_master master;
     size_t lines;
     char line[LINES_MAX][CONFIG_LINE_SIZE];
-    char text[MASTER_TEXT_MAX];
+    char text[CTL_MASTER_TEXT];
 };
 
 static void on_report(void *context, enum config_severity severity, const char *line)
@@ -83,8 +79,9 @@ static int read_config(struct check *check, const char *file, const char *servic
     if (result == 0)
         result = config_parse(text, length, file, service, config, on_report, check);
     else
-        ctl_found(&check->findings, CTL_WRONG, "correct the name, or the rights", "%s: %s", file,
-                  strerror(-result));
+        ctl_found(&check->findings, CTL_WRONG,
+                  "correct the name or the rights, or put a right file there", "%s: %s", file,
+                  config_file_error(result));
     if (result < 0)
         ctl_found(&check->findings, CTL_WARNING, NULL,
                   "until %s is mended, service %s uses %s, as below", file, service,
@@ -113,24 +110,6 @@ static void print_config(const char *service, const struct config *config)
     }
 }
 
-static int read_master(struct check *check)
-{
-    const struct postconf *postconf = &check->ctl->postconf;
-    char program[PATH_MAX + 16];
-    char error[512];
-    const char *const words[] = {program, "-c", postconf->config_directory, "-M", NULL};
-    int result;
-
-    snprintf(program, sizeof program, "%s/postconf", postconf->command_directory);
-    result = capture_run(words, POSTCONF_MS, check->text, sizeof check->text, error, sizeof error);
-    if (result < 0) {
-        ctl_error("postconf -M: %s", error);
-        return CTL_FAILED;
-    }
-    ctl_master_parse(check->text, &check->master);
-    return 0;
-}
-
 static void check_service(struct check *check, const struct ctl_master_line *line,
                           const char *given, struct config *config)
 {
@@ -153,7 +132,7 @@ static int run(struct check *check, const char *given)
     const struct ctl_master_line *line[CTL_SERVICES_MAX];
     size_t count = 0;
 
-    if (read_master(check) != 0)
+    if (ctl_read_master(check->ctl, check->text, &check->master) != 0)
         return CTL_FAILED;
     for (size_t i = 0; i < check->master.count && count < CTL_SERVICES_MAX; i++)
         if (strcmp(check->master.line[i].command, "headroom") == 0)

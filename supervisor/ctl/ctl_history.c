@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_journal.h"
@@ -33,13 +34,18 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
     struct ctl_services services;
     struct status *status;
     char date[CTL_WORD_SIZE];
+    int result = 0;
 
     if (ctl_services(ctl, named, &services) != 0)
         return CTL_FAILED;
     status = malloc(sizeof *status);
-    for (size_t i = 0; status && i < services.count; i++) {
-        if (ctl_load(ctl, services.name[i], status) < 0)
+    if (!status)
+        return CTL_FAILED;
+    for (size_t i = 0; i < services.count; i++) {
+        if (ctl_load_or_say(ctl, services.name[i], status) != 0) {
+            result = CTL_FAILED;
             continue;
+        }
         for (uint64_t j = status->changes; j > 0; j--) {
             const struct status_change *at = &status->change[j - 1];
 
@@ -51,7 +57,7 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
         }
     }
     free(status);
-    return 0;
+    return result;
 }
 
 int ctl_history(struct ctl *ctl, int argc, char **argv)
@@ -72,6 +78,10 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
             return CTL_FAILED;
         }
     }
+    if (argc - optind > 1) {
+        ctl_error("history takes one service, or none for all");
+        return CTL_FAILED;
+    }
     if (ctl_open(ctl) != 0)
         return CTL_FAILED;
     count = ctl_journal_read(ctl, argv[optind], since, events, print_entry, NULL);
@@ -82,8 +92,8 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
                   "these are the changes that the service itself remembers",
                   strerror((int)-count));
     else
-        ctl_error("the journal has nothing of headroom since %s; these are the changes that the "
+        ctl_error("the journal%s has nothing of headroom since %s; these are the changes that the "
                   "service itself remembers",
-                  ctl_date(since, date));
+                  geteuid() == 0 ? "" : ", as far as you may read it,", ctl_date(since, date));
     return print_changes(ctl, argv[optind], since);
 }

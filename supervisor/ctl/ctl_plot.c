@@ -68,13 +68,13 @@ static void use_entry(void *context, const struct ctl_entry *entry)
                  });
 }
 
-/* What is true now stands in the snapshot. */
-static void add_now(const struct ctl *ctl, const char *service, int64_t since,
-                    struct points *points)
+/* What is true now stands in the snapshot. 0, or CTL_FAILED after a line. */
+static int add_now(const struct ctl *ctl, const char *service, int64_t since, struct points *points)
 {
     struct status *status = malloc(sizeof *status);
+    int result = status ? ctl_load_or_say(ctl, service, status) : CTL_FAILED;
 
-    if (status && ctl_load(ctl, service, status) == 0 && status->written >= since &&
+    if (result == 0 && status->written >= since &&
         (points->count == 0 || status->written > points->point[points->count - 1].time))
         add(points,
             &(struct ctl_point){
@@ -91,6 +91,7 @@ static void add_now(const struct ctl *ctl, const char *service, int64_t since,
                                 : status->pressure.machine_some,
             });
     free(status);
+    return result;
 }
 
 static int draw(const char *path, const char *service, const struct points *points, int64_t now)
@@ -133,6 +134,10 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
             return CTL_FAILED;
         }
     }
+    if (argc - optind > 1) {
+        ctl_error("plot takes one service");
+        return CTL_FAILED;
+    }
     if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
         return CTL_FAILED;
     if (services.count > 1) {
@@ -144,11 +149,13 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
     if (count < 0)
         ctl_error("the journal cannot be read (%s); run this as root or in group systemd-journal",
                   strerror((int)-count));
-    add_now(ctl, services.name[0], since, &points);
+    result = add_now(ctl, services.name[0], since, &points);
     if (points.full)
         ctl_error("more lines than fit: the newest are missing; take a later --since");
     if (points.count == 0) {
-        ctl_error("nothing is known of %s since then; take an earlier --since", services.name[0]);
+        if (result == 0)
+            ctl_error("nothing is known of %s since then; take an earlier --since",
+                      services.name[0]);
         result = CTL_FAILED;
     } else {
         result = draw(path, services.name[0], &points, ctl_now());

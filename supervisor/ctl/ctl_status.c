@@ -53,15 +53,18 @@ static int load(const struct ctl *ctl, const char *service, bool runs, struct st
     return result;
 }
 
-static int show(const struct ctl *ctl, const char *service, bool json, bool first,
+/* *shown: something stands before it. */
+static int show(const struct ctl *ctl, const char *service, bool json, bool *shown,
                 struct status *status)
 {
     enum ctl_running running = ctl_running(ctl, service);
     struct ctl_view view = {.now = ctl_now()};
+    bool first = !*shown;
     int result = load(ctl, service, running == CTL_RUNS, status);
 
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
+    *shown = true;
     view.runs = running == CTL_UNKNOWN ? seems_to_run(status) : running == CTL_RUNS;
     if (json)
         return print_json(status, view.runs, first) != 0 ? CTL_FAILED
@@ -84,6 +87,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
     struct ctl_services services;
     struct status *status;
     bool json = false;
+    bool shown = false;
     int option, result;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -104,7 +108,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
         putchar('[');
     result = 0;
     for (size_t i = 0; i < services.count; i++) {
-        int one = show(ctl, services.name[i], json, i == 0, status);
+        int one = show(ctl, services.name[i], json, &shown, status);
 
         result = one > result ? one : result;
     }

@@ -28,6 +28,7 @@
 /* Adding up the memory of 500 workers takes the kernel some milliseconds. */
 #define PRIVATE_EVERY 5
 #define GRAPH_MARGIN 26
+#define PROMPT "  q ends; every second"
 
 struct watch {
     const struct ctl *ctl;
@@ -150,7 +151,8 @@ static void draw(const struct watch *watch)
         at += step + (at[step] == '\n');
     }
     fputs("\033[J", stdout);
-    printf("  q ends; every second%s", "\033[K");
+    ctl_plain(PROMPT, strlen(PROMPT), columns, line, sizeof line);
+    printf("%s\033[K", line);
     fflush(stdout);
     free(text);
 }
@@ -203,16 +205,19 @@ static int prepare(struct watch *watch)
         raw.c_cc[VTIME] = 0;
         watch->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
-    /* The other screen, so that what was there comes back; no cursor. */
+    /*
+     * The other screen, so that what was there comes back; no cursor; and a line that is too wide, by characters of two
+     * columns, is cut: in the next row it would push out the first, which has the state.
+     */
     if (watch->terminal)
-        fputs("\033[?1049h\033[?25l\033[2J", stdout);
+        fputs("\033[?1049h\033[?25l\033[?7l\033[2J", stdout);
     return 0;
 }
 
 static void leave(struct watch *watch)
 {
     if (watch->terminal)
-        fputs("\033[?25h\033[?1049l", stdout);
+        fputs("\033[?7h\033[?25h\033[?1049l", stdout);
     fflush(stdout);
     if (watch->raw)
         tcsetattr(STDIN_FILENO, TCSANOW, &watch->before);
@@ -257,10 +262,14 @@ int ctl_watch(struct ctl *ctl, int argc, char **argv)
         if (option != 'n')
             return CTL_FAILED;
         count = strtoul(optarg, &end, 10);
-        if (end == optarg || *end != '\0' || count == 0) {
+        if (optarg[0] < '0' || optarg[0] > '9' || *end != '\0' || count == 0) {
             ctl_error("-n takes how often to look, as 10");
             return CTL_FAILED;
         }
+    }
+    if (argc - optind > 1) {
+        ctl_error("watch takes one service");
+        return CTL_FAILED;
     }
     if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
         return CTL_FAILED;

@@ -109,6 +109,7 @@ struct limit_demand {
     unsigned busy;      /* have a request */
     unsigned idle;
     unsigned waiting; /* requests that wait for a worker */
+    bool barred;      /* some wait, and none of them may start at this L: lanes have shares of it */
     unsigned failed;  /* starts of those taken since the last step that failed because fork did */
 };
 

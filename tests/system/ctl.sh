@@ -78,6 +78,35 @@ setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/headroomctl" -c "$
     >"$TEST_DIR/out" 2>"$TEST_DIR/err" && fail 'nobody may see the state'
 grep -q 'run this as root or postfix' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
 
+for verb in "history $SERVICE" "plot $SERVICE"; do
+    # shellcheck disable=SC2086
+    setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/headroomctl" -c "$p/etc" $verb \
+        >"$TEST_DIR/out" 2>"$TEST_DIR/err" && fail "nobody may see, with $verb"
+    grep -q 'run this as root or postfix' "$TEST_DIR/err" || fail "$verb, no cure: $(cat "$TEST_DIR/err")"
+done
+
+say 'what other services left, and words too many'
+# In master.cf, but it has never run: a directory, no snapshot. The first of the two.
+postfix_service "$p" a-new "a-new unix - - n - - headroom"
+mkdir "$p/data/headroom.a-new"
+ctl_exit 3 status --json
+"$BUILD/lib/json_get" 0.status.service <"$TEST_DIR/out" >"$TEST_DIR/value" || fail "no JSON: $(cat "$TEST_DIR/out")"
+expect 'the one that has a snapshot' "$(cat "$TEST_DIR/value")" "$SERVICE"
+# Its snapshot is another's.
+cp "$p/data/headroom.$SERVICE/status.json" "$p/data/headroom.a-new/"
+ctl_exit 3 status a-new
+grep -q 'a-new/status.json cannot be read (damaged, or of another service or version)' "$TEST_DIR/err" ||
+    fail "a snapshot of another service: $(cat "$TEST_DIR/out" "$TEST_DIR/err")"
+# Taken out of master.cf: it is neither running nor missed.
+postfix_service "$p" a-new
+ctl_exit 0 status
+ctl_exit 0 watch -n 1
+rm -r "$p/data/headroom.a-new"
+for words in "history $SERVICE x" "plot $SERVICE x" "watch -n 1 $SERVICE x" 'watch -n -1'; do
+    # shellcheck disable=SC2086
+    ctl_exit 4 $words
+done
+
 say 'metrics'
 wait_for 15 test -s "$metrics/$SERVICE.prom" || fail 'no metrics'
 grep -q "^headroom_workers_max{service=\"$SERVICE\"} 30$" "$metrics/$SERVICE.prom" || fail "$(cat "$metrics/$SERVICE.prom")"
@@ -141,6 +170,13 @@ if command -v tmux >/dev/null; then
     pane_shows "^$SERVICE: OPEN since" || fail 'no state in the terminal'
     pane resize-window -t watch -x 60 -y 12
     wait_for 5 pane_shows '^  q ends' || fail "smaller: $(pane capture-pane -p -t watch)"
+    # The state stays in the first row, and in view, when everything is too wide.
+    pane resize-window -t watch -x 20 -y 12
+    narrow()
+    {
+        [ "$(pane capture-pane -p -t watch | sed -n '1p;12p')" = "$(printf '%.20s\n  q ends; every seco' "$SERVICE: OPEN since 00")" ]
+    }
+    wait_for 5 narrow || fail "20 columns: $(pane capture-pane -p -t watch)"
     pane send-keys -t watch q
     # The other screen is gone, and the terminal shows again what is typed.
     pane send-keys -t watch 'echo "<$?>"' Enter
@@ -178,6 +214,13 @@ shows '^WRONG .*absent.json: No such file'
 echo '{"defaults": {"agent": "lmpt", "wokers": {}}}' >"$TEST_DIR/other.json"
 ctl_exit 1 check "$TEST_DIR/other.json"
 shows '^warning .*other.json:1:32: .*workers' '^WRONG .*/lmpt: No such file' 'cure: '
+
+head -c 2000000 /dev/zero >"$TEST_DIR/other.json"
+ctl_exit 1 check "$TEST_DIR/other.json"
+shows '^WRONG .*other.json: larger than 1 MiB'
+echo '{"defaults": {"agent": "headroom"}}' >"$TEST_DIR/other.json"
+ctl_exit 1 check "$TEST_DIR/other.json"
+shows '^WRONG .*headroom cannot be its own agent'
 
 say 'not running'
 postfix_stop "$p" || fail 'something was left'

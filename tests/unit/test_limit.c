@@ -29,6 +29,27 @@ Test(limit, grows_only_while_half_of_it_is_busy)
     cr_assert_gt(s.decision.limit, first);
 }
 
+/* Lanes have shares of L, the unknown a quarter: L must not stay where it is because they cannot use half of it. */
+Test(limit, grows_while_those_that_wait_have_no_share_left)
+{
+    struct scene s;
+    scene_begin(&s);
+    scene_step(&s, 1);
+    unsigned first = s.decision.limit;
+    scene_workers(&s, first, first / 4, 2 * MIB);
+    s.demand.waiting = 300;
+    scene_run(&s, 20, 1, 0, 0);
+    cr_assert_eq(s.decision.limit, first, "they may start, and that is enough");
+    s.demand.barred = true;
+    scene_run(&s, 20, 1, 0, 0);
+    cr_assert_gt(s.decision.limit, first);
+    /* One dead destination may have few, whatever L is. */
+    first = s.decision.limit;
+    scene_workers(&s, first, 2, 2 * MIB);
+    scene_run(&s, 20, 1, 0, 0);
+    cr_assert_eq(s.decision.limit, first);
+}
+
 Test(limit, reaches_5000_on_a_large_machine_within_a_minute)
 {
     struct scene s;
