@@ -313,6 +313,7 @@ void group_renounce(struct pool_group *group)
 int group_renew(struct pool_group *group)
 {
     int result;
+
     if (!group->made || (access(group->memory, F_OK) == 0 &&
                          (!group->unified_made || access(group->unified, F_OK) == 0)))
         return 0;

@@ -82,6 +82,7 @@ static void close_events(struct memory_source *source)
 static int open_events(struct memory_source *source, const struct pool_group *group)
 {
     int result = 0;
+
     if (group->memory[0] != '\0')
         result = open_file(group->memory, group->plan.v1 ? "memory.oom_control" : "memory.events",
                            &source->events);
@@ -224,6 +225,7 @@ void memory_source_close(struct memory_source *source)
 bool memory_source_renew(struct memory_source *source, const struct pool_group *group)
 {
     const bool top = source->groups > 0 && source->group[0].top;
+
     if (!group->made || source->groups == 0)
         return false;
     close_files(&source->group[0]);

@@ -13,14 +13,6 @@ unsigned pressure_next_window(unsigned window)
     return (window / PRESSURE_WINDOW_STEP + 1) * PRESSURE_WINDOW_STEP;
 }
 
-bool pressure_confirmed(const struct memory_stall *before, const struct memory_stall *now,
-                        enum pressure_kind kind)
-{
-    if (!before->known || !now->known)
-        return false;
-    return kind == PRESSURE_FULL ? now->full > before->full : now->some > before->some;
-}
-
 /* One attempt, on a descriptor of its own: the kernel takes one trigger per open file (a second is
  * EBUSY). */
 static int try_window(int directory, const char *path, const struct pressure_trigger *wanted)

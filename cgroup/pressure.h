@@ -8,7 +8,7 @@
  *
  * Watch the descriptor for EPOLLPRI (sd_event_add_io(..., EPOLLPRI, ...)). EPOLLERR: the group was
  * removed; stop watching, close it, poll from then on. At most one event per window. A trigger
- * armed on a group that has stalled before fires once without cause: pressure_confirmed tells.
+ * armed on a group that has stalled before fires once without cause: compare the totals.
  */
 
 #include "cgroup/memory.h"
@@ -43,10 +43,5 @@ void pressure_disarm(struct pressure_trigger *trigger);
 /* The window to try after `window` was refused: the next whole multiple of PRESSURE_WINDOW_STEP, or
  * 0 when there is none. Pure. */
 unsigned pressure_next_window(unsigned window);
-
-/* Whether an event is borne out: the total of its kind rose between the two samples. Unknown totals
- * confirm nothing. Pure. */
-bool pressure_confirmed(const struct memory_stall *before, const struct memory_stall *now,
-                        enum pressure_kind kind);
 
 #endif

@@ -172,6 +172,14 @@ static void check_root(struct config_walk *walk)
     }
 }
 
+/* What is right by itself may be wrong together with others, or with what the program is. */
+static void check_values(struct config_walk *walk, const struct config_values *values,
+                         enum config_layer least)
+{
+    config_order_check(walk, values, least);
+    config_agent_check(walk, values, least);
+}
+
 /* Entries of "services", each on top of the values of "defaults"; those of others only to check them. */
 static void apply_services(struct config_walk *walk, const cJSON *services, uint32_t index,
                            const char *service, struct config_values *values)
@@ -195,7 +203,7 @@ static void apply_services(struct config_walk *walk, const cJSON *services, uint
         if (config_walk_object(walk, path, item, at, ""))
             apply_object(walk, "", item, at, CONFIG_LAYER_SERVICE, to);
         if (!ours)
-            config_order_check(walk, to, CONFIG_LAYER_SERVICE);
+            check_values(walk, to, CONFIG_LAYER_SERVICE);
         walk->other_service = false;
         at += walk->document->places[at].values;
     }
@@ -220,7 +228,7 @@ static void apply_document(struct config_walk *walk, const char *service,
         apply_services(walk, item, index, service, values);
     /* Values that are wrong by themselves were left as they were: nothing follows from them. */
     if (walk->errors == 0)
-        config_order_check(walk, values, CONFIG_LAYER_DEFAULTS);
+        check_values(walk, values, CONFIG_LAYER_DEFAULTS);
 }
 
 int config_parse(const char *text, size_t length, const char *file_name, const char *service,

@@ -72,4 +72,10 @@ void config_walk_unknown(struct config_walk *walk, const char *section, const ch
 void config_order_check(struct config_walk *walk, const struct config_values *values,
                         enum config_layer least);
 
+/* config_agent.c */
+
+/* Checks that the agent is none of Postfix's other programs, where it was given in `least` or above it. */
+void config_agent_check(struct config_walk *walk, const struct config_values *values,
+                        enum config_layer least);
+
 #endif

@@ -239,11 +239,7 @@ void ctl_check_service(const struct ctl *ctl, const struct ctl_master_line *line
     else
         ctl_found(findings, CTL_GOOD, NULL, "master.cf: service %s runs headroom", line->name);
     check_program(ctl, "headroom", findings);
-    if (strcmp(config->agent, "headroom") == 0)
-        ctl_found(findings, CTL_WRONG, "set agent to lmtp, or leave it out",
-                  "service %s: headroom cannot be its own agent", line->name);
-    else
-        check_program(ctl, config->agent, findings);
+    check_program(ctl, config->agent, findings);
     check_group(ctl, line->name, config, findings);
     check_metrics(ctl, line->name, config, findings);
     check_running(ctl, line->name, file, findings);

@@ -101,8 +101,7 @@ static uint64_t watch(const struct memory_source *source, struct pressure_trigge
             pressure_disarm(trigger);
         } else if (events > 0) {
             printf("pressure event, %s\n",
-                   pressure_confirmed(&before.pool, &sample.pool, trigger->kind) ? "confirmed"
-                                                                                 : "false");
+                   sample.pool.some > before.pool.some ? "confirmed" : "false");
         }
         if (sample.time >= due) {
             print_sample(&sample, &before);

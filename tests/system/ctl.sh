@@ -220,7 +220,7 @@ ctl_exit 1 check "$TEST_DIR/other.json"
 shows '^WRONG .*other.json: larger than 1 MiB'
 echo '{"defaults": {"agent": "headroom"}}' >"$TEST_DIR/other.json"
 ctl_exit 1 check "$TEST_DIR/other.json"
-shows '^WRONG .*headroom cannot be its own agent'
+shows '^WRONG .*:1:24: agent is "headroom" but must be a delivery agent, such as lmtp'
 
 say 'not running'
 postfix_stop "$p" || fail 'something was left'

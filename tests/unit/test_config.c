@@ -477,6 +477,19 @@ Test(config, checks_values_against_each_other)
     cr_expect_eq(good("{\"memory\": {\"high\": \"1G\"}}").memory_limit, CONFIG_SIZE_NONE);
 }
 
+/* A second qmgr(8) as a worker moved the mail that the first one had in its hands: fifty messages were gone. */
+Test(config, knows_what_is_no_delivery_agent)
+{
+    says("{\"defaults\": {\"agent\": \"qmgr\"}}", 1,
+         "f:1:24: agent is \"qmgr\" but must be a delivery agent, such as lmtp");
+    says("{\"services\": {\"mine\": {\"agent\": \"headroom\"}}}", 1,
+         "f:1:33: agent is \"headroom\" but must be a delivery agent, such as lmtp");
+    says("{\"services\": {\"other\": {\"agent\": \"cleanup\"}}}", 0,
+         "f:1:34: agent is \"cleanup\" but must be a delivery agent, such as lmtp");
+    cr_expect_str_eq(good("{\"agent\": \"smtp\"}").agent, "smtp");
+    cr_expect_str_eq(good("{\"agent\": \"qmgr-of-ours\"}").agent, "qmgr-of-ours");
+}
+
 /* {"DOMAIN_from": 1, ...} up to the domain before `to`. */
 static size_t print_domains(char *text, size_t size, unsigned from, unsigned to)
 {

@@ -18,20 +18,6 @@ Test(window, next)
     cr_expect_eq(pressure_next_window(4294967295U), 0);
 }
 
-Test(confirmed, compares_totals)
-{
-    const struct memory_stall before = {.known = true, .some = 100, .full = 50};
-    const struct memory_stall risen = {.known = true, .some = 101, .full = 50};
-    const struct memory_stall unknown = {.some = 0};
-    const struct memory_stall lost = {.some = 500};
-    cr_expect(pressure_confirmed(&before, &risen, PRESSURE_SOME));
-    cr_expect_not(pressure_confirmed(&before, &risen, PRESSURE_FULL));
-    cr_expect_not(pressure_confirmed(&before, &before, PRESSURE_SOME), "a false event");
-    cr_expect_not(pressure_confirmed(&risen, &before, PRESSURE_SOME), "another group of that name");
-    cr_expect_not(pressure_confirmed(&unknown, &risen, PRESSURE_SOME));
-    cr_expect_not(pressure_confirmed(&before, &lost, PRESSURE_SOME));
-}
-
 Test(arm, refused)
 {
     struct pressure_trigger trigger;
