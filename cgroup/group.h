@@ -91,8 +91,8 @@ int group_count_processes(const struct pool_group *group);
  * until it executes a program. Does not allocate. */
 pid_t group_clone(const struct pool_group *group);
 
-/* Makes the pool's groups again, with their limits, when somebody has removed them (rmdir of an empty group needs no word of ours);
- * to be called by the parent before group_clone. 0 when nothing was missing, 1 when they were made, or a negative errno. */
+/* Makes the pool's groups again, with their limits, when somebody has removed them (an empty group can be, at any time); to be
+ * called before group_clone. 0 when nothing was missing, 1 when they were made, or a negative errno. */
 int group_renew(struct pool_group *group);
 
 /* For pressure_arm: descriptor of the cgroup2 directory whose memory.pressure is the pool's

@@ -7,13 +7,13 @@
  *   dispatcher -> parent   SPAWN    start worker `worker`; two descriptors: its listening socket,
  *                                   its status channel
  *                          KILL     end worker `worker`, which does not answer and has no request
- *   parent -> dispatcher   STARTED  worker `worker` runs as process `pid`
+ *   parent -> dispatcher   STARTED  worker `worker` runs as process `pid`; `status` is 1 when the
+ *                                   memory group had to be made again for it, else 0
  *                          FAILED   it could not be started; `status` is an errno value
  *                          EXITED   process `pid` of worker `worker` was reaped; `status` is what
  *                                   wait(2) gave
  *
- * After a SPAWN the parent answers STARTED or FAILED, and after STARTED one EXITED. `status` of STARTED is 1 when
- * the parent had to make the memory group again for it. `worker` is
+ * After a SPAWN the parent answers STARTED or FAILED, and after STARTED one EXITED. `worker` is
  * the number that the dispatcher gave; it must not use the number again before FAILED or EXITED.
  * Both ends are non-blocking and close-on-exec. A message of another size, kind or number of
  * descriptors is refused: one of the two is not what it should be, and the receiver ends.

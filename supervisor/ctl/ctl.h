@@ -54,8 +54,8 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *format, ...);
 int ctl_open(struct ctl *ctl);
 
 /*
- * The services of master.cf, or that still run, that have a state directory; or the one that is named. 0, or CTL_FAILED after a line, also when there is
- * none.
+ * The services that have a state directory and are in master.cf or still run; or the one that is named. 0, or CTL_FAILED
+ * after a line, also when there is none.
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 
