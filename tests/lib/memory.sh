@@ -29,8 +29,11 @@
 #     memory_end DIR SINK                           stops: nothing is left
 #     headroom_lines DIR [PATTERN]                  the supervisor's lines in the log
 #
-# $MEMORY_GROUP and $MEMORY_UNIFIED are the groups' directories.
+# $MEMORY_GROUP and $MEMORY_UNIFIED are the groups' directories. $p, $s and $watch are where a test with one instance has it, its
+# LMTP server and what is watched.
 
+# shellcheck disable=SC2034
+p=$TEST_DIR/postfix s=$TEST_DIR/sink watch=$TEST_DIR/watch
 memory_v1=/sys/fs/cgroup/memory
 memory_v2=/sys/fs/cgroup/unified
 
@@ -177,7 +180,6 @@ memory_warm()
     expect "delivered" "$(lines "$2/delivered" " delivered ")" "$memory_sent"
 }
 
-# shellcheck disable=SC2154
 memory_begin()
 {
     memory_create "$p" 'inet:[127.0.0.1]:10083'

@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 memory_create "$p" 'inet:[127.0.0.1]:10083'
 # No machine has so much: there is never headroom.
 short='"memory": {"min_available": "10000G"}, "destination": {"slow_after": "1h"}, "shed": {"after": "1h"}'

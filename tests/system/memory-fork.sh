@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 pids=/sys/fs/cgroup/pids
 memory_create "$p" 'inet:[127.0.0.1]:10083'
 pids=$pids$(memory_own pids)/$memory_name

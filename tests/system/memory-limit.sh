@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 # Admission knows these servers as good ones and goes on believing it: memory alone bounds the pool.
 memory_begin '{"memory": {"limit": "64M"}, "destination": {"slow_after": "1h"}}' 50 4
 # shellcheck disable=SC2046

@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 limit=260
 
 memory_begin '{"workers": {"max": 24}, "destination": {"slow_after": "1h"}}' 20 4 "${limit}M"

@@ -9,9 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-
 # case_is NAME WARNINGS NOTE SETTINGS HOW: two rounds that every case has to pass; HOW starts Postfix.
 case_is()
 {

@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 memory_begin '{"memory": {"limit": "64M"}, "destination": {"slow_after": "1h"}}' 10 6
 sink_tell "$s" set silent silent
 memory_load "$p" 6 6

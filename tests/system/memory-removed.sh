@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 memory_begin '{"memory": {"limit": "48M"}, "destination": {"slow_after": "1h"}}' 50 4
 group=$(memory_pool)
 [ -n "$group" ] || fail 'no group'

@@ -10,10 +10,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 limit=300
 # A neighbour takes all that the pool could have and 3 MB more, so that L is at workers.min.
 short=-3

@@ -9,10 +9,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 memory_create "$p" 'inet:[127.0.0.1]:10083'
 # The one reader is all that runs in the group, so that its stall is `full`, too: that is another test's.
 memory_config "$p" '{"memory": {"limit": "64M"}, "pressure": {"full": 100}, "destination": {"slow_after": "1h"}}'

@@ -12,10 +12,6 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-p=$TEST_DIR/postfix
-s=$TEST_DIR/sink
-watch=$TEST_DIR/watch
-
 size=128
 processes=300
 stuck=300

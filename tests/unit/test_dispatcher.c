@@ -198,18 +198,26 @@ static void withdraw(struct fake *fake, unsigned number, const char *id)
     fake_expect_lock(fake, id, false);
 }
 
-/* Two connections wait for it then: the one of the dropped request, and the next one. */
+/* Two connections wait for the worker then: that of a withdrawn request, which it has done with here, and the one for `id`. */
+static int ask_after_withdrawn(struct fake *fake, unsigned number, const char *id)
+{
+    int qmgr, worker;
+
+    withdraw(fake, number, "AAAA1");
+    qmgr = fake_ask(fake, id);
+    worker = fake_accept(fake, number);
+    fake_available(fake, number, MASTER_TAKEN);
+    fake_released(fake, number, worker);
+    return qmgr;
+}
+
 Test(dispatcher, qmgr_hangs_up_and_the_worker_is_used_again_at_once)
 {
     struct fake fake;
     unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    withdraw(&fake, number, "AAAA1");
-    qmgr = fake_ask(&fake, "BBBB2");
-    worker = fake_accept(&fake, number);
-    fake_available(&fake, number, MASTER_TAKEN);
-    fake_released(&fake, number, worker);
+    qmgr = ask_after_withdrawn(&fake, number, "BBBB2");
     worker = fake_serve_request(&fake, number, "BBBB2");
     fake_deliver(&fake, number, worker, qmgr);
     fake_end(&fake);
@@ -222,11 +230,7 @@ Test(dispatcher, qmgr_hangs_up_and_the_worker_ends_after_it)
     unsigned number = fake_begin(&fake, 4);
     int qmgr, worker;
 
-    withdraw(&fake, number, "AAAA1");
-    qmgr = fake_ask(&fake, "BBBB2");
-    worker = fake_accept(&fake, number);
-    fake_available(&fake, number, MASTER_TAKEN);
-    fake_released(&fake, number, worker);
+    qmgr = ask_after_withdrawn(&fake, number, "BBBB2");
     cr_assert(readable(fake.worker[number].listening, WAIT_MS), "nobody connects again");
     fake_exited(&fake, number, 0);
     cr_assert(fake_locked(&fake, "BBBB2"));
