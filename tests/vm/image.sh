@@ -33,8 +33,10 @@ echo "making a Debian machine in $directory"
 mkdir "$work/debs"
 (
     cd "$work/debs"
+    # A list of some weeks ago names a kernel that is not there any more.
+    apt-get update -q -o Acquire::Retries=3 >log 2>&1 || { cat log >&2; exit 1; }
     kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-    apt-get download -q "$kernel" busybox-static >log 2>&1 || { cat log >&2; exit 1; }
+    apt-get download -q -o Acquire::Retries=3 "$kernel" busybox-static >log 2>&1 || { cat log >&2; exit 1; }
     dpkg-deb -x linux-image-*.deb kernel
     dpkg-deb -x busybox-static_*.deb busybox
 )
@@ -51,7 +53,7 @@ A
 answers='chroot "$1" debconf-set-selections <"'$work/answers'"'
 # dpkg takes what is excluded away before it is unpacked: half of the time and the space.
 mmdebstrap --quiet --variant=essential --include="$packages" \
-    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+    --aptopt='Acquire::Retries "3"' --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --essential-hook="$answers" \
