@@ -285,6 +285,24 @@ static inline int fake_status(const struct fake *fake)
     return status;
 }
 
+/*
+ * The dispatcher does nothing from now on until fake_resume(). kill(2) comes back before it has stopped: it could still take in
+ * a part of what it is to find all at once.
+ */
+static inline void fake_pause(const struct fake *fake)
+{
+    int status;
+
+    kill(fake->dispatcher, SIGSTOP);
+    cr_assert_eq(waitpid(fake->dispatcher, &status, WUNTRACED), fake->dispatcher);
+    cr_assert(WIFSTOPPED(status), "it ended with %#x", (unsigned)status);
+}
+
+static inline void fake_resume(const struct fake *fake)
+{
+    kill(fake->dispatcher, SIGCONT);
+}
+
 static inline void fake_remove(const struct fake *fake)
 {
     char command[128];

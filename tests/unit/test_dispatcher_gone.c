@@ -7,12 +7,12 @@
 /* It greets and is gone, which the dispatcher finds at once, before the parent tells. */
 static void greet_and_go(struct fake *fake, unsigned number, int worker)
 {
-    kill(fake->dispatcher, SIGSTOP);
+    fake_pause(fake);
     fake_available(fake, number, MASTER_TAKEN);
     fake_say(worker, WIRE_GREETING);
     close(worker);
     fake_closed(fake, number);
-    kill(fake->dispatcher, SIGCONT);
+    fake_resume(fake);
 }
 
 Test(dispatcher_gone, an_idle_one_that_greets_and_goes)
@@ -97,16 +97,16 @@ Test(dispatcher_gone, all_of_them_on_a_slow_machine)
     poll(NULL, 0, 2 * GROWTH_LATER / 1000); /* it was long ago */
     fake_message(&fake, "AAAA1");
     qmgr = fake_greeted(&fake);
-    kill(fake.dispatcher, SIGSTOP);
+    fake_pause(&fake);
     fake_write(qmgr, request.bytes, request.len);
     for (unsigned turn = 0; turn < 10 && !readable(fake.channel, 0); turn++) {
-        kill(fake.dispatcher, SIGCONT);
+        fake_resume(&fake);
         poll(NULL, 0, 2);
-        kill(fake.dispatcher, SIGSTOP);
+        fake_pause(&fake);
         poll(NULL, 0, 3 * GROWTH_LATER / 2000);
     }
     cr_assert(readable(fake.channel, 0), "no worker is wanted");
-    kill(fake.dispatcher, SIGCONT);
+    fake_resume(&fake);
     close(qmgr);
     wire_free(&request);
     fake_end(&fake);

@@ -120,10 +120,10 @@ Test(dispatcher_pressure, it_looks_when_the_kernel_tells)
     spinners_start(spinner, spinners);
     told(&ours);
     if (ours.window >= 1000000) {
-        kill(fake.dispatcher, SIGSTOP);
+        fake_pause(&fake);
         poll(NULL, 0, (int)(ours.window / 1000) - BETWEEN_MS);
         steps_forget(steps);
-        kill(fake.dispatcher, SIGCONT);
+        fake_resume(&fake);
     }
     before = step(steps);
     soon = step(steps) - before;

@@ -58,11 +58,11 @@ Test(dispatcher_workers, one_that_replies_and_ends_at_once)
         snprintf(id, sizeof id, "AAAA%d", round);
         qmgr = fake_ask(&fake, id);
         worker = fake_serve_request(&fake, number, id);
-        kill(fake.dispatcher, SIGSTOP); /* so that it finds all of it at once */
+        fake_pause(&fake); /* so that it finds all of it at once */
         fake_say(worker, WIRE_REPLY_DONE);
         close(worker);
         fake_exited(&fake, number, 0);
-        kill(fake.dispatcher, SIGCONT);
+        fake_resume(&fake);
         fake_expect(qmgr, WIRE_REPLY_DONE);
         fake_expect_end(qmgr);
         qmgr = fake_ask(&fake, "BBBB2");
