@@ -18,6 +18,9 @@
 /* A step that comes so soon after the one before was not the second's. */
 #define SOON_MS 850
 
+/* The kernel tells once in a window, and leaves one out when its own look was late before. */
+#define ATTEMPTS 4
+
 static void put(const struct fake *fake, const char *name, const char *text)
 {
     int fd = open(fake_path(fake, name), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -93,7 +96,7 @@ Test(dispatcher_pressure, it_looks_when_the_kernel_tells)
     pid_t spinner[2 * SPINNERS_EACH * 8] = {0};
     unsigned spinners = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) * SPINNERS_EACH;
     char proc[sizeof fake.directory], path[64];
-    int64_t before, soon;
+    int64_t soon = SOON_MS;
     int steps;
 
     if (pressure_arm(&trigger, AT_FDCWD, "/proc/pressure/cpu", PRESSURE_SOME, 1000,
@@ -118,15 +121,19 @@ Test(dispatcher_pressure, it_looks_when_the_kernel_tells)
      * late, between two of those times: what comes soon after that is the kernel's doing.
      */
     spinners_start(spinner, spinners);
-    told(&ours);
-    if (ours.window >= 1000000) {
-        fake_pause(&fake);
-        poll(NULL, 0, (int)(ours.window / 1000) - BETWEEN_MS);
-        steps_forget(steps);
-        fake_resume(&fake);
+    for (int attempt = 0; attempt < ATTEMPTS && soon >= SOON_MS; attempt++) {
+        int64_t before;
+
+        told(&ours);
+        if (ours.window >= 1000000) {
+            fake_pause(&fake);
+            poll(NULL, 0, (int)(ours.window / 1000) - BETWEEN_MS);
+            steps_forget(steps);
+            fake_resume(&fake);
+        }
+        before = step(steps);
+        soon = step(steps) - before;
     }
-    before = step(steps);
-    soon = step(steps) - before;
     spinners_end(spinner, spinners);
     pressure_disarm(&ours);
     cr_assert_lt(soon, SOON_MS, "it looks once a second only");
