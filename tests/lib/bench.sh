@@ -82,7 +82,7 @@ bench_end()
     # The lines to show come second; the figures of all rounds first.
     awk -F '\t' -v json="$BUILD/bench/$bench_name.json" -v name="$bench_name" -v text="$bench_text" -v loads="$bench_loads" \
         -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v cpus="$(nproc)" -v kernel="$(uname -r)" \
-        -v postfix="$(postconf -h mail_version)" -f "$LIBRARY/bench.awk" "$bench_values" "$bench_shows"
+        -v postfix="$(postconf -dh mail_version)" -f "$LIBRARY/bench.awk" "$bench_values" "$bench_shows"
 }
 
 bench_instance()

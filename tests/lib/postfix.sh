@@ -24,7 +24,8 @@
 # inet:[127.0.0.1]:10083. Every remote domain goes there, as on a relay. postfix_service DIR lmtp-test "TEXT" replaces
 # the line. A file DIR/etc/headroom.json is the supervisor's configuration.
 
-postfix_daemons=$(postconf -h daemon_directory)
+# By its defaults: the tests do not go by how this machine is set up, or whether it is.
+postfix_daemons=$(postconf -dh daemon_directory)
 
 # Every instance gets an address of its own in 127.64.0.0/10, made from its directory's name.
 postfix_make_address()
@@ -56,9 +57,9 @@ compatibility_level = 3.6
 queue_directory = $pf_dir/queue
 data_directory = $pf_dir/data
 daemon_directory = $pf_dir/daemon
-command_directory = $(postconf -h command_directory)
-shlib_directory = $(postconf -h shlib_directory)
-meta_directory = $(postconf -h meta_directory)
+command_directory = $(postconf -dh command_directory)
+shlib_directory = $(postconf -dh shlib_directory)
+meta_directory = $(postconf -dh meta_directory)
 mail_owner = postfix
 setgid_group = postdrop
 syslog_name = postfix
