@@ -134,7 +134,7 @@ expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | tr '\t\n' ' ;')" \
     'dead1.invalid retry:4.4.1 destination is not reachable;nobody.invalid retry:4.4.1 destination is not reachable;'
 # As Postfix reads it.
 grep -v '^#' "$TEST_DIR/out" >"$TEST_DIR/map"
-expect 'postmap' "$(postmap -q dead1.invalid "texthash:$TEST_DIR/map")" 'retry:4.4.1 destination is not reachable'
+expect 'postmap' "$(postmap -c "$p/etc" -q dead1.invalid "texthash:$TEST_DIR/map")" 'retry:4.4.1 destination is not reachable'
 ctl_exit 0 destinations --transport-map=discard "$SERVICE" dead1.invalid
 shows 'dead1.invalid.discard:$'
 ctl_exit 4 destinations --transport-map "$SERVICE" 'dead1 x:y'
