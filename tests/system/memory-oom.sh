@@ -11,10 +11,11 @@
 
 memory_begin '{"memory": {"limit": "64M"}, "destination": {"slow_after": "1h"}}' 10 6
 sink_tell "$s" set silent silent
-memory_load "$p" 6 6
-wait_for 10 holding 6 || {
+# Not more: whatever takes memory may be killed, too, and each kill halves the limit. One place has to be left.
+memory_load "$p" 2 2
+wait_for 10 holding 2 || {
     sink_tell "$s" stats >&2
-    fail 'the six did not reach the server'
+    fail 'the two did not reach the server'
 }
 # The victim is chosen: a worker that has a connection to the server. The root of all kills is that something in the group
 # takes more than there is.
@@ -49,7 +50,7 @@ others_delivered()
 }
 wait_for 10 others_delivered || fail 'other mail was held up'
 say "20 others were delivered in $(memory_since "$begin" "$(now)") s"
-expect 'the other five' "$(sink_value "$s" abandoned)" 1
+expect 'connections that ended' "$(sink_value "$s" abandoned)" 1
 expect 'lines of master and qmgr' "$(lines "$(postfix_log "$p")" 'throttl\|process.*killed\|warning: .*transport')" 0
 wait_for 10 headroom_said "$p" 'now SHRINK: the kernel killed' || fail 'the kill did not make the pool shrink'
 memory_drain "$p" "$s" 30

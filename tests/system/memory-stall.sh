@@ -17,11 +17,7 @@ memory_watch_start "$watch"
 file=$TEST_DIR/file
 head -c 256M /dev/zero >"$file"
 sync "$file"
-# The machine's own stall, to which other tests may add, is hidden from this one: it is about the pool's.
-calm='avg10=0.00 avg60=0.00 avg300=0.00 total=0'
-printf 'some %s\nfull %s\n' "$calm" "$calm" >"$TEST_DIR/pressure"
-mount --bind "$TEST_DIR/pressure" /proc/pressure/memory
-mount -o remount,bind,ro /proc/pressure/memory
+memory_calm
 memory_in postfix_start "$p"
 memory_warm "$p" "$s" 20 4
 before=$(memory_pool_processes)
