@@ -20,6 +20,7 @@ struct memory_group {
     uint64_t usage;       /* everything charged to the group */
     uint64_t working_set; /* usage less inactive file cache, at least the anonymous memory */
     uint64_t limit;       /* the hard limit (the lower of max and high), or MEMORY_UNLIMITED */
+    bool high;            /* and it is `high` */
 };
 
 struct memory_stall {

@@ -97,6 +97,7 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
 {
     char path[KERNEL_PATH_MAX];
     *source = (struct memory_source){.ceiling = group->ceiling,
+                                     .ceiling_high = group->ceiling == group->high,
                                      .events = -1,
                                      .failures = -1,
                                      .pool_pressure = -1,
@@ -153,8 +154,10 @@ static void read_group(const struct memory_files *files, struct memory_group *gr
     }
     if (read_number(files->max, &limit))
         group->limit = limit;
-    if (read_number(files->high, &limit) && limit < group->limit)
+    if (read_number(files->high, &limit) && limit < group->limit) {
         group->limit = limit;
+        group->high = true;
+    }
     /* In a container the ancestors above the mount cannot be read, but v1 tells the lowest limit of them all. */
     if (files->v1 && files->top &&
         memory_parse_key(text, length, "hierarchical_memory_limit", &limit) && limit < group->limit)
@@ -200,8 +203,10 @@ void memory_source_read(const struct memory_source *source, struct memory_sample
         else if (group.limit != MEMORY_UNLIMITED)
             sample->group[sample->groups++] = group;
     }
-    if (source->ceiling < sample->group[0].limit)
+    if (source->ceiling < sample->group[0].limit) {
         sample->group[0].limit = source->ceiling;
+        sample->group[0].high = source->ceiling_high;
+    }
     const size_t length = read_text(source->machine, text);
     sample->machine_known = memory_parse_key(text, length, "MemTotal", &sample->total) &&
                             memory_parse_key(text, length, "MemAvailable", &sample->available);

@@ -35,8 +35,9 @@ struct memory_source {
         group[MEMORY_GROUPS_MAX]; /* [0] the pool's, then its ancestors, nearest first */
     uint64_t ceiling; /* a configured limit of the pool that the kernel could not be given; honoured
                          in the sample */
-    int events;       /* v2 memory.events, v1 memory.oom_control */
-    int failures;     /* v1 memory.failcnt */
+    bool ceiling_high; /* which is the configured `high` */
+    int events;        /* v2 memory.events, v1 memory.oom_control */
+    int failures;      /* v1 memory.failcnt */
     int pool_pressure;
     int machine_pressure;
     int machine;

@@ -226,17 +226,17 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
         double working_set = (double)group->working_set;
         double falling =
             trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
+        const char *key = group->high ? "memory.high" : "memory.limit";
         double share = (double)group->limit * LIMIT_SHARE;
-        source_add(
-            view, share - working_set,
-            &(struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
-                                   .group = i,
-                                   .value = working_set,
-                                   .threshold = share,
-                                   .falling = falling,
-                                   .promised = view->promised,
-                                   .footprint = state->footprint,
-                                   .key = i == 0 && !settings->shared ? "memory.limit" : ""});
+        source_add(view, share - working_set,
+                   &(struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
+                                          .group = i,
+                                          .value = working_set,
+                                          .threshold = share,
+                                          .falling = falling,
+                                          .promised = view->promised,
+                                          .footprint = state->footprint,
+                                          .key = i == 0 && !settings->shared ? key : ""});
     }
     struct limit_trend *trend = &state->trend[MEMORY_GROUPS_MAX];
     if (!sample->machine_known) {

@@ -28,6 +28,9 @@ Test(limit_memory, a_pool_of_64_mb_holds_what_fits)
     cr_assert_eq(s.decision.mode, LIMIT_HOLD);
     cr_assert_eq(s.decision.reason.input, LIMIT_BY_POOL);
     cr_assert_str_eq(s.decision.reason.key, "memory.limit");
+    s.sample.group[0].high = true;
+    scene_step(&s, 1);
+    cr_assert_str_eq(s.decision.reason.key, "memory.high");
 }
 
 Test(limit_memory, the_tightest_source_binds)

@@ -251,6 +251,7 @@ Test(source, v2, .fini = drop)
     cr_expect_eq(sample.group[0].usage, 1060864);
     cr_expect_eq(sample.group[0].working_set, 1060864 - 32768);
     cr_expect_eq(sample.group[0].limit, 300 * MB, "the lower of high and max");
+    cr_expect(sample.group[0].high);
     cr_expect(sample.pool.known && sample.pool.some == 11 && sample.pool.full == 12);
     cr_expect(sample.machine.known && sample.machine.some == 3068931);
     cr_expect(sample.events_known);
@@ -263,6 +264,7 @@ Test(source, v2, .fini = drop)
     sample_tree(&config, &sample);
     cr_assert_eq(sample.groups, 2);
     cr_expect_eq(sample.group[0].limit, 400 * MB);
+    cr_expect_not(sample.group[0].high);
     cr_expect_eq(sample.group[1].limit, 1024 * MB);
     cr_expect_eq(sample.group[1].usage, 16060416);
     cr_expect_eq(sample.group[1].working_set, 16060416 - 5251072);
@@ -356,10 +358,12 @@ Test(source, ceiling, .fini = drop)
     memory_source_read(&source, &sample);
     cr_expect_eq(sample.groups, 3);
     cr_expect_eq(sample.group[0].limit, 48 * MB);
+    cr_expect(sample.group[0].high);
     cr_expect_eq(sample.group[1].limit, 64 * MB);
     tree_write(&tree, "sys/memory/mail/postfix/headroom-lmtp/memory.limit_in_bytes", "33554432\n");
     memory_source_read(&source, &sample);
     cr_expect_eq(sample.group[0].limit, 32 * MB);
+    cr_expect_not(sample.group[0].high);
     memory_source_close(&source);
     group_close(group);
 }
