@@ -12,7 +12,8 @@
 #     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
 #     workers                   pids of its workers
 #     milliseconds              a clock
-#     within MS COMMAND...      as wait_for, by milliseconds, and looking more often
+#     within MS COMMAND...      as wait_for, by milliseconds, and looking more often; what is to take a second is given three,
+#                               because the machine is busy with other tests
 
 [ "$AGENT" = headroom ] || skip 'build/headroom is not built'
 

@@ -239,9 +239,10 @@ postfix_count()
     )
 }
 
+# A message that just goes from one queue to another may not be seen the first time.
 postfix_empty()
 {
-    [ "$(postfix_count "$1")" -eq 0 ]
+    [ "$(postfix_count "$1")" -eq 0 ] && [ "$(postfix_count "$1")" -eq 0 ]
 }
 
 postfix_wait_empty()

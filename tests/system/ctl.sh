@@ -74,13 +74,13 @@ shows 'no destination is slow'
 ctl_exit 0 check
 shows "service $SERVICE runs since"
 ! grep -q 'seen from this shell' "$TEST_DIR/out" || fail 'the memory group is not looked for where master is'
-setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/headroomctl" -c "$p/etc" status "$SERVICE" \
+setpriv --reuid=nobody --regid=nogroup --clear-groups "$p/daemon/headroomctl" -c "$p/etc" status "$SERVICE" \
     >"$TEST_DIR/out" 2>"$TEST_DIR/err" && fail 'nobody may see the state'
 grep -q 'run this as root or postfix' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
 
 for verb in "history $SERVICE" "plot $SERVICE"; do
     # shellcheck disable=SC2086
-    setpriv --reuid=nobody --regid=nogroup --clear-groups "$BUILD/headroomctl" -c "$p/etc" $verb \
+    setpriv --reuid=nobody --regid=nogroup --clear-groups "$p/daemon/headroomctl" -c "$p/etc" $verb \
         >"$TEST_DIR/out" 2>"$TEST_DIR/err" && fail "nobody may see, with $verb"
     grep -q 'run this as root or postfix' "$TEST_DIR/err" || fail "$verb, no cure: $(cat "$TEST_DIR/err")"
 done

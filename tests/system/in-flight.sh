@@ -17,7 +17,7 @@ exec '$p/daemon/real/headroom' "\$@"
 H
 chmod 755 "$p/daemon/headroom"
 # As long as 300 workers; the destination is the next hop, so that its window is for all.
-configure '{"defaults": {"workers": {"max": 320, "limit": "fixed"}, "waiting": {"max": 500}}}'
+configure '{"defaults": {"workers": {"max": 320, "limit": "fixed"}, "waiting": {"max": 500}, "destination": {"slow_after": "1h"}}}'
 echo 'ulimit -n 4096; ulimit -Sn 100' >"$TEST_DIR/limits"
 begin
 open_files()
@@ -41,7 +41,7 @@ expect 'limit of open files' "$(open_files)" 4096
 first="$(parent) $(dispatcher)"
 
 say '300 at once'
-sink_tell "$s" set ok slow 4
+sink_tell "$s" set ok slow 20
 send slow 300 --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
 wait_for 10 held 300 || fail "only $held_now requests are held"
 wait_for 20 in_flight 200 || fail "only $(sink_value "$s" open) deliveries at once"

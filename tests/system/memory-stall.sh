@@ -14,6 +14,7 @@ memory_create "$p" 'inet:[127.0.0.1]:10083'
 memory_config "$p" '{"memory": {"limit": "64M"}, "pressure": {"full": 100}, "destination": {"slow_after": "1h"}}'
 sink_start "$s" 127.0.0.1:10083 'set silent ok'
 memory_watch_start "$watch"
+[ "$(stat -f -c %T "$TEST_DIR")" != tmpfs ] || skip 'a file in TMPDIR, a tmpfs, cannot be read from a disk'
 file=$TEST_DIR/file
 head -c 256M /dev/zero >"$file"
 sync "$file"

@@ -289,7 +289,7 @@ if [ "$kind" = machine ]; then
     eat 80
     # When all of the group waits for memory from the start it is SHED at once.
     wait_for "$patience" journal_has . "$since" HEADROOM_EVENT=state HEADROOM_STATE=SHRINK + \
-        HEADROOM_EVENT=state HEADROOM_STATE=SHED || fail "no SHRINK: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
+        HEADROOM_EVENT=state HEADROOM_STATE=SHED || fail "neither SHRINK nor SHED: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
     wait_for "$patience" presses || fail "headroomctl status does not show it: $(headroomctl status lmtp)"
     kill -KILL "$eater"
     wait "$eater" 2>/dev/null || :
