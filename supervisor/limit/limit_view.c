@@ -194,18 +194,21 @@ double limit_floor(const struct limit_settings *settings, uint64_t total)
 }
 
 /* One source of memory, of which there is `now` left: the least counts, before and after what others are expected to take. */
-static void source_add(struct limit_view *view, double now, const struct limit_reason *reason)
+static void source_add(const struct limit_state *state, struct limit_view *view, double now,
+                       struct limit_reason reason)
 {
-    double taken = reason->falling * TREND_AHEAD;
+    double taken = reason.falling * TREND_AHEAD;
     double room = now - (now > 0.0 ? at_most(taken, now * TREND_PART) : taken);
 
+    reason.promised = view->promised;
+    reason.footprint = state->footprint;
     if (now < view->room_now) {
         view->room_now = now;
-        view->memory_now = *reason;
+        view->memory_now = reason;
     }
     if (room < view->room) {
         view->room = room;
-        view->memory = *reason;
+        view->memory = reason;
     }
 }
 
@@ -228,15 +231,13 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
             trend_update(&state->trend[i], working_set - pool, (double)group->limit, view->tick);
         const char *key = group->high ? "memory.high" : "memory.limit";
         double share = (double)group->limit * LIMIT_SHARE;
-        source_add(view, share - working_set,
-                   &(struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
-                                          .group = i,
-                                          .value = working_set,
-                                          .threshold = share,
-                                          .falling = falling,
-                                          .promised = view->promised,
-                                          .footprint = state->footprint,
-                                          .key = i == 0 && !settings->shared ? key : ""});
+        source_add(state, view, share - working_set,
+                   (struct limit_reason){.input = i == 0 ? LIMIT_BY_POOL : LIMIT_BY_ANCESTOR,
+                                         .group = i,
+                                         .value = working_set,
+                                         .threshold = share,
+                                         .falling = falling,
+                                         .key = i == 0 && !settings->shared ? key : ""});
     }
     struct limit_trend *trend = &state->trend[MEMORY_GROUPS_MAX];
     if (!sample->machine_known) {
@@ -246,15 +247,13 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
     double floor = limit_floor(settings, sample->total);
     double available = (double)sample->available;
     double falling = trend_update(trend, -available - pool, (double)sample->total, view->tick);
-    source_add(view, available - floor,
-               &(struct limit_reason){.input = LIMIT_BY_AVAILABLE,
-                                      .machine = true,
-                                      .value = available,
-                                      .threshold = floor,
-                                      .falling = falling,
-                                      .promised = view->promised,
-                                      .footprint = state->footprint,
-                                      .key = "memory.min_available"});
+    source_add(state, view, available - floor,
+               (struct limit_reason){.input = LIMIT_BY_AVAILABLE,
+                                     .machine = true,
+                                     .value = available,
+                                     .threshold = floor,
+                                     .falling = falling,
+                                     .key = "memory.min_available"});
 }
 
 /*
