@@ -12,8 +12,7 @@
 #     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
 #     workers                   pids of its workers
 #     milliseconds              a clock
-#     within MS COMMAND...      as wait_for, by milliseconds, and looking more often; what is to take a second is given three,
-#                               because the machine is busy with other tests
+#     within MS COMMAND...      as wait_for, by milliseconds, and looking more often
 
 [ "$AGENT" = headroom ] || skip 'build/headroom is not built'
 

@@ -8,7 +8,7 @@
 #     memory_create DIR NEXTHOP [MAIN_CF_LINE...]   as postfix_create, and the groups; skips where there can be none
 #     memory_config DIR JSON                        the supervisor's configuration (keys as in "defaults")
 #     memory_limit SIZE                             of the test's group: bytes, K, M or G, or -1
-#     memory_calm                                   hides the machine's own stall, to which other tests may add; the pool's is seen
+#     memory_hide_stall                             hides the machine's own stall, to which other tests may add; the pool's is seen
 #     memory_in COMMAND...                          runs it in the test's groups ("memory_in postfix_start DIR")
 #     memory_enter, memory_enter_pool               moves the shell itself: "(memory_enter_pool; exec COMMAND) &"
 #     memory_pool                                   directory of the pool's v1 group, "" without one
@@ -18,7 +18,7 @@
 #     memory_watch_max FILE COLUMN [FROM [TO]]      the largest figure in a column, within these times
 #     memory_watch_table FILE                       a line each second, for people
 #     memory_warm DIR SINK DOMAINS EACH             so much mail to silent0.invalid and so on, all delivered before it returns
-#     memory_begin JSON DOMAINS EACH [LIMIT]        all of that: calm, an instance in $p, its server in $s, watched in $watch, and warm
+#     memory_begin JSON DOMAINS EACH [LIMIT]        all of that, no stall seen: an instance in $p, its server in $s, watched, and warm
 #     memory_load DIR N DOMAINS [PREFIX]            sends so much more to them
 #     memory_fit KIB                                how many workers fit, by the unshared memory of those that there are
 #     memory_others DIR, memory_expect_alive PID... the instance without its pool; that these still run
@@ -181,7 +181,7 @@ memory_warm()
     expect "delivered" "$(lines "$2/delivered" " delivered ")" "$memory_sent"
 }
 
-memory_calm()
+memory_hide_stall()
 {
     [ -e /proc/pressure/memory ] || return 0
     mc_line='avg10=0.00 avg60=0.00 avg300=0.00 total=0'
@@ -193,7 +193,7 @@ memory_calm()
 memory_begin()
 {
     memory_create "$p" 'inet:[127.0.0.1]:10083'
-    memory_calm
+    memory_hide_stall
     memory_config "$p" "$1"
     sink_start "$s" 127.0.0.1:10083 'set silent ok'
     [ -z "${4:-}" ] || memory_limit "$4"

@@ -24,6 +24,10 @@
 # inet:[127.0.0.1]:10083. Every remote domain goes there, as on a relay. postfix_service DIR lmtp-test "TEXT" replaces
 # the line. A file DIR/etc/headroom.json is the supervisor's configuration.
 
+# Keys of a configuration with which no stall counts: other tests may stall the machine.
+# shellcheck disable=SC2034
+unpressed='"pressure": {"hold": 100, "target": 100, "full": 100}'
+
 # By its defaults: the tests do not go by how this machine is set up, or whether it is.
 postfix_daemons=$(postconf -dh daemon_directory)
 

@@ -17,14 +17,18 @@ cannot()
 {
     [ "$(said "error: cannot start $p/daemon/$1: $2")" -ge 1 ]
 }
-# A message that just goes from one queue to the other may be counted twice.
 queued()
 {
     [ "$(postfix_count "$p" incoming active)" -eq "$1" ]
 }
+# A message that just goes from one queue to the other may be counted twice.
+expect_queued()
+{
+    wait_for 5 queued "$1" || fail "in the queue: $(postfix_count "$p" incoming active), wanted $1"
+}
 waits()
 {
-    wait_for 5 queued "$1" || fail "in the queue: $(postfix_count "$p" incoming active)"
+    expect_queued "$1"
     expect 'deferred' "$(postfix_count "$p" deferred)" 0
     expect_said 'delivery lines' 'status=' 0
 }
@@ -83,7 +87,7 @@ not_there_again()
     [ "$(said "error: cannot start $p/daemon/nothere: No such file")" -ge 2 ]
 }
 wait_for 10 not_there_again || fail 'a missing agent is not said'
-wait_for 5 queued 30 || fail "in the queue: $(postfix_count "$p" incoming active)"
+expect_queued 30
 agent lmtp
 postfix_reload "$p"
 drain 20 || fail 'mail does not flow'

@@ -40,13 +40,12 @@ status_shows()
 
 journald_start
 scene
-# Other tests may stall the machine; here memory is short only where it is said.
-calm='"pressure": {"hold": 100, "target": 100, "full": 100}'
 metrics=$TEST_DIR/metrics
 install -d -o postfix "$metrics"
 
 say 'before it was ever started'
-configure "{\"defaults\": {\"workers\": {\"max\": 30}, \"waiting\": {\"max\": 100}, $calm, \"metrics\": {\"textfile\": \"$metrics/%s.prom\"}}}"
+# Memory is short only where it is said.
+configure "{\"defaults\": {\"workers\": {\"max\": 30}, \"waiting\": {\"max\": 100}, $unpressed, \"metrics\": {\"textfile\": \"$metrics/%s.prom\"}}}"
 ctl_exit 3 status "$SERVICE"
 grep -q 'has written no status yet' "$TEST_DIR/err" || fail "no cure: $(cat "$TEST_DIR/err")"
 expect 'lines of the error' "$(wc -l <"$TEST_DIR/err")" 1
@@ -187,7 +186,7 @@ else
 fi
 
 say 'no memory'
-configure '{"defaults": {"workers": {"max": 30}, '"$calm"', "memory": {"min_available": "60000G"}, "shed": {"after": "6s", "grace": "1h"}}}'
+configure '{"defaults": {"workers": {"max": 30}, '"$unpressed"', "memory": {"min_available": "60000G"}, "shed": {"after": "6s", "grace": "1h"}}}'
 ctl_exit 0 check
 shows 'was changed after service' 'memory.min_available *"60000G"'
 # Otherwise the workers of before count, and are at the limit, until they have finished.
@@ -264,7 +263,7 @@ done
 ! command -v xmllint >/dev/null || xmllint --noout "$TEST_DIR/plot.svg" || fail 'the drawing is no XML'
 
 say 'started again: the changes are remembered, and domains are named where that is wanted'
-configure '{"defaults": {"workers": {"max": 30}, '"$calm"', "memory": {"min_available": "60000G"}, "shed": {"after": "4s", "grace": "1h"}, "journal": {"domains": true}}}'
+configure '{"defaults": {"workers": {"max": 30}, '"$unpressed"', "memory": {"min_available": "60000G"}, "shed": {"after": "4s", "grace": "1h"}, "journal": {"domains": true}}}'
 postfix_start "$p"
 postfix_flush "$p"
 send named 5 --rcpt 'silent%d@named.invalid'

@@ -41,7 +41,7 @@ for victim in dispatcher parent dispatcher parent dispatcher parent; do
     old=$(parent)
     old_dispatcher=$(dispatcher)
     kill -KILL "$($victim)"
-    within 3000 gone "$old" "$old_dispatcher" || fail "the other half is still there after the end of its $victim"
+    within 1000 gone "$old" "$old_dispatcher" || fail "the other half is still there after the end of its $victim"
 done
 wait_for 20 delivering "$old" "$seen" || fail "no mail flows after the end of supervisor $old"
 wait_for 10 no_orphans || fail "workers of a dead supervisor are still there: $(orphans)"

@@ -13,8 +13,7 @@ good()
 }
 
 scene 'smtpd_recipient_limit = 1000' 'minimal_backoff_time = 300s' 'maximal_backoff_time = 300s'
-# Other tests may stall the machine.
-configure '{"defaults": {"pressure": {"hold": 100, "target": 100, "full": 100}}}'
+configure "{\"defaults\": {$unpressed}}"
 begin 'set dead dead 60'
 send list 1 --rcpt 'user%d@good%d.invalid*450' --rcpt 'user%d@dead%d.invalid*50' --cycle 1000
 if ! wait_for 45 good; then

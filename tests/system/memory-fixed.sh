@@ -10,7 +10,7 @@
 . "$LIBRARY/memory.sh"
 
 memory_create "$p" 'inet:[127.0.0.1]:10083'
-memory_calm
+memory_hide_stall
 # No machine has so much: there is never headroom.
 short='"memory": {"min_available": "10000G"}, "destination": {"slow_after": "1h"}, "shed": {"after": "1h"}'
 memory_config "$p" "{\"workers\": {\"limit\": \"fixed\", \"max\": 20}, $short}"

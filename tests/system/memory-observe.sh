@@ -9,16 +9,13 @@
 # shellcheck source=tests/lib/memory.sh
 . "$LIBRARY/memory.sh"
 
-# The machine's stall, to which other tests may add, is not what it is about.
-calm='"pressure": {"hold": 100, "target": 100, "full": 100}'
-
 # case_is NAME WARNINGS NOTE SETTINGS HOW: two rounds that every case has to pass; HOW starts Postfix.
 case_is()
 {
     say "$1"
     sink_tell "$s" heal >/dev/null
     : >"$(postfix_log "$p")"
-    memory_config "$p" "{$calm, \"workers\": {\"max\": 12}, $4\"destination\": {\"slow_after\": \"1h\"}}"
+    memory_config "$p" "{$unpressed, \"workers\": {\"max\": 12}, $4\"destination\": {\"slow_after\": \"1h\"}}"
     "$5" postfix_start "$p"
     memory_warm "$p" "$s" 20 4
     sink_tell "$s" set silent silent
@@ -33,7 +30,7 @@ case_is()
     memory_drain "$p" "$s" 30
     postfix_stop "$p" || fail 'Postfix left something behind'
     # Available memory is the other bound: with less than is to be left free there is one worker, workers.min.
-    memory_config "$p" "{$calm, \"memory\": {\"min_available\": \"10000G\"}, $4\"shed\": {\"after\": \"1h\"}}"
+    memory_config "$p" "{$unpressed, \"memory\": {\"min_available\": \"10000G\"}, $4\"shed\": {\"after\": \"1h\"}}"
     "$5" postfix_start "$p"
     memory_warm "$p" "$s" 20 4
     sink_tell "$s" set silent silent

@@ -26,7 +26,7 @@ at_least_postponed()
 }
 
 memory_create "$p" 'inet:[127.0.0.1]:10083' 'maximal_backoff_time = 100s' 'minimal_backoff_time = 100s' 'queue_run_delay = 100s'
-memory_calm
+memory_hide_stall
 memory_config "$p" '{"workers": {"min": 1, "max": 6}, "shed": {"after": 2, "grace": 1}, "destination": {"slow_after": "1h"}}'
 sink_start "$s" 127.0.0.1:10083 'set silent ok'
 memory_limit "${limit}M"

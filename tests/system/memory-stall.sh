@@ -18,7 +18,7 @@ memory_watch_start "$watch"
 file=$TEST_DIR/file
 head -c 256M /dev/zero >"$file"
 sync "$file"
-memory_calm
+memory_hide_stall
 memory_in postfix_start "$p"
 memory_warm "$p" "$s" 20 4
 before=$(memory_pool_processes)

@@ -49,7 +49,7 @@ run()
 }
 
 AGENT=lmtp memory_create "$TEST_DIR/stock" 'inet:[127.0.0.1]:10083'
-memory_calm
+memory_hide_stall
 postfix_service "$TEST_DIR/stock" lmtp-test "lmtp-test unix - - n - $processes lmtp"
 memory_limit "${size}M"
 run stock 10083

@@ -41,7 +41,7 @@ line lmtp
 postfix_reload "$p"
 send back 100
 drain 20 || fail 'stock lmtp did not deliver after the way back'
-within 3000 no_supervisor || fail 'the supervisor is still there'
+within 1000 no_supervisor || fail 'the supervisor is still there'
 
 # column UNPRIV CHROOT LIMIT WANTED USER [WORD...]: the worker's command line and its user
 round=0

@@ -30,8 +30,8 @@ old_dispatcher=$(dispatcher)
 postfix_service "$p" lmtp-test
 spent=$(($(master_time)))
 postfix -c "$p/etc" reload >>"$p/start.log" 2>&1
-within 3000 gone "$old_parent" "$old_dispatcher" ||
-    fail "still there three seconds after the reload: $(postfix_pids "$p" headroom)"
+within 1000 gone "$old_parent" "$old_dispatcher" ||
+    fail "still there a second after the reload: $(postfix_pids "$p" headroom)"
 # master does its work: it starts another smtpd.
 send removed 10
 spent=$(($(master_time) - spent))

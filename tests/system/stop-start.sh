@@ -34,8 +34,8 @@ while [ "$round" -lt 3 ]; do
     wait_for 20 busy || fail "only $(sink_value "$s" open) deliveries at once in round $round"
     [ -n "$(parent)" ] || fail 'no supervisor'
     kill -TERM "$(postfix_master_pid "$p")"
-    within 3000 nothing ||
-        fail "three seconds after the stop: headroom $(postfix_pids "$p" headroom), lmtp $(postfix_pids "$p" lmtp)"
+    within 1000 nothing ||
+        fail "a second after the stop: headroom $(postfix_pids "$p" headroom), lmtp $(postfix_pids "$p" lmtp)"
     [ -z "$group" ] || [ ! -d "$group" ] || fail "the memory group $group is still there"
     wait_for 5 not postfix_running "$p" || fail 'master is still there'
     wait_for 2 nobody || fail "after stop $round: $(for pid in $(postfix_processes "$p"); do cat "/proc/$pid/comm"; done)"

@@ -16,9 +16,6 @@
 /* Long before the parent's patience with those that do not end (600 ms). */
 #define AT_ONCE_MS 400
 
-/* A second, and what a busy machine takes until it is seen. */
-#define WITHIN_MS 1500
-
 #define SCRIPT "read order <&5; eval \"$order\""
 #define WORK "echo ready >&5; read more <&5; echo $more >&5\n"
 
@@ -265,7 +262,7 @@ Test(parent, a_signal_ends_all_workers_within_a_second)
         }
         begin = fake_now_ms();
         kill(scene.parent, stubborn ? SIGTERM : SIGINT);
-        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? WITHIN_MS : AT_ONCE_MS);
+        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? 1000 : AT_ONCE_MS);
         /* Not even as zombies: those would be ours now. */
         for (int i = 0; i < 3; i++)
             cr_assert(kill(pid[i], 0) < 0 && errno == ESRCH, "worker %d is left", i);
@@ -286,7 +283,7 @@ Test(parent, the_end_of_master_disturbs_no_worker)
         pid = started(&scene, 3, WORK);
         begin = fake_now_ms();
         shutdown(scene.fake.master, SHUT_RDWR);
-        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? WITHIN_MS : AT_ONCE_MS);
+        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? 1000 : AT_ONCE_MS);
         expect_goes_on(&scene, 3, pid);
         finish(&scene);
     }
