@@ -156,6 +156,7 @@ struct dispatcher {
     sd_event_source *tick;
     struct watcher watcher; /* of clients and workers, and of sd-event */
     struct watch others;    /* all that sd-event looks after */
+    bool unarmed;           /* sources of sd-event's are due, and it is not armed for them */
     uint64_t now;           /* the time of this turn of the loop, in us, by CLOCK_MONOTONIC */
     struct watch listen[MASTER_SOCKETS_MAX];
     bool listening;
@@ -214,6 +215,9 @@ struct dispatcher {
 };
 
 /* dispatcher.c */
+
+/* The time now, by CLOCK_MONOTONIC, in us. For what is due later; all else goes by dispatcher->now. */
+uint64_t dispatcher_clock(void);
 
 /* Lets the clock wake it at that time; ADMISSION_NEVER for not at all. */
 void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when);

@@ -24,7 +24,10 @@
  * this. s */
 #define WATCHDOG 300
 
-static uint64_t monotonic(void)
+/* Turns of sd-event's sources in one turn of the loop: no source of its that is always due keeps all others waiting. */
+#define TURNS_AT_ONCE 16
+
+uint64_t dispatcher_clock(void)
 {
     struct timespec now;
 
@@ -164,7 +167,6 @@ static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
     struct dispatcher *dispatcher = userdata;
     uint64_t now = dispatcher->now;
 
-    alarm(WATCHDOG);
     dispatcher->descriptors_short = false;
     clients_expire(dispatcher, now);
     workers_expire(dispatcher, now);
@@ -186,10 +188,16 @@ static bool running(const struct dispatcher *dispatcher)
     return sd_event_get_state(dispatcher->event) != SD_EVENT_FINISHED;
 }
 
+/* Sources that are still due after that many turns are not armed: the next turn of the loop does not wait, and arms them. */
 void dispatcher_arm(struct dispatcher *dispatcher)
 {
-    while (running(dispatcher) && sd_event_run(dispatcher->event, 0) > 0)
-        ;
+    dispatcher->unarmed = false;
+    for (unsigned i = 0; i < TURNS_AT_ONCE && running(dispatcher); i++) {
+        if (sd_event_run(dispatcher->event, 0) <= 0)
+            return;
+        dispatcher->now = dispatcher_clock();
+    }
+    dispatcher->unarmed = true;
 }
 
 /*
@@ -208,6 +216,8 @@ static int until_wakeup(const struct dispatcher *dispatcher)
 {
     uint64_t left;
 
+    if (dispatcher->unarmed)
+        return 0;
     if (dispatcher->wakeup_at == 0)
         return -1;
     left = dispatcher->wakeup_at > dispatcher->now ? dispatcher->wakeup_at - dispatcher->now : 0;
@@ -221,9 +231,13 @@ static int loop(struct dispatcher *dispatcher)
 
     dispatcher_arm(dispatcher);
     while (running(dispatcher)) {
+        /* Fed here only: a handler that does not come back, and a loop within one, end the process. */
+        alarm(WATCHDOG);
         watcher_wait(&dispatcher->watcher, until_wakeup(dispatcher));
-        dispatcher->now = monotonic();
+        dispatcher->now = dispatcher_clock();
         watcher_dispatch(&dispatcher->watcher);
+        if (dispatcher->unarmed)
+            dispatcher_arm(dispatcher);
         if (!running(dispatcher))
             break;
         /* What waits may be due now: a pace, a token, a deferral. */
@@ -394,7 +408,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     if (dispatcher) {
         dispatcher->settings = settings;
         dispatcher->watcher.epoll = -1;
-        dispatcher->now = monotonic();
+        dispatcher->now = dispatcher_clock();
         dispatcher->schedstat = schedstat_open();
         result = prepare(dispatcher);
     }

@@ -150,9 +150,12 @@ void regulator_step(struct dispatcher *dispatcher)
         if ((number = pool_surplus(&dispatcher->pool, regulator->stepped)) != POOL_NONE)
             worker_retire(&dispatcher->worker[number]);
     regulator_say_if_due(dispatcher);
-    /* Not relative: sd-event's own time is that of its last turn, and a pressure event is none of its. */
+    /*
+     * By the clock of now: this turn may have begun long ago (the process was stopped, or waited for memory), and a timer that
+     * is always due keeps all else from its turn. Not relative: sd-event's own time is that of its last turn.
+     */
     sd_event_source_set_time(regulator->timer,
-                             dispatcher->now + (uint64_t)(1e6 * regulator->decision.next));
+                             dispatcher_clock() + (uint64_t)(1e6 * regulator->decision.next));
     sd_event_source_set_enabled(regulator->timer, SD_EVENT_ONESHOT);
 }
 
