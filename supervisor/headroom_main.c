@@ -3,7 +3,7 @@
  *
  * master(8) starts this process with the descriptors, arguments and environment of any delivery
  * agent. It reads its parameters and its configuration, takes the lock of the service, and becomes
- * two: the parent (supervisor/parent.h) and the dispatcher (supervisor/dispatcher.h).
+ * two: the parent (supervisor/parent/parent.h) and the dispatcher (supervisor/dispatcher/dispatcher.h).
  */
 
 #include <errno.h>
@@ -20,12 +20,12 @@
 
 #include "agents/master.h"
 #include "agents/postconf.h"
-#include "supervisor/channel.h"
 #include "supervisor/config/config_file.h"
-#include "supervisor/dispatcher.h"
+#include "supervisor/dispatcher/dispatcher.h"
 #include "supervisor/journal/journal.h"
-#include "supervisor/parent.h"
-#include "supervisor/setup.h"
+#include "supervisor/parent/channel.h"
+#include "supervisor/parent/parent.h"
+#include "supervisor/parent/setup.h"
 
 /* A predecessor ends at once on a reload, and its dispatcher with it. */
 #define LOCK_WAIT_MS 5000

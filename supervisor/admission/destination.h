@@ -11,7 +11,7 @@
  */
 
 #include "supervisor/admission/admission.h"
-#include "supervisor/admission/list.h"
+#include "supervisor/base/list.h"
 
 /* Where a part is in its life. Zero is free, as calloc leaves it. */
 enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING };

@@ -15,7 +15,7 @@
 
 #include "agents/postconf.h"
 #include "supervisor/ctl/ctl_master.h"
-#include "supervisor/status/status.h"
+#include "supervisor/report/status.h"
 
 /* Services of one Postfix. */
 #define CTL_SERVICES_MAX 32
@@ -62,7 +62,7 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
 /* Asks Postfix for its master.cf; `master` points into `text`. 0, or CTL_FAILED after a line. */
 int ctl_read_master(const struct ctl *ctl, char text[CTL_MASTER_TEXT], struct ctl_master *master);
 
-/* By the lock pid/headroom.SERVICE of supervisor/setup.h, which is held while it runs. */
+/* By the lock pid/headroom.SERVICE of supervisor/parent/setup.h, which is held while it runs. */
 enum ctl_running ctl_running(const struct ctl *ctl, const char *service);
 
 /* The snapshot. 0; -ENOENT: none was written; or another negative errno. */

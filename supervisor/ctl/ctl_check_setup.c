@@ -10,7 +10,7 @@
 
 #include "cgroup/group.h"
 #include "supervisor/ctl/ctl_words.h"
-#include "supervisor/status/metrics.h"
+#include "supervisor/report/metrics.h"
 
 static void check_directory(const struct ctl *ctl, struct ctl_findings *findings)
 {

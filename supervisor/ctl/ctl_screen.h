@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "supervisor/status/status.h"
+#include "supervisor/report/status.h"
 
 /* Who is to blame when mail waits. */
 enum ctl_cause {

@@ -1,5 +1,5 @@
-#ifndef SUPERVISOR_LIMIT_H
-#define SUPERVISOR_LIMIT_H
+#ifndef SUPERVISOR_LIMIT_LIMIT_H
+#define SUPERVISOR_LIMIT_LIMIT_H
 
 /*
  * How many workers may exist: the limit L.

@@ -1,5 +1,5 @@
-#ifndef SUPERVISOR_LIMIT_VIEW_H
-#define SUPERVISOR_LIMIT_VIEW_H
+#ifndef SUPERVISOR_LIMIT_LIMIT_VIEW_H
+#define SUPERVISOR_LIMIT_LIMIT_VIEW_H
 
 /*
  * What a memory sample means for the pool: the headroom, the stall and the events of one tick. Internal to limit.c; the

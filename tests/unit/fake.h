@@ -31,8 +31,8 @@
 #include <unistd.h>
 
 #include "agents/master.h"
-#include "supervisor/channel.h"
-#include "supervisor/dispatcher.h"
+#include "supervisor/dispatcher/dispatcher.h"
+#include "supervisor/parent/channel.h"
 #include "tests/unit/wire.h"
 
 #define WAIT_MS 5000

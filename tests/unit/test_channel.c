@@ -1,6 +1,6 @@
-/* supervisor/channel.c: every message that must be taken, and every one that must not. */
+/* supervisor/parent/channel.c: every message that must be taken, and every one that must not. */
 
-#include "supervisor/channel.h"
+#include "supervisor/parent/channel.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* supervisor/dispatcher.c and its files as one process: the ways of a request. See fake.h. */
+/* supervisor/dispatcher/dispatcher.c and its files as one process: the ways of a request. See fake.h. */
 
 #include <sys/file.h>
 

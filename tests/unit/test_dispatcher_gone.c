@@ -1,8 +1,8 @@
-/* supervisor/workers.c as part of a running dispatcher: nothing is handed to a worker that is seen to have gone. See fake.h. */
+/* supervisor/dispatcher/fleet.c as part of a running dispatcher: nothing is handed to a worker that is seen to have gone. See fake.h. */
 
 #include "tests/unit/fake.h"
 
-#include "supervisor/dispatch.h"
+#include "supervisor/dispatcher/dispatch.h"
 
 /* It greets and is gone, which the dispatcher finds at once, before the parent tells. */
 static void greet_and_go(struct fake *fake, unsigned number, int worker)

@@ -1,5 +1,5 @@
 /*
- * supervisor/regulator.c as part of a running dispatcher: the kernel tells of pressure, and it looks at once, not when the
+ * supervisor/dispatcher/regulator.c as part of a running dispatcher: the kernel tells of pressure, and it looks at once, not when the
  * second is over. The kernel takes an event of a trigger back as soon as anybody has asked for it, an outer epoll(7) too: only a
  * real trigger shows whether it arrives. That of the CPU is as good as that of memory, and easier to make stall. See fake.h.
  */

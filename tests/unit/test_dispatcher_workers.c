@@ -1,8 +1,8 @@
-/* supervisor/workers.c as part of a running dispatcher: workers that start, fail, die. See fake.h. */
+/* supervisor/dispatcher/fleet.c as part of a running dispatcher: workers that start, fail, die. See fake.h. */
 
 #include "tests/unit/fake_round.h"
 
-#include "supervisor/dispatch.h"
+#include "supervisor/dispatcher/dispatch.h"
 
 Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
 {

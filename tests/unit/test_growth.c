@@ -1,6 +1,6 @@
-/* supervisor/growth.c: when one more worker helps, and when it would only wait for a CPU. */
+/* supervisor/limit/growth.c: when one more worker helps, and when it would only wait for a CPU. */
 
-#include "supervisor/growth.h"
+#include "supervisor/limit/growth.h"
 
 #include <criterion/criterion.h>
 

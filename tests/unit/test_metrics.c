@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/status/metrics.h"
+#include "supervisor/report/metrics.h"
 
 #define FAMILIES_MAX 64
 

@@ -1,5 +1,5 @@
 /*
- * supervisor/parent.c in a process of its own. The test is the dispatcher's side of the channel and master(8)'s side of the
+ * supervisor/parent/parent.c in a process of its own. The test is the dispatcher's side of the channel and master(8)'s side of the
  * status channel; the process that the parent takes for the dispatcher only waits for the end of the channel. Workers are
  * shells: each has one socket, as fd 5 and as fd 6, from which it reads a line and does what that says. Whom the parent leaves
  * behind becomes a child of the test.
@@ -7,7 +7,7 @@
 
 #include <sys/prctl.h>
 
-#include "supervisor/parent.h"
+#include "supervisor/parent/parent.h"
 #include "tests/unit/fake.h"
 
 #define WORKERS 32

@@ -1,6 +1,6 @@
-/* supervisor/setup.c: the lock of a service, and its directory, which mail_owner could prepare. */
+/* supervisor/parent/setup.c: the lock of a service, and its directory, which mail_owner could prepare. */
 
-#include "supervisor/setup.h"
+#include "supervisor/parent/setup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -2,9 +2,9 @@
 
 #include "tests/unit/fake_round.h"
 
-#include "supervisor/status/metrics.h"
-#include "supervisor/status/replace.h"
-#include "supervisor/status/status.h"
+#include "supervisor/base/file.h"
+#include "supervisor/report/metrics.h"
+#include "supervisor/report/status.h"
 
 TestSuite(snapshot, .timeout = 60);
 

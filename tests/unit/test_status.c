@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "supervisor/config/json.h"
-#include "supervisor/status/status.h"
-#include "supervisor/status/status_table.h"
+#include "supervisor/report/status.h"
+#include "supervisor/report/status_table.h"
 
 /* Gives every value of a table one of its own. */
 static void fill(const struct status_table *table, void *values, unsigned *next)

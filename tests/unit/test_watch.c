@@ -1,6 +1,6 @@
-/* supervisor/watch.c with real descriptors. */
+/* supervisor/base/watch.c with real descriptors. */
 
-#include "supervisor/watch.h"
+#include "supervisor/base/watch.h"
 
 #include <criterion/criterion.h>
 #include <sys/socket.h>

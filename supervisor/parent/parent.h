@@ -1,0 +1,45 @@
+#ifndef SUPERVISOR_PARENT_PARENT_H
+#define SUPERVISOR_PARENT_PARENT_H
+
+/*
+ * The parent: the process that master(8) started. Root and small. It starts workers when the
+ * dispatcher asks, exactly as master would start them, reaps them, and says so. It reads nothing
+ * that came from the network or from qmgr(8): only fixed-size messages of the dispatcher
+ * (supervisor/parent/channel.h), signals, and the end of file on master's status channel.
+ *
+ *   end of file on the status channel   (reload, or master has gone) ends at once with 0; workers
+ *                                       in mid-delivery finish by themselves and mark the queue
+ *                                       file (postfix-protocol.md 1.6, 4.6)
+ *   SIGTERM, SIGINT                     ends its workers and the dispatcher within a second; master
+ *                                       waits for us and does nothing else meanwhile (1.6)
+ *   the dispatcher has ended            ends too; master starts a fresh pair. Idle workers see the
+ *                                       end of their status channels, which the dispatcher held
+ *
+ * Everything is allocated at start: nothing here can fail for want of memory but fork(2), which is
+ * reported as a failed start.
+ */
+
+#include <sys/types.h>
+
+#include "cgroup/group.h"
+#include "supervisor/journal/journal.h"
+
+struct parent {
+    int channel; /* our end */
+    int status;  /* MASTER_STATUS_FD */
+    pid_t dispatcher;
+    unsigned workers_max;    /* worker numbers are below this */
+    const char *worker_path; /* what is executed */
+    char *const *worker_arguments;
+    unsigned generation;      /* ours; workers get higher ones */
+    struct pool_group *group; /* workers are born in it; removed at the end */
+    struct journal *journal;
+};
+
+/*
+ * Runs until one of the three ends above. SIGCHLD, SIGTERM and SIGINT must be blocked since before
+ * the dispatcher was forked. Returns the exit status of the process.
+ */
+int parent_run(const struct parent *parent);
+
+#endif

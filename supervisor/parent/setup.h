@@ -1,0 +1,42 @@
+#ifndef SUPERVISOR_PARENT_SETUP_H
+#define SUPERVISOR_PARENT_SETUP_H
+
+/*
+ * What a supervisor needs before there are two processes: its lock, its directory, descriptors.
+ * Done as root, in queue_directory, where master(8) starts its children.
+ */
+
+#include <pwd.h>
+
+/*
+ * Takes the exclusive lock of the service, pid/headroom.SERVICE below the current directory: of two
+ * processes of a service only one may run workers. The lock belongs to the open file, which the
+ * dispatcher inherits, so it is free only when both processes have ended.
+ * Waits up to `milliseconds` for a predecessor that is just ending, but not when `status` (master's
+ * status channel) has come to its end.
+ * Returns a descriptor, -EWOULDBLOCK when another process keeps it, -EPIPE when master has closed
+ * the status channel, or another negative errno.
+ */
+int setup_lock(const char *service, int status, int milliseconds);
+
+/*
+ * The directory of the service, DATA_DIRECTORY/headroom.SERVICE, 0700, of mail_owner: sockets of
+ * workers, what was learned. Made when it is not there.
+ * data_directory belongs to mail_owner, so nothing that is found there is believed: it must be a
+ * directory, not a link, and mail_owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
+ */
+int setup_state_directory(const char *data_directory, const char *service,
+                          const struct passwd *owner);
+
+/*
+ * The directory of the last good configuration, pid/headroom-copy.SERVICE below the current directory,
+ * 0700, root's: what root reads, mail_owner must not write, and in data_directory `postfix check`
+ * complains of every file that is not mail_owner's. Made when it is not there. A descriptor, or a
+ * negative errno.
+ */
+int setup_copy_directory(const char *service);
+
+/* Raises the soft limit of open files to the hard limit. 0 or a negative errno. */
+int setup_descriptors(void);
+
+#endif

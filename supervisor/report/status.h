@@ -1,0 +1,182 @@
+#ifndef SUPERVISOR_REPORT_STATUS_H
+#define SUPERVISOR_REPORT_STATUS_H
+
+/*
+ * The snapshot of a service: what the dispatcher knows of itself, as plain values, and their form in JSON. The dispatcher
+ * writes it into its state directory (supervisor/report/snapshot.c), headroomctl reads it.
+ *
+ * status_write() and status_read() are inverse and pure: one table names every value once for both. A reader of another
+ * version passes over names that it does not know, and has zero for those that are missing.
+ *
+ * Units: bytes; percent of time for stalls; microseconds since 1970 for points in time, 0 for never; microseconds for
+ * durations; numbers up to 2^53 (what a reader of JSON can hold).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STATUS_FILE "status.json"
+
+/* The snapshot fits this, whatever is in it; test_status.c fills it to the brim. */
+#define STATUS_TEXT_MAX 65536
+
+#define STATUS_CHANGES_MAX 50
+#define STATUS_DESTINATIONS_MAX 40
+#define STATUS_WORD_SIZE 32
+#define STATUS_NAME_SIZE 128   /* a service has at most 99 characters */
+#define STATUS_REASON_SIZE 256 /* as the line in the journal has it */
+#define STATUS_KEY_SIZE 96     /* ADMISSION_KEY */
+
+#define STATUS_UNLIMITED UINT64_MAX
+
+struct status_change {
+    int64_t time;
+    char state[STATUS_WORD_SIZE];
+    char reason[STATUS_REASON_SIZE];
+    uint64_t limit;
+    uint64_t workers;
+    uint64_t waiting;
+};
+
+struct status_destination {
+    char name[STATUS_KEY_SIZE]; /* what destination.key says: a domain, as a rule */
+    char lane[STATUS_WORD_SIZE];
+    int64_t since; /* in that lane */
+    uint64_t in_flight;
+    uint64_t hanging; /* of them, for longer than destination.slow_after */
+    uint64_t waiting;
+    uint64_t window;
+    int64_t oldest_start; /* of those in flight */
+    uint64_t service;     /* decaying mean of its deliveries, us */
+    int64_t last_success;
+    int64_t last_failure;
+    uint64_t deferred; /* for its sake, by us */
+};
+
+struct status {
+    char version[STATUS_WORD_SIZE];
+    char service[STATUS_NAME_SIZE];
+    int64_t written;
+    int64_t started;
+    uint64_t pid;    /* of the dispatcher */
+    uint64_t parent; /* whose other children are the workers */
+
+    struct {
+        char name[STATUS_WORD_SIZE]; /* OPEN, HOLD, SHRINK, SHED */
+        int64_t since;
+        uint64_t limit;
+        char reason[STATUS_REASON_SIZE];
+        char key[STATUS_NAME_SIZE]; /* of the configuration: what moves the threshold; or empty */
+        bool memory;                /* memory or the kernel binds, not workers.max or the demand */
+    } state;
+
+    struct {
+        uint64_t workers_min;
+        uint64_t workers_max;
+        bool fixed; /* workers.limit */
+        uint64_t waiting_max;
+        uint64_t slow_after; /* us */
+    } settings;
+
+    struct {
+        uint64_t live;
+        uint64_t starting;
+        uint64_t idle;
+        uint64_t connecting;
+        uint64_t busy;
+        uint64_t leaving;
+    } workers;
+
+    struct {
+        uint64_t held; /* connections of qmgr(8) */
+        uint64_t waiting;
+        uint64_t deferring; /* on their way to retry(8) */
+    } requests;
+
+    struct { /* in flight, by lane (supervisor/admission/admission.h) */
+        uint64_t proven;
+        uint64_t first;
+        uint64_t passed;
+        uint64_t slow;
+        uint64_t unknown;
+        uint64_t dead;
+    } lanes;
+
+    struct { /* since the start */
+        uint64_t requests;
+        uint64_t delivered;
+        uint64_t deferred; /* by workers: the other side */
+        uint64_t lost;     /* with a worker */
+        uint64_t postponed;
+        uint64_t postponed_memory;
+        uint64_t postponed_full;
+        uint64_t postponed_slow;
+        uint64_t bare;
+        uint64_t refused;
+        uint64_t workers;
+        uint64_t most_workers;
+    } totals;
+
+    struct { /* what happened in the last `span` us, about a minute, and how it was then */
+        uint64_t span;
+        uint64_t delivered;
+        uint64_t deferred;
+        uint64_t postponed;
+        uint64_t waiting;
+        uint64_t limit;
+        uint64_t workers;
+        double pressure;
+    } minute;
+
+    struct {
+        char mode[STATUS_WORD_SIZE]; /* unit, hybrid, observe */
+        bool machine_known;
+        uint64_t total;
+        uint64_t available;
+        uint64_t min_available;
+        bool pool_known;
+        uint64_t working_set; /* of the pool's group, in observe mode of our own */
+        uint64_t limit;       /* of it, or STATUS_UNLIMITED */
+        uint64_t footprint;   /* what one more worker is taken to need */
+        uint64_t oom_kills;
+    } memory;
+
+    struct {
+        bool pool_known;
+        double pool_some;
+        double pool_full;
+        bool machine_known;
+        double machine_some;
+        double machine_full;
+        double hold;
+        double target;
+        double full;
+    } pressure;
+
+    struct {
+        bool greeting_known; /* a worker has greeted: before, nothing is accepted */
+        uint64_t failed_starts;
+        char start_error[STATUS_REASON_SIZE];
+        uint64_t lines_lost; /* of the journal */
+    } faults;
+
+    uint64_t changes; /* newest first */
+    struct status_change change[STATUS_CHANGES_MAX];
+    uint64_t destinations; /* the longest queues first, then the slowest, then others in trouble */
+    struct status_destination destination[STATUS_DESTINATIONS_MAX];
+};
+
+/*
+ * Writes it as one JSON object. Returns the length, or -ENOSPC (never with STATUS_TEXT_MAX). Control characters in texts
+ * and bytes that are not UTF-8 become '?'; numbers above 2^53 become 2^53.
+ */
+int status_write(const struct status *status, char *text, size_t size);
+
+/* Reads it. -EINVAL: not JSON, or not a snapshot; *status is then undefined. Allocates (cJSON) and gives back all of it. */
+int status_read(const char *text, size_t length, struct status *status);
+
+/* Puts a text into a field: cut to size at the end of a character. */
+void status_text(char *field, size_t size, const char *text);
+
+#endif

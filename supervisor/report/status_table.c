@@ -1,0 +1,133 @@
+#include "supervisor/report/status_table.h"
+
+/* The name of a struct or of a member cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
+#define PLAIN(kind, of, member)                                                                    \
+    {                                                                                              \
+        "", #member, kind, offsetof(struct of, member), 0                                          \
+    }
+#define WORDS(of, member)                                                                          \
+    {                                                                                              \
+        "", #member, STATUS_TEXT, offsetof(struct of, member), sizeof(((struct of *)0)->member)    \
+    }
+#define INNER(kind, section, member)                                                               \
+    {                                                                                              \
+#section, #member, kind, offsetof(struct status, section.member), 0                        \
+    }
+#define INNER_WORDS(section, member)                                                               \
+    {                                                                                              \
+#section, #member, STATUS_TEXT, offsetof(struct status, section.member),                   \
+            sizeof(((struct status *)0)->section.member)                                           \
+    }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+static const struct status_field fields[] = {
+    WORDS(status, version),
+    WORDS(status, service),
+    PLAIN(STATUS_TIME, status, written),
+    PLAIN(STATUS_TIME, status, started),
+    PLAIN(STATUS_COUNT, status, pid),
+    PLAIN(STATUS_COUNT, status, parent),
+    INNER_WORDS(state, name),
+    INNER(STATUS_TIME, state, since),
+    INNER(STATUS_COUNT, state, limit),
+    INNER_WORDS(state, reason),
+    INNER_WORDS(state, key),
+    INNER(STATUS_FLAG, state, memory),
+    INNER(STATUS_COUNT, settings, workers_min),
+    INNER(STATUS_COUNT, settings, workers_max),
+    INNER(STATUS_FLAG, settings, fixed),
+    INNER(STATUS_COUNT, settings, waiting_max),
+    INNER(STATUS_COUNT, settings, slow_after),
+    INNER(STATUS_COUNT, workers, live),
+    INNER(STATUS_COUNT, workers, starting),
+    INNER(STATUS_COUNT, workers, idle),
+    INNER(STATUS_COUNT, workers, connecting),
+    INNER(STATUS_COUNT, workers, busy),
+    INNER(STATUS_COUNT, workers, leaving),
+    INNER(STATUS_COUNT, requests, held),
+    INNER(STATUS_COUNT, requests, waiting),
+    INNER(STATUS_COUNT, requests, deferring),
+    INNER(STATUS_COUNT, lanes, proven),
+    INNER(STATUS_COUNT, lanes, first),
+    INNER(STATUS_COUNT, lanes, passed),
+    INNER(STATUS_COUNT, lanes, slow),
+    INNER(STATUS_COUNT, lanes, unknown),
+    INNER(STATUS_COUNT, lanes, dead),
+    INNER(STATUS_COUNT, totals, requests),
+    INNER(STATUS_COUNT, totals, delivered),
+    INNER(STATUS_COUNT, totals, deferred),
+    INNER(STATUS_COUNT, totals, lost),
+    INNER(STATUS_COUNT, totals, postponed),
+    INNER(STATUS_COUNT, totals, postponed_memory),
+    INNER(STATUS_COUNT, totals, postponed_full),
+    INNER(STATUS_COUNT, totals, postponed_slow),
+    INNER(STATUS_COUNT, totals, bare),
+    INNER(STATUS_COUNT, totals, refused),
+    INNER(STATUS_COUNT, totals, workers),
+    INNER(STATUS_COUNT, totals, most_workers),
+    INNER(STATUS_COUNT, minute, span),
+    INNER(STATUS_COUNT, minute, delivered),
+    INNER(STATUS_COUNT, minute, deferred),
+    INNER(STATUS_COUNT, minute, postponed),
+    INNER(STATUS_COUNT, minute, waiting),
+    INNER(STATUS_COUNT, minute, limit),
+    INNER(STATUS_COUNT, minute, workers),
+    INNER(STATUS_NUMBER, minute, pressure),
+    INNER_WORDS(memory, mode),
+    INNER(STATUS_FLAG, memory, machine_known),
+    INNER(STATUS_BYTES, memory, total),
+    INNER(STATUS_BYTES, memory, available),
+    INNER(STATUS_BYTES, memory, min_available),
+    INNER(STATUS_FLAG, memory, pool_known),
+    INNER(STATUS_BYTES, memory, working_set),
+    INNER(STATUS_BYTES, memory, limit),
+    INNER(STATUS_BYTES, memory, footprint),
+    INNER(STATUS_COUNT, memory, oom_kills),
+    INNER(STATUS_FLAG, pressure, pool_known),
+    INNER(STATUS_NUMBER, pressure, pool_some),
+    INNER(STATUS_NUMBER, pressure, pool_full),
+    INNER(STATUS_FLAG, pressure, machine_known),
+    INNER(STATUS_NUMBER, pressure, machine_some),
+    INNER(STATUS_NUMBER, pressure, machine_full),
+    INNER(STATUS_NUMBER, pressure, hold),
+    INNER(STATUS_NUMBER, pressure, target),
+    INNER(STATUS_NUMBER, pressure, full),
+    INNER(STATUS_FLAG, faults, greeting_known),
+    INNER(STATUS_COUNT, faults, failed_starts),
+    INNER_WORDS(faults, start_error),
+    INNER(STATUS_COUNT, faults, lines_lost),
+};
+
+static const struct status_field change_fields[] = {
+    PLAIN(STATUS_TIME, status_change, time),
+    WORDS(status_change, state),
+    WORDS(status_change, reason),
+    PLAIN(STATUS_COUNT, status_change, limit),
+    PLAIN(STATUS_COUNT, status_change, workers),
+    PLAIN(STATUS_COUNT, status_change, waiting),
+};
+
+static const struct status_field destination_fields[] = {
+    WORDS(status_destination, name),
+    WORDS(status_destination, lane),
+    PLAIN(STATUS_TIME, status_destination, since),
+    PLAIN(STATUS_COUNT, status_destination, in_flight),
+    PLAIN(STATUS_COUNT, status_destination, hanging),
+    PLAIN(STATUS_COUNT, status_destination, waiting),
+    PLAIN(STATUS_COUNT, status_destination, window),
+    PLAIN(STATUS_TIME, status_destination, oldest_start),
+    PLAIN(STATUS_COUNT, status_destination, service),
+    PLAIN(STATUS_TIME, status_destination, last_success),
+    PLAIN(STATUS_TIME, status_destination, last_failure),
+    PLAIN(STATUS_COUNT, status_destination, deferred),
+};
+
+#define TABLE(of)                                                                                  \
+    {                                                                                              \
+        .field = (of), .count = sizeof(of) / sizeof((of)[0])                                       \
+    }
+
+const struct status_table status_table = TABLE(fields);
+const struct status_table status_change_table = TABLE(change_fields);
+const struct status_table status_destination_table = TABLE(destination_fields);

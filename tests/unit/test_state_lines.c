@@ -1,0 +1,428 @@
+/*
+ * supervisor/report/state_lines.c: what is said of the limit, read where journald would read it. The test is in the place of the
+ * limit and of the clock: it changes the mode when it likes, and hours take no time.
+ */
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "supervisor/dispatcher/dispatch.h"
+
+#define SECOND UINT64_C(1000000)
+#define MINUTE (60 * SECOND)
+
+/* Longer than anything here takes, also under load; only a failure waits for it. ms */
+#define PATIENCE 5000
+
+/* What is promised for a flush of 20,000 messages, and how many of them are not about the state: two at the start, one at the end. */
+#define LINES_ALLOWED 20
+#define LINES_OTHER 3
+
+/* More than any test may see. */
+#define LINES_MAX 100
+
+struct line {
+    uint64_t time; /* the test's clock, when it was said */
+    bool changed;  /* it says "now", not "still" */
+    char state[16];
+    uint64_t unsaid;
+    uint64_t postponed;
+    char text[1024];
+};
+
+struct scene {
+    struct config config;
+    struct dispatcher_settings settings;
+    struct dispatcher dispatcher;
+    int journald;
+    uint64_t begun;
+    uint64_t changes; /* of the mode, that the test made */
+    size_t lines;
+    struct line line[LINES_MAX];
+};
+
+static struct scene scene;
+
+/* The value of a field in journald's native form, "NAME=value\n" each. */
+static void field_read(const char *datagram, const char *name, char *value, size_t size)
+{
+    size_t length = strlen(name);
+    const char *end;
+
+    for (const char *at = datagram; *at != '\0'; at = end + 1) {
+        end = strchr(at, '\n');
+        cr_assert_not_null(end);
+        if (strncmp(at, name, length) == 0 && at[length] == '=') {
+            snprintf(value, size, "%.*s", (int)(end - at - (long)length - 1), at + length + 1);
+            return;
+        }
+    }
+    cr_assert_fail("no %s in %s", name, datagram);
+}
+
+/* A line of our own ends what was said until now; it is not kept. */
+static void scene_read(void)
+{
+    char datagram[8192], number[32];
+    static const char mark[] = "that was all";
+
+    journal_log(scene.dispatcher.journal, EVENT_EXIT, LOG_INFO, NULL, 0, mark);
+    for (;;) {
+        struct pollfd wait = {.fd = scene.journald, .events = POLLIN};
+        struct line *line = &scene.line[scene.lines];
+        ssize_t got;
+
+        cr_assert_eq(poll(&wait, 1, PATIENCE), 1, "the log is silent");
+        got = recv(scene.journald, datagram, sizeof datagram - 1, 0);
+        cr_assert_gt(got, 0);
+        datagram[got] = '\0';
+        cr_assert_lt(scene.lines, LINES_MAX, "lines without end");
+        field_read(datagram, "MESSAGE", line->text, sizeof line->text);
+        if (strcmp(line->text, mark) == 0)
+            return;
+        line->time = scene.dispatcher.now;
+        line->changed = strncmp(line->text, "now ", 4) == 0;
+        cr_assert(line->changed || strncmp(line->text, "still ", 6) == 0, "%s", line->text);
+        field_read(datagram, "HEADROOM_STATE", line->state, sizeof line->state);
+        field_read(datagram, "HEADROOM_UNSAID", number, sizeof number);
+        line->unsaid = strtoull(number, NULL, 10);
+        field_read(datagram, "HEADROOM_POSTPONED", number, sizeof number);
+        line->postponed = strtoull(number, NULL, 10);
+        scene.lines++;
+    }
+}
+
+/* A step of the limit that decides on this mode, and then the clock goes on. */
+static void scene_step(enum limit_mode mode, uint64_t then)
+{
+    struct dispatcher *dispatcher = &scene.dispatcher;
+    struct regulator *regulator = &dispatcher->regulator;
+    enum limit_mode before = regulator->decision.mode;
+    uint64_t told = regulator->told;
+
+    regulator->decision.mode = mode;
+    regulator->stepped = dispatcher->now;
+    if (mode != before) {
+        regulator->changed = dispatcher->now;
+        regulator_say_changed(dispatcher, before);
+        scene.changes++;
+    }
+    regulator_say_if_due(dispatcher);
+    /* Only where there may be one: to ask each time would take long. */
+    if (regulator->told != told)
+        scene_read();
+    dispatcher->now += then;
+}
+
+/* So long in this mode, with a step each quarter of a second, as the limit wants them while memory is short. */
+static void scene_stay(enum limit_mode mode, uint64_t time)
+{
+    const uint64_t tick = SECOND / 4;
+
+    for (uint64_t spent = 0; spent < time; spent += tick)
+        scene_step(mode, tick);
+}
+
+static void postpone(enum deferral_reason reason, uint64_t count)
+{
+    scene.dispatcher.totals.postponed += count;
+    scene.dispatcher.totals.postponed_for[reason] += count;
+}
+
+static const struct line *last(void)
+{
+    cr_assert_gt(scene.lines, 0, "nothing was said");
+    return &scene.line[scene.lines - 1];
+}
+
+static void expect_text(const struct line *line, const char *text)
+{
+    cr_expect(strstr(line->text, text) != NULL, "no '%s' in: %s", text, line->text);
+}
+
+/* Lines between two moments, the second one left out. */
+static size_t lines_between(uint64_t from, uint64_t to)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < scene.lines; i++)
+        count += scene.line[i].time >= scene.begun + from && scene.line[i].time < scene.begun + to;
+    return count;
+}
+
+/* Each change that the test made has its line, or is counted in one, or is not said yet. */
+static void expect_all_counted(void)
+{
+    uint64_t told = regulator_unsaid(&scene.dispatcher);
+
+    for (size_t i = 0; i < scene.lines; i++)
+        told += scene.line[i].unsaid + (scene.line[i].changed ? 1 : 0);
+    cr_expect_eq(told, scene.changes, "%" PRIu64 " of %" PRIu64 " changes", told, scene.changes);
+}
+
+static void set_up(void)
+{
+    static const char socket_name[] = "/run/systemd/journal/socket";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        cr_skip_test("no mounts of one's own here");
+    cr_assert_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    cr_assert_eq(mount("none", "/run", "tmpfs", 0, NULL), 0);
+    cr_assert(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
+    memcpy(address.sun_path, socket_name, sizeof socket_name);
+    scene.journald = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(scene.journald, (const struct sockaddr *)&address, sizeof address), 0);
+
+    config_defaults(&scene.config);
+    scene.settings.config = &scene.config;
+    scene.dispatcher.settings = &scene.settings;
+    cr_assert_eq(journal_open(&scene.dispatcher.journal,
+                              &(struct journal_options){.syslog_name = "test", .service = "relay"}),
+                 0);
+    /* As a machine that has been up for a while. */
+    scene.begun = scene.dispatcher.now = 5000 * SECOND;
+    scene.dispatcher.regulator.changed = scene.begun;
+}
+
+static void tear_down(void)
+{
+    if (scene.dispatcher.journal)
+        journal_close(scene.dispatcher.journal, PATIENCE);
+}
+
+TestSuite(regulator_say, .init = set_up, .fini = tear_down);
+
+Test(regulator_say, totals_are_of_the_time_that_was_not_open)
+{
+    struct dispatcher_totals *totals = &scene.dispatcher.totals;
+
+    totals->delivered = 1000;
+    totals->deferred = 100;
+    totals->lost = 10;
+    postpone(DEFERRAL_FULL, 5);
+    scene_stay(LIMIT_OPEN, 70 * SECOND);
+    cr_expect_eq(last()->postponed, 5);
+
+    scene_stay(LIMIT_HOLD, 20 * SECOND);
+    totals->delivered += 31;
+    totals->deferred += 4;
+    scene_stay(LIMIT_SHRINK, 15 * SECOND);
+    postpone(DEFERRAL_MEMORY, 7);
+    totals->lost += 2;
+    scene_stay(LIMIT_SHED, 7 * SECOND);
+    postpone(DEFERRAL_FULL, 12);
+    postpone(DEFERRAL_SLOW, 3);
+    totals->delivered += 9;
+    scene_step(LIMIT_OPEN, SECOND);
+    cr_assert_str_eq(last()->state, "SHED", "OPEN is said before it has lasted");
+    /* Said when it has lasted; what happened in OPEN is not part of it. */
+    totals->delivered += 400;
+    totals->deferred += 40;
+    scene_stay(LIMIT_OPEN, 6 * SECOND);
+
+    cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
+    expect_text(last(),
+                "; it was not open for 42 s: 40 delivered, 4 deferred by workers, 22 postponed "
+                "(memory 7, full 12, slow 3), 2 lost");
+    expect_all_counted();
+}
+
+/* The next time has figures of its own. */
+Test(regulator_say, totals_begin_anew)
+{
+    struct dispatcher_totals *totals = &scene.dispatcher.totals;
+
+    for (unsigned round = 1; round <= 3; round++) {
+        char expected[128];
+
+        scene_stay(LIMIT_HOLD, (20 + round) * SECOND);
+        totals->delivered += UINT64_C(100) * round;
+        scene_stay(LIMIT_OPEN, 60 * MINUTE);
+        totals->delivered += 5000;
+        cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
+        snprintf(expected, sizeof expected, "; it was not open for %u s: %u delivered, 0 deferred",
+                 20 + round, 100 * round);
+        expect_text(last(), expected);
+    }
+    cr_expect_eq(scene.lines, 6);
+    expect_all_counted();
+}
+
+/* Nothing happened, nothing is said; and what is deferred in OPEN is said without such totals. */
+Test(regulator_say, open_all_the_time)
+{
+    scene_stay(LIMIT_OPEN, 10 * MINUTE);
+    cr_expect_eq(scene.lines, 0);
+    postpone(DEFERRAL_SLOW, 6);
+    scene_stay(LIMIT_OPEN, 10 * MINUTE);
+    cr_assert_eq(scene.lines, 1);
+    cr_expect_eq(last()->postponed, 6);
+    expect_text(last(), "still OPEN");
+    expect_text(last(), " 6 postponed (memory 0, too many wait 0, slow 6) (600 s in this state)");
+    cr_expect(strstr(last()->text, "not open") == NULL, "%s", last()->text);
+}
+
+/*
+ * Forty minutes to and fro, a change each second: a machine at the edge. Few lines, all changes are counted, and when it is calm
+ * OPEN is said, with the time that was spent elsewhere.
+ */
+Test(regulator_say, to_and_fro)
+{
+    const uint64_t time = 40 * MINUTE;
+    uint64_t away = 0;
+    size_t opened = 0;
+
+    for (uint64_t spent = 0; spent < time; spent += 3 * SECOND) {
+        scene_step(LIMIT_HOLD, SECOND / 2);
+        scene_step(LIMIT_SHRINK, SECOND / 2);
+        scene.dispatcher.totals.delivered++;
+        away += SECOND;
+        scene_step(LIMIT_OPEN, 2 * SECOND);
+    }
+    cr_expect_leq(scene.lines + LINES_OTHER, LINES_ALLOWED, "%zu lines in 40 minutes", scene.lines);
+    /* Nor is it silent: no ten minutes without a line, and after the first burst some more soon. */
+    for (uint64_t from = 0; from < time; from += 10 * MINUTE)
+        cr_expect_geq(lines_between(from, from + 10 * MINUTE), 1, "silent from %" PRIu64 " s",
+                      from / SECOND);
+    cr_expect_geq(lines_between(0, 10 * MINUTE), 5);
+    cr_expect_geq(lines_between(MINUTE, 10 * MINUTE), 4);
+    expect_all_counted();
+
+    scene_stay(LIMIT_OPEN, 11 * MINUTE);
+    cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
+    cr_expect_eq(regulator_unsaid(&scene.dispatcher), 0);
+    expect_all_counted();
+    /* All that was delivered while it was not OPEN is in the lines that say OPEN. */
+    for (size_t i = 0; i < scene.lines; i++) {
+        const char *at = strstr(scene.line[i].text, "; it was not open for ");
+        uint64_t seconds, delivered;
+
+        if (!at)
+            continue;
+        cr_assert_eq(sscanf(at, "; it was not open for %" SCNu64 " s: %" SCNu64 " delivered",
+                            &seconds, &delivered),
+                     2);
+        cr_expect_eq(seconds, delivered, "a second for each: %s", at);
+        away -= seconds * SECOND;
+        opened++;
+    }
+    cr_expect_eq(away, 0, "%" PRIu64 " s were not told in %zu lines", away / SECOND, opened);
+}
+
+/* It comes back to what was said last before the change could be said: that it was away is said all the same. */
+Test(regulator_say, a_change_and_back_that_was_not_said)
+{
+    static const enum limit_mode five[] = {LIMIT_HOLD, LIMIT_SHRINK, LIMIT_OPEN, LIMIT_HOLD,
+                                           LIMIT_OPEN};
+
+    for (size_t i = 0; i < sizeof five / sizeof *five; i++)
+        scene_stay(five[i], five[i] == LIMIT_OPEN ? 11 * SECOND : SECOND);
+    cr_assert(scene.lines == 5 && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
+    scene_stay(LIMIT_HOLD, 3 * SECOND);
+    scene.dispatcher.totals.delivered += 8;
+    scene_step(LIMIT_OPEN, SECOND);
+    cr_assert_eq(scene.lines, 5, "a sixth line in half a minute: %s", last()->text);
+    scene_stay(LIMIT_OPEN, 11 * MINUTE);
+    cr_assert_eq(scene.lines, 6);
+    cr_expect_str_eq(last()->state, "OPEN");
+    cr_expect_eq(last()->unsaid, 1);
+    expect_text(last(), "; changes not said since the last line: 1)");
+    expect_text(last(), "; it was not open for 3 s: 8 delivered, ");
+    expect_all_counted();
+}
+
+/* A flush of a night: one line a minute at first, then one in ten; and when something changes it is said at once. */
+Test(regulator_say, summaries_become_rare)
+{
+    const uint64_t first = 5 * MINUTE + SECOND;
+
+    for (unsigned minute = 0; minute < 60; minute++) {
+        postpone(DEFERRAL_MEMORY, 10);
+        scene_stay(LIMIT_HOLD, MINUTE);
+    }
+    /* The change, and five minutes; then one each ten minutes at most, and never fewer than one in eleven. */
+    cr_expect_eq(lines_between(0, first), 6);
+    cr_expect_eq(lines_between(0, SECOND), 1);
+    for (unsigned minute = 1; minute <= 5; minute++)
+        cr_expect_eq(lines_between(minute * MINUTE, minute * MINUTE + SECOND), 1, "minute %u",
+                     minute);
+    cr_expect_geq(lines_between(first, 60 * MINUTE), 5);
+    cr_expect_leq(lines_between(first, 60 * MINUTE), 6);
+    cr_expect_leq(scene.lines + LINES_OTHER, LINES_ALLOWED);
+    for (size_t i = 7; i < scene.lines; i++)
+        cr_expect_geq(scene.line[i].time - scene.line[i - 1].time, 10 * MINUTE);
+    /* Rarer, but nothing is left out of them. */
+    scene_stay(LIMIT_HOLD, 11 * MINUTE);
+    {
+        uint64_t postponed = 0;
+
+        for (size_t i = 0; i < scene.lines; i++)
+            postponed += scene.line[i].postponed;
+        cr_expect_eq(postponed, 600);
+    }
+    {
+        size_t before = scene.lines;
+
+        scene_step(LIMIT_SHED, SECOND);
+        cr_assert_eq(scene.lines, before + 1, "SHED was not said at once");
+        expect_text(last(), "now SHED");
+        scene_stay(LIMIT_OPEN, 11 * SECOND);
+        cr_assert_eq(scene.lines, before + 2, "OPEN was not said");
+        expect_text(last(), "; it was not open for 4261 s: ");
+    }
+    expect_all_counted();
+}
+
+/* A flush that defers without being short of memory: the same. */
+Test(regulator_say, deferring_in_open_becomes_rare)
+{
+    for (unsigned minute = 0; minute < 60; minute++) {
+        postpone(DEFERRAL_SLOW, 10);
+        scene_stay(LIMIT_OPEN, MINUTE);
+    }
+    cr_expect_leq(scene.lines + LINES_OTHER, LINES_ALLOWED, "%zu lines in an hour", scene.lines);
+    cr_expect_geq(lines_between(0, 6 * MINUTE), 5);
+    cr_expect_geq(lines_between(30 * MINUTE, 60 * MINUTE), 2);
+}
+
+/* However many lines there were: that mail is deferred for want of memory is never said late. */
+Test(regulator_say, shed_is_said_at_once)
+{
+    for (uint64_t spent = 0; spent < 15 * MINUTE; spent += 20 * SECOND) {
+        scene_stay(LIMIT_HOLD, 5 * SECOND);
+        scene_stay(LIMIT_OPEN, 15 * SECOND);
+    }
+    for (size_t i = 0; i < scene.lines; i++)
+        cr_assert(strcmp(scene.line[i].state, "SHED") != 0);
+    scene_step(LIMIT_SHED, 0);
+    expect_text(last(), "now SHED");
+    cr_expect_eq(last()->time, scene.dispatcher.now);
+    expect_all_counted();
+}
+
+/* After a day without trouble it is as new. */
+Test(regulator_say, calm_earns_the_lines_back)
+{
+    size_t noisy;
+
+    for (unsigned i = 0; i < 100; i++) {
+        scene_stay(LIMIT_SHRINK, 6 * SECOND);
+        scene_stay(LIMIT_OPEN, 6 * SECOND);
+    }
+    scene_stay(LIMIT_OPEN, 11 * MINUTE);
+    scene_step(LIMIT_OPEN, UINT64_C(24) * 60 * MINUTE);
+    noisy = scene.lines;
+    scene_stay(LIMIT_HOLD, 5 * MINUTE + SECOND);
+    cr_expect_eq(scene.lines - noisy, 6);
+}
