@@ -276,6 +276,11 @@ int main(int argc, char **argv)
     static struct program program;
     int result;
 
+    /* By hand. For master(8), which always gives more words, -V is an option of the agent. */
+    if (argc == 2 && strcmp(argv[1], "-V") == 0) {
+        puts("headroom " HEADROOM_VERSION);
+        return EXIT_SUCCESS;
+    }
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     result = identify(&program, argc, argv);
