@@ -21,6 +21,7 @@
  *   tasks         98        0     0.0      -     14        0     67        0    100        0
  *   blind        101        0     0.0    9.2     15        0     75        0      1    19129
  *   hours        100        0     0.0    0.0     28        0     53     8489     16   285386
+ *   thrash       100        0     0.0      -      7        0     33        0    100        0
  *   large         99        0     0.0      -      1        0      3        0     14        0
  *
  * Tried and left, all else as it is: LIMIT_SHARE 0.85 (slow 89, quick 88, parent 86 % of the oracle's); LAW_ALPHA 0.2 (one
@@ -30,8 +31,6 @@
  * on beside the numbers, and does not meet the goal without, is said in tests/sim/limit.c.
  */
 
-/* L before anything is known of demand or pressure. */
-#define LAW_START 32.0
 /* Growth per second while at least half of L is busy, and at least one worker per second. */
 #define LAW_ALPHA 0.12
 #define LAW_BUSY 2.0
@@ -55,8 +54,7 @@
 #define TARGET_MIN 0.0001
 /* Running into `high` or the hard limit counts as a stall of this many targets. */
 #define EVENT_TARGETS 2.0
-/* Calm that is asked for before a mode is left, s. */
-#define CALM 6.0
+/* The calm before SHED is left, s; before the others, CALM. */
 #define CALM_SHED 15.0
 /* And of the headroom: room for one more worker and for a sixteenth of those that live, or HOLD would flap. */
 #define CALM_PART 16.0
@@ -186,7 +184,7 @@ static void mode_update(const struct limit_settings *settings, struct limit_stat
     else if (mode == LIMIT_HOLD && to_hold)
         state->held = hold;
     if (mode != LIMIT_OPEN && old == LIMIT_OPEN)
-        state->ceiling = demand->live;
+        state->ceiling = view->foreign ? at_least(demand->live, LAW_START) : demand->live;
     state->mode = mode;
 }
 

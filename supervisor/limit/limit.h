@@ -14,7 +14,8 @@
  *           were just started will still use. The footprint is a decaying maximum of the pool's working set per worker.
  *   law     Falls with memory stall (PSI) at or above target, grows while at least half of it is busy and the state is OPEN.
  *           The law is Breakwater's (Cho et al., OSDI 2020), with a stall in the place of a queueing delay, and rates per
- *           second in the place of steps, because the time between two calls varies.
+ *           second in the place of steps, because the time between two calls varies. Stall of the machine counts only as far
+ *           as it can be ours (limit_foreign.c).
  *
  * When to call: when `next` of the last decision is over (a second, less while memory is short), and earlier on a pressure
  * event. What happens depends on the time between two steps, not on their number; 0.1 to 2 s are fine, more counts as 2 s. A
@@ -147,8 +148,15 @@ struct limit_state {
     double calm_hold; /* s in which nothing spoke for HOLD, and so on */
     double calm_shrink;
     double calm_shed;
-    double starved;           /* s at min without headroom */
-    double since_kill;        /* s since L was last halved for an OOM kill */
+    double starved;    /* s at min without headroom */
+    double since_kill; /* s since L was last halved for an OOM kill */
+    double foreign; /* stall of the machine that is a neighbour's: a fraction, decaying maximum */
+    double stall_mean;    /* of the machine's stall, over some seconds */
+    double calm_live;     /* workers beside which no stall was ours; follows slowly */
+    double suspect_live;  /* workers when the machine's stall was taken for ours; 0: it is not */
+    double suspect_stall; /* its mean beside about as many */
+    double suspect_law;   /* the law's L then */
+    double suspect_age;   /* s for which there were fewer, or no stall */
     struct limit_reason held; /* why the mode was entered or last confirmed */
     struct limit_meter pool_some, pool_full, machine_some, machine_full;
     struct limit_trend trend[MEMORY_GROUPS_MAX + 1]; /* of the groups, and of the machine */

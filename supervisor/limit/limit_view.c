@@ -278,23 +278,36 @@ static void events_update(struct limit_state *state, const struct memory_sample 
     state->oom_kill = sample->oom_kill;
 }
 
-static void stall_update(struct limit_state *state, const struct memory_sample *sample,
+/* Memory that is there for everybody: an eighth of the machine beside a calm pool; half of it without its figures or calm. */
+static bool available(const struct limit_settings *settings, const struct memory_sample *sample,
+                      bool calm)
+{
+    double total = (double)sample->total;
+    double least = at_least(total / 8, 4 * limit_floor(settings, sample->total));
+
+    return sample->machine_known && (double)sample->available >= (calm ? least : total / 2);
+}
+
+static void stall_update(const struct limit_settings *settings, struct limit_state *state,
+                         const struct memory_sample *sample, const struct limit_demand *demand,
                          struct limit_view *view)
 {
     const struct memory_stall *pool = &sample->pool;
     const struct memory_stall *machine = &sample->machine;
     uint64_t time = sample->time;
-    /* Stall of the machine while half of its memory is free is that of some group with a limit of its own. */
-    bool plenty = sample->machine_known && sample->available >= sample->total / 2;
 
     meter_update(&state->pool_some, time, pool->known, pool->some, WINDOW_SOME);
     meter_update(&state->pool_full, time, pool->known, pool->full, WINDOW_FULL);
     meter_update(&state->machine_some, time, machine->known, machine->some, WINDOW_SOME);
     meter_update(&state->machine_full, time, machine->known, machine->full, WINDOW_FULL);
-    view->some_machine = state->machine_some.fraction > state->pool_some.fraction;
-    view->some = at_least(state->machine_some.fraction, state->pool_some.fraction);
-    view->foreign = view->some_machine && plenty;
-    view->full_machine = !plenty && state->machine_full.fraction > state->pool_full.fraction;
+    bool calm = pool->known && state->pool_some.fraction < settings->hold / 2;
+    bool elsewhere = available(settings, sample, calm);
+    double others =
+        limit_foreign(settings, state, demand, elsewhere, state->machine_some.fraction, view->tick);
+    view->some_machine = others > state->pool_some.fraction;
+    view->some = at_least(others, state->pool_some.fraction);
+    view->foreign = view->some_machine && elsewhere;
+    view->full_machine = !elsewhere && state->machine_full.fraction > state->pool_full.fraction;
     view->full = view->full_machine ? state->machine_full.fraction : state->pool_full.fraction;
 }
 
@@ -316,5 +329,5 @@ void limit_view_take(const struct limit_settings *settings, struct limit_state *
     view->promised = young_promised(state, demand->live, used);
     room_find(settings, state, sample, measured ? used : demand->live * FOOTPRINT_START, view);
     events_update(state, sample, view);
-    stall_update(state, sample, view);
+    stall_update(settings, state, sample, demand, view);
 }

@@ -8,6 +8,12 @@
 
 #include "supervisor/limit/limit.h"
 
+/* L before anything is known of demand or pressure. Fewer workers are never the cause of a stall elsewhere. */
+#define LAW_START 32.0
+
+/* Calm that is asked for before a mode is left, s. */
+#define CALM 6.0
+
 /* Of a group's limit, what the pool may fill. The rest is for reclaim to work in and for a footprint that shifts. */
 #define LIMIT_SHARE 0.90
 
@@ -20,7 +26,7 @@ struct limit_view {
     double full;
     bool some_machine; /* the stall is the machine's rather than the pool's */
     bool full_machine;
-    bool foreign;   /* stall of the machine alone, which has memory enough */
+    bool foreign;   /* stall of the machine alone, which has memory available */
     bool event;     /* the group met `high` or its limit, for want of more than page cache */
     uint64_t kills; /* by the OOM killer, in this tick */
     struct limit_reason memory;     /* the source that leaves the least room */
@@ -31,6 +37,13 @@ struct limit_view {
 void limit_view_take(const struct limit_settings *settings, struct limit_state *state,
                      const struct memory_sample *sample, const struct limit_demand *demand,
                      struct limit_view *view);
+
+/*
+ * How much of a stall that is elsewhere on the machine counts: all of it while the pool may have caused it, else nothing.
+ * `stall` is that of the machine, `elsewhere` says that memory is available; without that all counts.
+ */
+double limit_foreign(const struct limit_settings *settings, struct limit_state *state,
+                     const struct limit_demand *demand, bool elsewhere, double stall, double tick);
 
 /* By how many workers the pool's starts exceeded its ends within the last second or so. */
 double limit_spent(const struct limit_state *state);

@@ -44,6 +44,8 @@ struct world_scenario {
     struct world_change shift;
     double neighbour; /* what it takes at most */
     struct world_change takes;
+    double thrash; /* mean stall that a neighbour makes in a limited group of his own */
+    struct world_change thrashes;
     double served;     /* memory per busy job in the server behind */
     double served_max; /* the server's own limit, 0: the machine's memory */
     double rate;       /* good jobs a second; a mean */
@@ -55,6 +57,7 @@ struct world_scenario {
     unsigned tasks;     /* forks beyond so many workers fail; 0: never */
     unsigned start_max; /* workers.max */
     bool no_stall, no_group, no_events;
+    bool unmoved; /* goal: OPEN all the time */
 };
 
 enum world_phase { WORLD_STARTING, WORLD_IDLE, WORLD_GOOD, WORLD_BAD };
@@ -284,11 +287,15 @@ static inline void world_stalls(struct world *world)
                       world_stall(above, plan->parent, WORLD_STALL_FROM));
     double all = world_stall(world_used(world), plan->total, WORLD_STALL_FROM);
     double server = world_stall(world_server(world), plan->served_max, WORLD_SERVER_FROM);
+    double thrash = plan->thrash * world_change_at(&plan->thrashes, world->time);
     double inside = fmax(own, all);
     double anywhere = fmax(inside, server);
 
     world->some_pool += inside * WORLD_TICK;
-    world->some_machine += anywhere * WORLD_TICK;
+    /* The neighbour's stall slows nobody else; it is from half to one and a half of its mean. */
+    if (thrash > 0)
+        thrash *= world_between(world, 0.5, 1.5);
+    world->some_machine += fmax(anywhere, thrash) * WORLD_TICK;
     world->full_pool += fmax(0.0, inside * 2 - 1) * WORLD_TICK;
     world->full_machine += fmax(0.0, all * 2 - 1) * WORLD_TICK;
     world->stall_now = anywhere;
