@@ -31,8 +31,10 @@ static void usage(FILE *out)
     for (size_t i = 0; i < VERBS; i++)
         fprintf(out, "  %-12s %s\n               %s\n", verbs[i].name, verbs[i].words,
                 verbs[i].meaning);
-    fputs("exit status of status: 0 OPEN, 1 HOLD or SHRINK, 2 SHED, 3 not running, 4 cannot tell\n",
-          out);
+    fputs(
+        "exit status of status: 0 OPEN, 1 HOLD or SHRINK, 2 SHED, 3 not running or not answering,\n"
+        "  4 cannot tell\n",
+        out);
 }
 
 int main(int argc, char **argv)

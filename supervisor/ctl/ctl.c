@@ -198,9 +198,41 @@ int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *s
     return CTL_FAILED;
 }
 
-int ctl_exit_of(const struct status *status, bool runs)
+char ctl_process_state(pid_t pid)
 {
-    if (!runs)
+    char path[64];
+    char line[512];
+    const char *name_end;
+    char state = '\0';
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return '\0';
+    /* The name may hold anything, also parentheses. */
+    if (fgets(line, sizeof line, file) && (name_end = strrchr(line, ')')) && name_end[1] == ' ')
+        state = name_end[2];
+    fclose(file);
+    return state == 'Z' || state == 'X' ? '\0' : state;
+}
+
+enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running, char process,
+                          int64_t now)
+{
+    bool silent = now - status->written > CTL_SILENT_AFTER;
+
+    if (running == CTL_RUNS_NOT || process == '\0')
+        return CTL_ENDED;
+    /* A process of that number may be another's by now. */
+    if (running == CTL_UNKNOWN && silent)
+        return CTL_ENDED;
+    return silent || process == 'T' || process == 't' ? CTL_SILENT : CTL_ANSWERS;
+}
+
+int ctl_exit_of(const struct status *status, enum ctl_life life)
+{
+    if (life != CTL_ANSWERS)
         return CTL_STOPPED;
     if (strcmp(status->state.name, "OPEN") == 0)
         return CTL_OPEN;

@@ -28,8 +28,8 @@ enum ctl_exit {
     CTL_OPEN = 0,
     CTL_SHORT = 1, /* hold or shrink */
     CTL_SHED = 2,
-    CTL_STOPPED = 3,
-    CTL_FAILED = 4, /* it cannot be told: the words, the rights, a damaged file */
+    CTL_STOPPED = 3, /* not running, or not answering */
+    CTL_FAILED = 4,  /* it cannot be told: the words, the rights, a damaged file */
 };
 
 struct ctl {
@@ -42,6 +42,16 @@ enum ctl_running {
     CTL_RUNS_NOT,
     CTL_UNKNOWN, /* the lock may not be opened */
 };
+
+/* What a snapshot is worth. */
+enum ctl_life {
+    CTL_ANSWERS,
+    CTL_SILENT, /* it runs, but its dispatcher is stopped, or has written nothing for CTL_SILENT_AFTER */
+    CTL_ENDED,
+};
+
+/* A dispatcher replaces its snapshot at least every 10 s. Microseconds. */
+#define CTL_SILENT_AFTER INT64_C(30000000)
 
 struct ctl_services {
     size_t count;
@@ -71,8 +81,18 @@ int ctl_load(const struct ctl *ctl, const char *service, struct status *status);
 /* The same, with a line for people when it fails. 0 or CTL_FAILED. */
 int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status);
 
+/* The letter of a process's state in proc(5): 'R', 'S', 'D', 'T' and so on; '\0' when there is no such process. */
+char ctl_process_state(pid_t pid);
+
+/*
+ * What the snapshot is worth at `now`. `process`: ctl_process_state() of its dispatcher. A lock without that process is held
+ * by one that pauses before it exits with an error: it does not run. Pure.
+ */
+enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running, char process,
+                          int64_t now);
+
 /* The exit status that a state means. */
-int ctl_exit_of(const struct status *status, bool runs);
+int ctl_exit_of(const struct status *status, enum ctl_life life);
 
 /* Microseconds since 1970. */
 int64_t ctl_now(void);

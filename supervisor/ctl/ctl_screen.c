@@ -10,10 +10,7 @@
 #define TREND_PART 10
 #define TREND_LEAST 5
 
-/* A snapshot is replaced every 10 s at the latest. */
-#define STALE INT64_C(30000000)
-
-static uint64_t in_flight(const struct status *status)
+uint64_t ctl_in_flight(const struct status *status)
 {
     return status->lanes.proven + status->lanes.first + status->lanes.passed + status->lanes.slow +
            status->lanes.unknown + status->lanes.dead;
@@ -61,7 +58,7 @@ static bool open_state(const struct status *status)
 
 static bool trouble_holds(const struct status *status)
 {
-    uint64_t flight = in_flight(status);
+    uint64_t flight = ctl_in_flight(status);
 
     return (flight > 0 && held(status) * 2 >= flight) ||
            (status->requests.waiting > 0 &&
@@ -112,7 +109,7 @@ enum ctl_trend ctl_trend_of(const struct status *status)
     return CTL_STEADY;
 }
 
-static void label(FILE *out, const char *name)
+void ctl_screen_label(FILE *out, const char *name)
 {
     fprintf(out, "  %-11s ", name);
 }
@@ -121,35 +118,18 @@ static void put_title(FILE *out, const struct status *status, const struct ctl_v
 {
     char span[CTL_WORD_SIZE];
     char clock[CTL_WORD_SIZE];
-    int64_t age = view->now - status->written;
 
-    if (!view->runs) {
-        fprintf(out, "%s: NOT RUNNING; what follows was true at %s, %s ago\n", status->service,
-                ctl_clock(status->written, view->now, clock), ctl_span(age, span));
-        label(out, "Start it");
-        fputs("master(8) starts it with the next mail for it. If mail waits: postfix status, "
-              "headroomctl check, the log\n",
-              out);
-        return;
-    }
     fprintf(out, "%s: %s since %s (%s): %s\n", status->service, status->state.name,
             ctl_clock(status->state.since, view->now, clock),
             ctl_span(view->now - status->state.since, span), status->state.reason);
-    if (age > STALE) {
-        label(out, "Stale");
-        fprintf(out,
-                "this was written %s ago: data_directory may be full or slow, or the dispatcher "
-                "hangs\n",
-                ctl_span(age, span));
-    }
 }
 
 static void put_mail(FILE *out, const struct status *status)
 {
     char span[CTL_WORD_SIZE];
-    uint64_t flight = in_flight(status);
+    uint64_t flight = ctl_in_flight(status);
 
-    label(out, "Mail");
+    ctl_screen_label(out, "Mail");
     ctl_span((int64_t)status->minute.span, span);
     if (!status->faults.greeting_known)
         fputs("does not move: no worker has been ready yet", out);
@@ -173,7 +153,7 @@ static void put_other_side(FILE *out, const struct status *status)
     fprintf(out,
             "the other side: %" PRIu64 " of %" PRIu64
             " deliveries are to slow or dead destinations",
-            held(status), in_flight(status));
+            held(status), ctl_in_flight(status));
     if (hanging(status) > 0)
         fprintf(out, " (%" PRIu64 " for longer than %.3g s)", hanging(status),
                 (double)status->settings.slow_after / 1e6);
@@ -184,7 +164,7 @@ static void put_other_side(FILE *out, const struct status *status)
 
 static void put_cause(FILE *out, const struct status *status)
 {
-    label(out, "Cause");
+    ctl_screen_label(out, "Cause");
     switch (ctl_cause_of(status)) {
     case CTL_NOTHING:
         fputs("nothing is held up", out);
@@ -224,7 +204,7 @@ static void put_cause(FILE *out, const struct status *status)
 
 static void put_limit(FILE *out, const struct status *status)
 {
-    label(out, "Limit");
+    ctl_screen_label(out, "Limit");
     fprintf(out,
             "%" PRIu64 " workers of at most %" PRIu64 "%s; there are %" PRIu64 ": %" PRIu64
             " busy, %" PRIu64 " idle, %" PRIu64 " starting, %" PRIu64 " leaving\n",
@@ -238,7 +218,7 @@ static void put_deferred(FILE *out, const struct status *status, const struct ct
 {
     char clock[CTL_WORD_SIZE];
 
-    label(out, "Deferred");
+    ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
     if (status->totals.postponed == 0) {
         fprintf(out, "nothing by us since the start at %s\n", clock);
@@ -262,7 +242,7 @@ static void put_trend(FILE *out, const struct status *status)
     enum ctl_trend trend = ctl_trend_of(status);
     char span[CTL_WORD_SIZE];
 
-    label(out, "Trend");
+    ctl_screen_label(out, "Trend");
     fputs(words[trend], out);
     if (trend != CTL_TREND_UNKNOWN)
         fprintf(out,
@@ -277,7 +257,7 @@ static void put_memory(FILE *out, const struct status *status, const struct ctl_
 {
     char a[CTL_WORD_SIZE], b[CTL_WORD_SIZE], c[CTL_WORD_SIZE];
 
-    label(out, "Memory");
+    ctl_screen_label(out, "Memory");
     if (status->memory.machine_known)
         fprintf(out, "%s of %s available, %s of it are kept",
                 ctl_size((double)status->memory.available, a),
@@ -290,7 +270,7 @@ static void put_memory(FILE *out, const struct status *status, const struct ctl_
                 ctl_size(view->unshared, a), ctl_size(view->unshared / view->processes, b));
     fputc('\n', out);
     if (status->memory.pool_known) {
-        label(out, "");
+        ctl_screen_label(out, "");
         fprintf(out, "group (%s): working set %s", status->memory.mode,
                 ctl_size((double)status->memory.working_set, a));
         if (status->memory.limit != STATUS_UNLIMITED)
@@ -303,7 +283,7 @@ static void put_memory(FILE *out, const struct status *status, const struct ctl_
 
 static void put_pressure(FILE *out, const struct status *status)
 {
-    label(out, "Pressure");
+    ctl_screen_label(out, "Pressure");
     if (!status->pressure.pool_known && !status->pressure.machine_known) {
         fputs("the kernel gives no information (psi=1 on its command line may)\n", out);
         return;
@@ -319,35 +299,35 @@ static void put_pressure(FILE *out, const struct status *status)
 static void put_faults(FILE *out, const struct status *status)
 {
     if (status->totals.lost > 0) {
-        label(out, "Lost");
+        ctl_screen_label(out, "Lost");
         fprintf(out, "%" PRIu64 " deliveries with a worker that died; they were deferred\n",
                 status->totals.lost);
     }
     if (status->totals.refused > 0) {
-        label(out, "Refused");
+        ctl_screen_label(out, "Refused");
         fprintf(out, "%" PRIu64 " requests; they stay in the queue, the log says why\n",
                 status->totals.refused);
     }
     if (status->totals.bare > 0) {
-        label(out, "No record");
+        ctl_screen_label(out, "No record");
         fprintf(out,
                 "%" PRIu64 " deferred without service retry: master.cf must have "
                 "\"retry unix - - y - - error\"\n",
                 status->totals.bare);
     }
     if (status->faults.lines_lost > 0) {
-        label(out, "Log");
+        ctl_screen_label(out, "Log");
         fprintf(out, "%" PRIu64 " lines could not be written\n", status->faults.lines_lost);
     }
 }
 
 void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_view *view)
 {
-    put_title(out, status, view);
-    if (!view->runs) {
-        put_deferred(out, status, view);
+    if (view->life != CTL_ANSWERS) {
+        ctl_screen_past(out, status, view);
         return;
     }
+    put_title(out, status, view);
     put_mail(out, status);
     put_cause(out, status);
     put_limit(out, status);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "supervisor/ctl/ctl.h"
 #include "supervisor/report/status.h"
 
 /* Who is to blame when mail waits. */
@@ -31,11 +32,20 @@ enum ctl_trend ctl_trend_of(const struct status *status);
 /* What headroomctl knows besides. */
 struct ctl_view {
     int64_t now;
-    bool runs;
-    bool running_known;
+    enum ctl_life life;
+    char process;       /* ctl_process_state() of the dispatcher */
     unsigned processes; /* workers whose memory was added up; 0: unknown */
     double unshared;    /* theirs, bytes */
 };
+
+/* Deliveries under way, of all lanes. */
+uint64_t ctl_in_flight(const struct status *status);
+
+/* The first column of a line. */
+void ctl_screen_label(FILE *out, const char *name);
+
+/* The head of a service that does not answer or has ended (ctl_screen_past.c). */
+void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view);
 
 /* The parts of the screen. `most`: so many lines of a list. */
 void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_view *view);

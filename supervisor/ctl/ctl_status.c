@@ -20,21 +20,14 @@
 #define START_MS 2000
 #define START_LOOK_MS 20
 
-/* Without the right to look at the lock: by the process that has written, and lately. */
-static bool seems_to_run(const struct status *status)
-{
-    return (kill((pid_t)status->pid, 0) == 0 || errno == EPERM) &&
-           ctl_now() - status->written < INT64_C(30000000);
-}
-
-static int print_json(const struct status *status, bool runs, bool first)
+static int print_json(const struct status *status, enum ctl_life life, bool first)
 {
     char *text = malloc(STATUS_TEXT_MAX);
     int length = text ? status_write(status, text, STATUS_TEXT_MAX) : -ENOMEM;
 
     if (length >= 0)
-        printf("%s\n{\"running\": %s, \"status\": %s}", first ? "" : ",", runs ? "true" : "false",
-               text);
+        printf("%s\n{\"running\": %s, \"answering\": %s, \"status\": %s}", first ? "" : ",",
+               life != CTL_ENDED ? "true" : "false", life == CTL_ANSWERS ? "true" : "false", text);
     free(text);
     return length < 0 ? CTL_FAILED : 0;
 }
@@ -45,7 +38,7 @@ static int load(const struct ctl *ctl, const char *service, bool runs, struct st
     int result = ctl_load_or_say(ctl, service, status);
 
     for (int waited = 0; result == 0 && runs && waited < START_MS; waited += START_LOOK_MS) {
-        if (kill((pid_t)status->pid, 0) == 0 || errno == EPERM)
+        if (ctl_process_state((pid_t)status->pid) != '\0')
             break;
         poll(NULL, 0, START_LOOK_MS);
         result = ctl_load_or_say(ctl, service, status);
@@ -58,27 +51,29 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
                 struct status *status)
 {
     enum ctl_running running = ctl_running(ctl, service);
-    struct ctl_view view = {.now = ctl_now()};
+    struct ctl_view view = {0};
     bool first = !*shown;
     int result = load(ctl, service, running == CTL_RUNS, status);
 
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
     *shown = true;
-    view.runs = running == CTL_UNKNOWN ? seems_to_run(status) : running == CTL_RUNS;
+    view.now = ctl_now();
+    view.process = ctl_process_state((pid_t)status->pid);
+    view.life = ctl_life_of(status, running, view.process, view.now);
     if (json)
-        return print_json(status, view.runs, first) != 0 ? CTL_FAILED
-                                                         : ctl_exit_of(status, view.runs);
-    if (view.runs)
+        return print_json(status, view.life, first) != 0 ? CTL_FAILED
+                                                         : ctl_exit_of(status, view.life);
+    if (view.life == CTL_ANSWERS)
         view.processes =
             ctl_private_sum(NULL, (pid_t)status->parent, (pid_t)status->pid, &view.unshared);
     if (!first)
         putchar('\n');
     ctl_screen_head(stdout, status, &view);
-    if (view.runs)
+    if (view.life == CTL_ANSWERS)
         ctl_screen_destinations(stdout, status, &view, DESTINATIONS);
     ctl_screen_changes(stdout, status, &view, CHANGES);
-    return ctl_exit_of(status, view.runs);
+    return ctl_exit_of(status, view.life);
 }
 
 int ctl_status(struct ctl *ctl, int argc, char **argv)

@@ -54,23 +54,33 @@ static double stall_of(const struct status *status)
                : status->pressure.machine_some;
 }
 
+/* What the snapshot at hand is worth now. */
+static void judge(struct watch *watch)
+{
+    watch->view.now = ctl_now();
+    watch->view.process = ctl_process_state((pid_t)watch->status.pid);
+    watch->view.life = ctl_life_of(&watch->status, ctl_running(watch->ctl, watch->service),
+                                   watch->view.process, watch->view.now);
+    watch->state = ctl_exit_of(&watch->status, watch->view.life);
+}
+
 static int look(struct watch *watch, bool quiet)
 {
     int result = quiet ? ctl_load(watch->ctl, watch->service, &watch->status)
                        : ctl_load_or_say(watch->ctl, watch->service, &watch->status);
+    bool answers;
 
     if (result != 0)
         return result;
-    watch->view.now = ctl_now();
-    watch->view.runs = ctl_running(watch->ctl, watch->service) != CTL_RUNS_NOT;
-    watch->state = ctl_exit_of(&watch->status, watch->view.runs);
-    if (watch->terminal && watch->looks % PRIVATE_EVERY == 0)
+    judge(watch);
+    if (watch->terminal && watch->view.life == CTL_ANSWERS && watch->looks % PRIVATE_EVERY == 0)
         watch->view.processes = ctl_private_sum(NULL, (pid_t)watch->status.parent,
                                                 (pid_t)watch->status.pid, &watch->view.unshared);
     watch->looks++;
-    ctl_series_add(&watch->workers, watch->view.runs ? (double)watch->status.workers.live : 0);
-    ctl_series_add(&watch->waiting, watch->view.runs ? (double)watch->status.requests.waiting : 0);
-    ctl_series_add(&watch->pressure, watch->view.runs ? stall_of(&watch->status) : 0);
+    answers = watch->view.life == CTL_ANSWERS;
+    ctl_series_add(&watch->workers, answers ? (double)watch->status.workers.live : 0);
+    ctl_series_add(&watch->waiting, answers ? (double)watch->status.requests.waiting : 0);
+    ctl_series_add(&watch->pressure, answers ? stall_of(&watch->status) : 0);
     return 0;
 }
 
@@ -79,8 +89,9 @@ static void print_line(const struct watch *watch)
     const struct status *status = &watch->status;
     char date[CTL_WORD_SIZE];
 
-    if (!watch->view.runs) {
-        printf("%s %s not running\n", ctl_date(watch->view.now, date), status->service);
+    if (watch->view.life != CTL_ANSWERS) {
+        printf("%s %s %s\n", ctl_date(watch->view.now, date), status->service,
+               watch->view.life == CTL_ENDED ? "not running" : "not answering");
         return;
     }
     printf("%s %s %s limit %" PRIu64 " workers %" PRIu64 " busy %" PRIu64 " waiting %" PRIu64
@@ -119,7 +130,7 @@ static void compose(FILE *out, const struct watch *watch, size_t columns)
               status->pressure.target > 0 ? status->pressure.target : 1, "%", width);
     fputc('\n', out);
     ctl_screen_changes(out, status, &watch->view, 5);
-    if (watch->view.runs)
+    if (watch->view.life == CTL_ANSWERS)
         ctl_screen_destinations(out, status, &watch->view, STATUS_DESTINATIONS_MAX);
 }
 
@@ -244,7 +255,7 @@ static int run(struct watch *watch, unsigned long count)
             break;
         /* What cannot be read just now is shown as it was; the screen says how old it is. */
         if (look(watch, true) != 0)
-            watch->view.now = ctl_now();
+            judge(watch);
     }
     leave(watch);
     return result != 0 ? result : watch->state;

@@ -74,13 +74,13 @@ static struct status *short_of_memory(const char *state)
 }
 
 /* The whole screen. Lives until the end of the test. */
-static const char *screen(const struct status *status, bool runs)
+static const char *screen_of(const struct status *status, enum ctl_life life, char process)
 {
     static char *text;
     size_t length;
     FILE *out;
     const struct ctl_view view = {
-        .now = NOW, .runs = runs, .processes = 40, .unshared = 60.0 * 1048576};
+        .now = NOW, .life = life, .process = process, .processes = 40, .unshared = 60.0 * 1048576};
 
     free(text);
     out = open_memstream(&text, &length);
@@ -89,6 +89,11 @@ static const char *screen(const struct status *status, bool runs)
     ctl_screen_changes(out, status, &view, 5);
     fclose(out);
     return text;
+}
+
+static const char *screen(const struct status *status, bool runs)
+{
+    return screen_of(status, runs ? CTL_ANSWERS : CTL_ENDED, runs ? 'S' : '\0');
 }
 
 static void expect_all(const char *text, const char *const *wanted)
@@ -109,7 +114,7 @@ Test(ctl_screen, open_and_calm)
           "40 workers of at most 500", "nothing by us since the start",
           "400M of 1000M available, 100M of it are kept", "60M unshared (1.5M each)",
           "machine 0.0 %");
-    cr_expect_eq(ctl_exit_of(status, true), 0);
+    cr_expect_eq(ctl_exit_of(status, CTL_ANSWERS), 0);
     free(status);
 }
 
@@ -128,8 +133,9 @@ Test(ctl_screen, every_state_has_its_exit_status)
         SHOWS(status, true, title, "(3 min)", "near memory.min_available 100M",
               "us: memory keeps the limit at 40 (memory.min_available)",
               "40 in delivery, 118 waiting");
-        cr_expect_eq(ctl_exit_of(status, true), states[i].exit);
-        cr_expect_eq(ctl_exit_of(status, false), 3);
+        cr_expect_eq(ctl_exit_of(status, CTL_ANSWERS), states[i].exit);
+        cr_expect_eq(ctl_exit_of(status, CTL_SILENT), 3);
+        cr_expect_eq(ctl_exit_of(status, CTL_ENDED), 3);
         free(status);
     }
 }
@@ -144,13 +150,53 @@ Test(ctl_screen, not_running)
     free(status);
 }
 
-Test(ctl_screen, a_snapshot_that_is_not_replaced_is_called_stale)
+/* Whatever it was before, the present tense is not used. */
+Test(ctl_screen, not_answering)
 {
+    static const char *const present[] = {
+        "moves",     "nothing is held up",      "Cause",      "Trend", " are to ",
+        "waiting, ", " at most 500; there are", "Destination"};
+    struct status *status = short_of_memory("HOLD");
+    const char *text;
+
+    status->written = NOW - 45 * SECOND;
+    status->pid = 4711;
+    status->requests.waiting = 118;
+    text = screen_of(status, CTL_SILENT, 'T');
+    expect_all(text,
+               (const char *const[]){"lmtp: NOT ANSWERING; what follows was true at ", "45 s ago",
+                                     "4711, the dispatcher, is stopped", "kill -CONT 4711",
+                                     "was HOLD since", "40 were in delivery, 118 waited",
+                                     "was 40 workers", "nothing had been deferred", NULL});
+    for (size_t i = 0; i < sizeof present / sizeof present[0]; i++)
+        cr_expect_null(strstr(text, present[i]), "\"%s\" in:\n%s", present[i], text);
+    text = screen_of(status, CTL_SILENT, 'S');
+    expect_all(text,
+               (const char *const[]){"hangs, or data_directory is full", "kill -KILL 4711", NULL});
+    free(status);
+}
+
+Test(ctl_screen, what_a_snapshot_is_worth)
+{
+    static const struct {
+        int64_t age; /* seconds */
+        enum ctl_running running;
+        char process;
+        enum ctl_life life;
+    } cases[] = {
+        {1, CTL_RUNS, 'S', CTL_ANSWERS},   {29, CTL_RUNS, 'R', CTL_ANSWERS},
+        {31, CTL_RUNS, 'R', CTL_SILENT},   {1, CTL_RUNS, 'T', CTL_SILENT},
+        {1, CTL_RUNS, 't', CTL_SILENT},    {1, CTL_RUNS, '\0', CTL_ENDED},
+        {1, CTL_RUNS_NOT, 'S', CTL_ENDED}, {1, CTL_UNKNOWN, 'S', CTL_ANSWERS},
+        {31, CTL_UNKNOWN, 'S', CTL_ENDED}, {1, CTL_UNKNOWN, '\0', CTL_ENDED},
+    };
     struct status *status = calm();
 
-    cr_expect_null(strstr(screen(status, true), "Stale"));
-    status->written = NOW - 45 * SECOND;
-    SHOWS(status, true, "Stale", "written 45 s ago");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        status->written = NOW - cases[i].age * SECOND;
+        cr_expect_eq(ctl_life_of(status, cases[i].running, cases[i].process, NOW), cases[i].life,
+                     "case %zu", i);
+    }
     free(status);
 }
 
