@@ -1,17 +1,19 @@
 #!/bin/sh
 # A server that is slow, never answers, resets, closes before its greeting, greets with 421, is not there: every message
-# is delivered or still queued, and all of them are delivered when it is well again.
+# is delivered or still queued, and all of them are delivered when it is well again. AGENT=lmtp judges stock the same way.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
+# shellcheck disable=SC2034
+STOCK_TOO=1
 . "$LIBRARY/headroom.sh"
 
 # Sessions are not cached: what a server does at its greeting would be met by some messages only.
 scene 'default_destination_concurrency_failed_cohort_limit = 100000'
-postfix_service "$p" lmtp-test 'lmtp-test unix - - n - - headroom
+postfix_service "$p" lmtp-test "lmtp-test unix - - n - - $AGENT
   -o lmtp_connect_timeout=1s -o lmtp_lhlo_timeout=1s -o lmtp_mail_timeout=1s -o lmtp_rcpt_timeout=1s
   -o lmtp_data_init_timeout=1s -o lmtp_data_xfer_timeout=1s -o lmtp_data_done_timeout=1s
-  -o lmtp_connection_cache_on_demand=no'
+  -o lmtp_connection_cache_on_demand=no"
 configure '{"defaults": {"workers": {"max": 40}}}'
 begin 'set slow slow 0.5'
 
@@ -45,7 +47,11 @@ wait_for 20 tried 'to=<slow.*status=sent' 60 || fail 'slow mail did not arrive'
 wait_for 20 tried 'to=<user.*status=sent' 60 || fail 'good mail did not arrive'
 expect 'good' "$(accounts --prefix good)" 'sent 60, delivered 60, queued 0, bounced 0, lost 0, doubled 0'
 expect 'silent' "$(accounts --prefix silent)" 'sent 20, delivered 0, queued 20, bounced 0, lost 0, doubled 0'
-sink_tell "$s" heal
+# Not `heal`: that answers, too, what the server holds. An answer in the moment in which the agent gives up is a delivery that the
+# agent does not know of, and a second one follows (RFC 1047), with stock lmtp as well.
+sink_tell "$s" set silent ok
+sink_tell "$s" set reset ok
+sink_tell "$s" set slow ok
 postfix_flush "$p"
 wait_for 30 settled 160 || fail "not delivered when it was well again: $(accounts)"
 
@@ -81,4 +87,4 @@ postfix_flush "$p"
 wait_for 30 settled 300 || fail "not delivered when it was well again: $(accounts)"
 expect 'after all' "$(accounts)" 'sent 300, delivered 300, queued 0, bounced 0, lost 0, doubled 0'
 calm
-expect_said 'supervisors that were needed' ' starts: service lmtp-test' 1
+[ "$AGENT" != headroom ] || expect_said 'supervisors that were needed' ' starts: service lmtp-test' 1
