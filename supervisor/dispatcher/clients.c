@@ -36,8 +36,7 @@ void clients_destroy(struct dispatcher *dispatcher)
 void clients_listen(struct dispatcher *dispatcher)
 {
     bool room = dispatcher->greeting_length > 0 && !dispatcher->descriptors_short &&
-                dispatcher->clients < dispatcher->clients_max &&
-                dispatcher->waiting_count <= dispatcher->settings->config->waiting_max &&
+                dispatcher->clients < dispatcher->clients_max && !parts_room_full(dispatcher) &&
                 dispatcher->held_bytes < HELD_BYTES_MAX;
 
     if (room == dispatcher->listening)
@@ -172,6 +171,18 @@ static void client_refuse(struct client *client, const char *reason)
     client_event(client, CLIENT_REFUSED);
 }
 
+/* A request that came in pieces leaves no spare room in its buffer, of which nothing is read any more. */
+static void cut(struct client *client)
+{
+    char *bytes = realloc(client->bytes, client->length);
+
+    if (!bytes)
+        return;
+    client->dispatcher->held_bytes -= client->capacity - client->length;
+    client->bytes = bytes;
+    client->capacity = client->length;
+}
+
 /*
  * The whole request is there: takes the lock that a delivery agent takes. When we have run out of
  * something the request is kept and this is tried again: a refusal could bounce an old message.
@@ -277,9 +288,10 @@ static void client_read(struct client *client)
         client_refuse(client, "no memory for it");
     else if (result == 0 && client->length > client->request.length)
         client_refuse(client, "there are bytes behind its end");
-    else if (result == 0)
+    else if (result == 0) {
+        cut(client);
         client_complete(client);
-    else if (result != -EAGAIN)
+    } else if (result != -EAGAIN)
         client_refuse(client, request_refusal(&client->request));
 }
 

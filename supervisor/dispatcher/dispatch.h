@@ -22,6 +22,7 @@
 #include "agents/reply.h"
 #include "agents/request.h"
 #include "supervisor/admission/admission.h"
+#include "supervisor/admission/room.h"
 #include "supervisor/base/watch.h"
 #include "supervisor/dispatcher/dispatcher.h"
 #include "supervisor/dispatcher/states.h"
@@ -72,6 +73,7 @@ struct client {
     size_t capacity;
     SLIST_HEAD(, part) parts;
     unsigned parts_left;
+    unsigned parts_waiting;
     struct merge merge;
     size_t answered;         /* bytes of the reply that are written */
     LIST_ENTRY(client) link; /* free, or reading, or neither */
@@ -177,7 +179,10 @@ struct dispatcher {
     unsigned parts; /* in use */
     unsigned parts_touched;
     TAILQ_HEAD(part_list, part) parts_free;
-    unsigned waiting_count;
+    unsigned waiting_count;    /* parts that wait */
+    unsigned waiting_requests; /* requests of which a part waits, and their bytes */
+    uint64_t waiting_bytes;
+    struct room room;
     struct admission *admission;
     uint64_t wakeup_at; /* when admission wants to be asked again; 0: not at all */
 
@@ -297,6 +302,13 @@ void part_worker_gone(struct part *part);
 
 /* retry(8) has answered, or has not (reply NULL). */
 void part_postponed(struct part *part, const struct reply *reply, const char *bytes);
+
+/* Has a request that waits to leave? And how many may wait. */
+bool parts_room_full(const struct dispatcher *dispatcher);
+unsigned parts_room(const struct dispatcher *dispatcher);
+
+/* For parts_admit.c: the part has begun to wait. */
+void part_waits(struct part *part);
 
 /* Defers what has to be: a full waiting room, slow destinations, no headroom. */
 void parts_defer(struct dispatcher *dispatcher);

@@ -98,7 +98,7 @@ static void pump(struct dispatcher *dispatcher)
     unsigned wanted;
     int number;
 
-    if (dispatcher->waiting_count > dispatcher->settings->config->waiting_max)
+    if (parts_room_full(dispatcher))
         parts_defer(dispatcher);
     while ((number = pool_idle(pool)) != POOL_NONE && (part = parts_next(dispatcher)))
         if (!part_connect(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
@@ -324,7 +324,7 @@ static void say_start(struct dispatcher *dispatcher)
                 "headroom %s starts: service %s, agent %s, workers %u to %u, at most %u requests "
                 "wait, configuration from %s",
                 HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
-                config->workers_max, config->waiting_max, settings->config_source);
+                config->workers_max, parts_room(dispatcher), settings->config_source);
     if (group_settled(settings->group))
         journal_log(dispatcher->journal, EVENT_GROUP, LOG_WARNING, NULL, 0, "%s",
                     group_note(settings->group));
@@ -334,8 +334,10 @@ static void say_start(struct dispatcher *dispatcher)
     if (dispatcher->clients_max < config->waiting_max + config->workers_max)
         journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
                     "the limit of open files allows %u requests at a time, not waiting.max + "
-                    "workers.max = %u; raise it (LimitNOFILE= of Postfix's unit) or lower these",
-                    dispatcher->clients_max, config->waiting_max + config->workers_max);
+                    "workers.max = %u, so at most %u wait; raise it (LimitNOFILE= of Postfix's "
+                    "unit) or lower these",
+                    dispatcher->clients_max, config->waiting_max + config->workers_max,
+                    parts_room(dispatcher));
 }
 
 static void say_exit(struct dispatcher *dispatcher)
@@ -385,6 +387,9 @@ static int prepare(struct dispatcher *dispatcher)
     if (result >= 0)
         result = workers_create(dispatcher);
     dispatcher->clients_max = clients_allowed(settings->config);
+    dispatcher->room = (struct room){.waiting_max = settings->config->waiting_max,
+                                     .clients_max = dispatcher->clients_max,
+                                     .bytes_max = HELD_BYTES_MAX};
     if (result >= 0)
         result = clients_create(dispatcher);
     if (result >= 0)

@@ -84,6 +84,52 @@ static void must(struct dispatcher *dispatcher, int result, int state)
         dispatcher_broken(dispatcher, "admission", state, result);
 }
 
+void part_waits(struct part *part)
+{
+    struct dispatcher *dispatcher = part->client->dispatcher;
+
+    dispatcher->waiting_count++;
+    if (part->own)
+        dispatcher->waiting_bytes += part->length;
+    if (part->client->parts_waiting++ > 0)
+        return;
+    dispatcher->waiting_requests++;
+    dispatcher->waiting_bytes += part->client->capacity;
+}
+
+static void part_waits_no_more(struct part *part)
+{
+    struct dispatcher *dispatcher = part->client->dispatcher;
+
+    dispatcher->waiting_count--;
+    if (part->own)
+        dispatcher->waiting_bytes -= part->length;
+    if (--part->client->parts_waiting > 0)
+        return;
+    dispatcher->waiting_requests--;
+    dispatcher->waiting_bytes -= part->client->capacity;
+}
+
+/* Requests that hold descriptors and do not wait: at most as many as workers are busy with. */
+static unsigned running(const struct dispatcher *dispatcher)
+{
+    unsigned busy = dispatcher->pool.count[WORKER_BUSY] + dispatcher->pool.count[WORKER_CONNECTING];
+    unsigned others = dispatcher->clients - dispatcher->waiting_requests;
+
+    return busy < others ? busy : others;
+}
+
+unsigned parts_room(const struct dispatcher *dispatcher)
+{
+    return room_bound(&dispatcher->room, running(dispatcher));
+}
+
+bool parts_room_full(const struct dispatcher *dispatcher)
+{
+    return room_full(&dispatcher->room, dispatcher->waiting_requests, running(dispatcher),
+                     dispatcher->waiting_bytes);
+}
+
 /*
  * Takes the step that the table has for the event. What goes with it is done by the caller, who
  * knows the agent or the reply; the action is returned for that.
@@ -98,9 +144,9 @@ static enum part_action part_step(struct part *part, enum part_event event)
         dispatcher_broken(dispatcher, "part", (int)before, (int)event);
     part->state = step.state;
     if (before == PART_WAITING && step.state != PART_WAITING)
-        dispatcher->waiting_count--;
+        part_waits_no_more(part);
     if (before != PART_WAITING && step.state == PART_WAITING)
-        dispatcher->waiting_count++;
+        part_waits(part);
     return step.action;
 }
 
@@ -337,7 +383,7 @@ void parts_defer(struct dispatcher *dispatcher)
     int64_t again = ADMISSION_NEVER;
     int handle;
 
-    while (dispatcher->waiting_count > config->waiting_max &&
+    while (parts_room_full(dispatcher) &&
            (handle = admission_victim(dispatcher->admission, now)) >= 0)
         defer(dispatcher, handle, DEFERRAL_FULL);
     while ((handle = admission_expire(dispatcher->admission, now, &again)) >= 0)

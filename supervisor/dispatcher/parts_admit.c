@@ -70,7 +70,6 @@ static struct part *part_new(struct client *client)
     else
         part = &dispatcher->part[dispatcher->parts_touched++];
     dispatcher->parts++;
-    dispatcher->waiting_count++;
     *part = (struct part){
         .state = PART_WAITING,
         .client = client,
@@ -80,6 +79,7 @@ static struct part *part_new(struct client *client)
     };
     SLIST_INSERT_HEAD(&client->parts, part, of_client);
     client->parts_left++;
+    part_waits(part);
     return part;
 }
 
@@ -172,6 +172,7 @@ static bool admit_split(struct client *client, const struct split *split)
         part->bytes = part->own = own[i];
         part->length = split->parts[i].size;
         client->dispatcher->held_bytes += part->length;
+        client->dispatcher->waiting_bytes += part->length;
         arrive_as(part, name, lower(client->bytes + key->offset, key->len, name));
     }
     free(own);

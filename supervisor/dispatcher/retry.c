@@ -31,6 +31,21 @@ void deferrals_destroy(struct dispatcher *dispatcher)
     }
 }
 
+/* What filled the waiting room. */
+static void room_write(const struct dispatcher *dispatcher, char *text, size_t size)
+{
+    unsigned most = dispatcher->settings->config->waiting_max;
+    unsigned bound = parts_room(dispatcher);
+
+    if (dispatcher->waiting_requests >= most)
+        snprintf(text, size, "waiting.max %u", most);
+    else if (bound < most && dispatcher->waiting_requests >= bound)
+        snprintf(text, size, "%u wait, which is what open files allow", bound);
+    else
+        snprintf(text, size, "%u wait with %u MB of recipients", dispatcher->waiting_requests,
+                 (unsigned)(dispatcher->waiting_bytes >> 20));
+}
+
 /* Constant text first, so that deferrals can be counted by it; figures last. */
 static void text_write(struct deferral *deferral, enum deferral_reason reason)
 {
@@ -44,10 +59,9 @@ static void text_write(struct deferral *deferral, enum deferral_reason reason)
                  "4.3.2 delivery postponed: this system is short of memory (%s)", cause);
         break;
     case DEFERRAL_FULL:
+        room_write(dispatcher, cause, sizeof cause);
         snprintf(deferral->text, sizeof deferral->text,
-                 "4.4.5 delivery postponed: too much mail waits for this destination "
-                 "(waiting.max %u)",
-                 dispatcher->settings->config->waiting_max);
+                 "4.4.5 delivery postponed: too much mail waits for this destination (%s)", cause);
         break;
     case DEFERRAL_SLOW:
         snprintf(deferral->text, sizeof deferral->text,

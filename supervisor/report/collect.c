@@ -38,7 +38,7 @@ static void collect_state(const struct dispatcher *dispatcher, struct status *st
     status->settings.workers_min = regulator->settings.min;
     status->settings.workers_max = regulator->settings.max;
     status->settings.fixed = regulator->settings.fixed;
-    status->settings.waiting_max = settings->config->waiting_max;
+    status->settings.waiting_max = room_bound(&dispatcher->room, 0);
     status->settings.slow_after = settings->config->destination_slow_after;
 }
 

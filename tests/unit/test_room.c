@@ -1,0 +1,46 @@
+/* When the waiting room is full: supervisor/admission/room.h. */
+
+#include <criterion/criterion.h>
+
+#include "supervisor/admission/room.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static const struct room large = {.waiting_max = 2000, .clients_max = 22500, .bytes_max = 64 * MIB};
+/* 4096 descriptors and 500 workers. */
+static const struct room small = {.waiting_max = 2000, .clients_max = 1516, .bytes_max = 64 * MIB};
+
+Test(room, with_descriptors_to_spare_it_is_waiting_max)
+{
+    cr_assert_eq(room_bound(&large, 0), 2000);
+    cr_assert_eq(room_bound(&large, 500), 2000);
+    cr_assert_not(room_full(&large, 2000, 500, 2 * MIB));
+    cr_assert(room_full(&large, 2001, 500, 2 * MIB));
+}
+
+/* A flood fills the room before the door closes, so that somebody leaves. */
+Test(room, a_quarter_of_few_descriptors_stays_free)
+{
+    for (unsigned running = 0; running <= 500; running += 100) {
+        unsigned bound = room_bound(&small, running);
+        cr_assert_lt(bound + running, small.clients_max, "%u", bound);
+        cr_assert_geq(small.clients_max - bound - running, (small.clients_max - running) / 4);
+    }
+    cr_assert_eq(room_bound(&small, 0), 1137);
+}
+
+Test(room, one_may_wait_whatever_else_there_is)
+{
+    const struct room tiny = {.waiting_max = 2000, .clients_max = 1, .bytes_max = MIB};
+    cr_assert_eq(room_bound(&tiny, 0), 1);
+    cr_assert_eq(room_bound(&tiny, 5), 1);
+    cr_assert_not(room_full(&tiny, 1, 0, 100 * MIB),
+                  "a single large request is not in anybody's way");
+}
+
+/* Seen: 32 requests of 1.2 MB in buffers of 2 MB closed the door. */
+Test(room, bytes_fill_it_as_numbers_do)
+{
+    cr_assert_not(room_full(&large, 40, 0, 48 * MIB));
+    cr_assert(room_full(&large, 41, 0, 48 * MIB + 1));
+}
