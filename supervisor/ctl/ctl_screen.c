@@ -137,14 +137,14 @@ static void put_mail(FILE *out, const struct status *status)
         fprintf(out, "moves: %" PRIu64 " delivered in the last %s", status->minute.delivered, span);
     else if (flight == 0 && status->requests.waiting == 0)
         fputs("has nothing to do", out);
-    else if (status->minute.deferred > 0)
+    else if (status->minute.failed > 0)
         fprintf(out, "is tried, but nothing was delivered in the last %s", span);
     else
         fprintf(out, "does not move: nothing delivered in the last %s", span);
     fprintf(out, ", %" PRIu64 " in delivery, %" PRIu64 " waiting", flight,
             status->requests.waiting);
-    if (status->minute.deferred > 0)
-        fprintf(out, ", %" PRIu64 " deferred by agents", status->minute.deferred);
+    if (status->minute.failed > 0)
+        fprintf(out, ", %" PRIu64 " failed", status->minute.failed);
     fputc('\n', out);
 }
 
@@ -220,15 +220,15 @@ static void put_deferred(FILE *out, const struct status *status, const struct ct
 
     ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
-    if (status->totals.postponed == 0) {
+    if (status->totals.deferred == 0) {
         fprintf(out, "nothing by us since the start at %s\n", clock);
         return;
     }
     fprintf(out,
             "%" PRIu64 " by us since the start at %s (memory %" PRIu64 ", too many wait %" PRIu64
             ", slow or dead destination %" PRIu64 "), %" PRIu64 " in the last minute\n",
-            status->totals.postponed, clock, status->totals.postponed_memory,
-            status->totals.postponed_full, status->totals.postponed_slow, status->minute.postponed);
+            status->totals.deferred, clock, status->totals.deferred_memory,
+            status->totals.deferred_full, status->totals.deferred_slow, status->minute.deferred);
 }
 
 static void put_trend(FILE *out, const struct status *status)
@@ -308,12 +308,12 @@ static void put_faults(FILE *out, const struct status *status)
         fprintf(out, "%" PRIu64 " requests; they stay in the queue, the log says why\n",
                 status->totals.refused);
     }
-    if (status->totals.bare > 0) {
+    if (status->totals.unrecorded > 0) {
         ctl_screen_label(out, "No record");
         fprintf(out,
                 "%" PRIu64 " deferred without service retry: master.cf must have "
                 "\"retry unix - - y - - error\"\n",
-                status->totals.bare);
+                status->totals.unrecorded);
     }
     if (status->faults.lines_lost > 0) {
         ctl_screen_label(out, "Log");

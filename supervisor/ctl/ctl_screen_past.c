@@ -84,14 +84,14 @@ static void put_deferred(FILE *out, const struct status *status, const struct ct
 
     ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
-    if (status->totals.postponed == 0)
+    if (status->totals.deferred == 0)
         fprintf(out, "nothing had been deferred by us since the start at %s\n", clock);
     else
         fprintf(out,
                 "%" PRIu64 " had been deferred by us since the start at %s (memory %" PRIu64
                 ", too many waited %" PRIu64 ", slow or dead destination %" PRIu64 ")\n",
-                status->totals.postponed, clock, status->totals.postponed_memory,
-                status->totals.postponed_full, status->totals.postponed_slow);
+                status->totals.deferred, clock, status->totals.deferred_memory,
+                status->totals.deferred_full, status->totals.deferred_slow);
 }
 
 void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view)

@@ -95,12 +95,11 @@ static void print_line(const struct watch *watch)
         return;
     }
     printf("%s %s %s limit %" PRIu64 " workers %" PRIu64 " busy %" PRIu64 " waiting %" PRIu64
-           " delivered %" PRIu64 " deferred %" PRIu64 " postponed %" PRIu64
-           " pressure %.1f%%: %s\n",
+           " delivered %" PRIu64 " failed %" PRIu64 " deferred %" PRIu64 " pressure %.1f%%: %s\n",
            ctl_date(watch->view.now, date), status->service, status->state.name,
            status->state.limit, status->workers.live, status->workers.busy,
-           status->requests.waiting, status->totals.delivered, status->totals.deferred,
-           status->totals.postponed, stall_of(status), status->state.reason);
+           status->requests.waiting, status->totals.delivered, status->totals.failed,
+           status->totals.deferred, stall_of(status), status->state.reason);
 }
 
 static void put_graph(FILE *out, const struct watch *watch, const char *name,

@@ -1,6 +1,7 @@
 #include "supervisor/dispatcher/dispatcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -8,274 +9,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <time.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agents/master.h"
 #include "agents/worker.h"
 #include "cgroup/schedstat.h"
-#include "supervisor/dispatcher/dispatch.h"
-#include "supervisor/parent/channel.h"
+#include "supervisor/admission/learned.h"
+#include "supervisor/base/clock.h"
+#include "supervisor/dispatcher/router.h"
+#include "supervisor/limits.h"
+#include "supervisor/parent/setup.h"
+#include "supervisor/report/snapshot.h"
+#include "supervisor/report/state_lines.h"
 
 #define TICK UINT64_C(1000000) /* us */
+#define LEARNED_FILE "learned"
 
-/* A dispatcher that hangs is ended by SIGALRM, as Postfix's own daemons are by their watchdog; the
- * parent ends with it, and master starts a fresh pair. A machine that thrashes is slow for less than
- * this. s */
-#define WATCHDOG 300
+struct dispatcher {
+    const struct dispatcher_settings *settings;
+    struct journal *journal;
+    struct complaints complaints;
+    struct totals totals;
+    struct loop loop;
+    struct budget budget;
+    struct router router; /* and by it all modules on the way of a request */
+    struct state_lines lines;
+    struct snapshot *snapshot;
+    struct watch signals;
+    struct watch master;
+    int signal_descriptor;
+    bool ended;
+    int status;
+    uint64_t tick;       /* when the next one is due */
+    uint64_t remembered; /* when the learned was last written */
+    char place[512];     /* the state directory, for the log */
+};
 
-/* Turns of sd-event's sources in one turn of the loop: no source of its that is always due keeps all others waiting. */
-#define TURNS_AT_ONCE 16
-
-uint64_t dispatcher_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-_Noreturn void dispatcher_broken(struct dispatcher *dispatcher, const char *what, int state,
-                                 int event)
-{
-    journal_log(dispatcher->journal, EVENT_EXIT, LOG_CRIT, NULL, 0,
-                "broken promise: %s in state %d met event %d; starting again. Please report this",
-                what, state, event);
-    journal_close(dispatcher->journal, 200);
-    abort();
-}
-
-void dispatcher_descriptors_short(struct dispatcher *dispatcher, int error)
-{
-    uint64_t unsaid;
-
-    dispatcher->descriptors_short = true;
-    clients_listen(dispatcher);
-    if (!journal_limit_happened(&dispatcher->descriptor_lines, dispatcher->now, &unsaid))
-        return;
-    journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING,
-                (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
-                "%s: nothing more is accepted for now; raise the limit of open files "
-                "(LimitNOFILE= of Postfix's unit), or lower workers.max or waiting.max",
-                strerror(error));
-}
-
-/* A worker must exist before anything is accepted: its greeting is ours. */
-static unsigned workers_wanted(struct dispatcher *dispatcher)
-{
-    const struct pool *pool = &dispatcher->pool;
-    unsigned wanted = parts_runnable(dispatcher);
-    unsigned soon = pool->count[WORKER_STARTING];
-
-    if (dispatcher->greeting_length == 0 && wanted == 0)
-        wanted = 1;
-    return wanted > soon ? wanted - soon : 0;
-}
-
-/* Does what waits gain from one more worker? Asked again soon, if not: perhaps none comes back. */
-static bool growth_is_due(struct dispatcher *dispatcher, unsigned wanted)
-{
-    const struct pool *pool = &dispatcher->pool;
-    uint64_t now = dispatcher->now, runnable;
-
-    /* None is there that could come back. A machine on which each turn of the loop is late would be judged anew each time. */
-    if (pool_live(pool) == pool->count[WORKER_LEAVING])
-        return true;
-    if (dispatcher->schedstat >= 0 && growth_wants_sample(&dispatcher->growth, now) &&
-        schedstat_runnable(dispatcher->schedstat, &runnable) == 0)
-        growth_sample(&dispatcher->growth, runnable, now);
-    if (growth_helps(&dispatcher->growth, wanted, now))
-        return true;
-    dispatcher_wake_at(dispatcher, (int64_t)now + GROWTH_AGAIN);
-    return false;
-}
-
-/* Brings waiting parts and workers together. */
-static void pump(struct dispatcher *dispatcher)
-{
-    struct pool *pool = &dispatcher->pool;
-    struct part *part;
-    unsigned wanted;
-    int number;
-
-    if (parts_room_full(dispatcher))
-        parts_defer(dispatcher);
-    while ((number = pool_idle(pool)) != POOL_NONE && (part = parts_next(dispatcher)))
-        if (!part_connect(part, &dispatcher->worker[number]) && dispatcher->descriptors_short)
-            break;
-    while (workers_may_start(dispatcher) && (wanted = workers_wanted(dispatcher)) > 0 &&
-           growth_is_due(dispatcher, wanted) && regulator_take(dispatcher, 1) == 1)
-        if (!workers_start(dispatcher))
-            break;
-    parts_wake(dispatcher);
-    deferrals_pump(dispatcher);
-    clients_listen(dispatcher);
-}
-
-void dispatcher_wake_at(struct dispatcher *dispatcher, int64_t when)
-{
-    if (when == ADMISSION_NEVER ||
-        (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= (uint64_t)when))
-        return;
-    dispatcher->wakeup_at = (uint64_t)when;
-}
-
-static int on_channel(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct dispatcher *dispatcher = userdata;
-    struct channel_message news;
-    int fds[CHANNEL_DESCRIPTORS];
-    int result;
-
-    (void)source;
-    (void)events;
-    while ((result = channel_receive(fd, &news, fds)) == 1) {
-        enum worker_state state = WORKER_FREE;
-
-        if (news.worker < dispatcher->pool.size)
-            state = dispatcher->pool.worker[news.worker].state;
-        if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN)
-            dispatcher_broken(dispatcher, "parent", (int)state, (int)news.kind);
-        if (news.kind == CHANNEL_STARTED) {
-            workers_started(dispatcher, news.worker, news.pid);
-            /* Before more are started: the limit must see the new group. */
-            if (news.status != 0)
-                regulator_step(dispatcher);
-        } else if (news.kind == CHANNEL_FAILED)
-            workers_start_failed(dispatcher, news.worker, news.status);
-        else
-            workers_exited(dispatcher, news.worker, news.status);
-    }
-    if (result < 0)
-        return sd_event_exit(dispatcher->event, result == -EPIPE ? 0 : 1);
-    return 0;
-}
-
-/* master has closed its end: a reload, or it has gone. Nothing is drained; workers finish. */
-static int on_master(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct dispatcher *dispatcher = userdata;
-
-    (void)source;
-    (void)fd;
-    (void)events;
-    return sd_event_exit(dispatcher->event, 0);
-}
-
-static int on_tick(sd_event_source *source, uint64_t when, void *userdata)
-{
-    struct dispatcher *dispatcher = userdata;
-    uint64_t now = dispatcher->now;
-
-    dispatcher->descriptors_short = false;
-    clients_expire(dispatcher, now);
-    workers_expire(dispatcher, now);
-    deferrals_expire(dispatcher, now);
-    parts_defer(dispatcher);
-    if (now - dispatcher->remembered >= REMEMBER_EVERY) {
-        dispatcher->remembered = now;
-        parts_remember(dispatcher);
-    }
-    remainders_say(dispatcher, false);
-    snapshot_tick(dispatcher, false);
-    /* Not behind itself after a long stop of the machine: one tick, not all that were missed. */
-    sd_event_source_set_time(source, (when + TICK > now ? when : now) + TICK);
-    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static bool running(const struct dispatcher *dispatcher)
-{
-    return sd_event_get_state(dispatcher->event) != SD_EVENT_FINISHED;
-}
-
-/* Sources that are still due after that many turns are not armed: the next turn of the loop does not wait, and arms them. */
-void dispatcher_arm(struct dispatcher *dispatcher)
-{
-    dispatcher->unarmed = false;
-    for (unsigned i = 0; i < TURNS_AT_ONCE && running(dispatcher); i++) {
-        if (sd_event_run(dispatcher->event, 0) <= 0)
-            return;
-        dispatcher->now = dispatcher_clock();
-    }
-    dispatcher->unarmed = true;
-}
-
-/*
- * Something of sd-event's is ready. Its sources are changed by their own handlers, or dispatcher_arm() is called: so what is
- * armed in the end is what has to be.
- */
-static void on_event(void *owner, int fd, uint32_t events)
-{
-    (void)fd;
-    (void)events;
-    dispatcher_arm(owner);
-}
-
-/* How long there is nothing to do when nothing is ready, in ms; -1: sd-event wakes us for the tick. */
-static int until_wakeup(const struct dispatcher *dispatcher)
-{
-    uint64_t left;
-
-    if (dispatcher->unarmed)
-        return 0;
-    if (dispatcher->wakeup_at == 0)
-        return -1;
-    left = dispatcher->wakeup_at > dispatcher->now ? dispatcher->wakeup_at - dispatcher->now : 0;
-    return left < TICK ? (int)((left + 999) / 1000) : -1;
-}
-
-/* The event loop: all that is ready, and then what comes of it, once. Returns the exit status. */
-static int loop(struct dispatcher *dispatcher)
-{
-    int status = EXIT_FAILURE;
-
-    dispatcher_arm(dispatcher);
-    while (running(dispatcher)) {
-        /* Fed here only: a handler that does not come back, and a loop within one, end the process. */
-        alarm(WATCHDOG);
-        watcher_wait(&dispatcher->watcher, until_wakeup(dispatcher));
-        dispatcher->now = dispatcher_clock();
-        watcher_dispatch(&dispatcher->watcher);
-        if (dispatcher->unarmed)
-            dispatcher_arm(dispatcher);
-        if (!running(dispatcher))
-            break;
-        /* What waits may be due now: a pace, a token, a deferral. */
-        if (dispatcher->wakeup_at != 0 && dispatcher->wakeup_at <= dispatcher->now) {
-            dispatcher->wakeup_at = 0;
-            parts_defer(dispatcher);
-        }
-        pump(dispatcher);
-    }
-    sd_event_get_exit_code(dispatcher->event, &status);
-    return status;
-}
-
-static int events_add(struct dispatcher *dispatcher)
-{
-    sd_event *event = dispatcher->event;
-    int result;
-
-    result = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
-    if (result >= 0)
-        result = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
-    if (result >= 0)
-        result = sd_event_add_io(event, NULL, dispatcher->settings->channel, EPOLLIN, on_channel,
-                                 dispatcher);
-    if (result >= 0)
-        result = sd_event_add_io(event, NULL, MASTER_STATUS_FD, EPOLLIN, on_master, dispatcher);
-    if (result >= 0)
-        result = sd_event_add_time_relative(event, &dispatcher->tick, CLOCK_MONOTONIC, TICK, 0,
-                                            on_tick, dispatcher);
-    if (result >= 0)
-        result = watch_on(&dispatcher->watcher, &dispatcher->others, sd_event_get_fd(event),
-                          EPOLLIN, on_event, dispatcher);
-    /* For nothing yet: clients_listen() says when. */
-    for (unsigned i = 0; result >= 0 && i < dispatcher->settings->sockets; i++)
-        result = watch_on(&dispatcher->watcher, &dispatcher->listen[i], MASTER_LISTEN_FD + (int)i,
-                          0, clients_on_listen, dispatcher);
-    return result;
-}
+/* --- set-up --------------------------------------------------------------------------------- */
 
 /* From root to mail_owner, before anything is accepted. */
 static int privileges_drop(const struct dispatcher_settings *settings)
@@ -294,156 +66,432 @@ static int privileges_drop(const struct dispatcher_settings *settings)
     return getppid() == settings->parent ? 0 : -ESRCH;
 }
 
-/*
- * How many clients the descriptors allow: two each, and two for each worker. When there are not
- * enough for all workers there may be: a client and the worker that it keeps busy cost four. More
- * workers than that, for the parts of one request, wait until there are descriptors.
- */
-static unsigned clients_allowed(const struct config *config)
+static int admission_start(struct dispatcher *dispatcher)
 {
-    uint64_t wanted = (uint64_t)config->waiting_max + config->workers_max + DEFERRING_MAX;
-    uint64_t others = 2 * (uint64_t)config->workers_max + DESCRIPTORS_RESERVED;
-    uint64_t few, many;
-    struct rlimit limit;
+    const struct config *config = dispatcher->settings->config;
+    struct router *router = &dispatcher->router;
+    struct admission_settings settings;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= others + 2 * wanted)
-        return (unsigned)wanted;
-    few =
-        limit.rlim_cur > DESCRIPTORS_RESERVED + 4 ? (limit.rlim_cur - DESCRIPTORS_RESERVED) / 4 : 1;
-    many = limit.rlim_cur > others ? (limit.rlim_cur - others) / 2 : 0;
-    return (unsigned)(few > many ? few : many);
+    admission_defaults(&settings);
+    settings.slow_after = (int64_t)config->destination_slow_after;
+    settings.waiting_time = (int64_t)config->waiting_time;
+    settings.waiting_most = dispatcher->settings->postconf->daemon_timeout * INT64_C(1000000) / 2;
+    settings.backlog = config->destination_backlog;
+    if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
+        return -EIO;
+    router->admission = admission_create(&settings, parts_size(router->parts), DESTINATIONS_MAX);
+    if (!router->admission)
+        return -ENOMEM;
+    /* None yet, or damaged and thrown away: it is learned again. */
+    learned_load(dispatcher->settings->state_directory, LEARNED_FILE, router->admission,
+                 router_now(router), clock_wall());
+    return 0;
 }
 
-static void say_start(struct dispatcher *dispatcher)
+/* Somebody has removed the state directory: it is made again, as at the start. */
+static int directory_renew(void *context)
+{
+    const struct dispatcher *dispatcher = context;
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    int result = setup_state_directory(settings->postconf->data_directory, settings->service,
+                                       settings->owner);
+    int fd = result;
+
+    if (result < 0)
+        return result;
+    /* Sockets are named relative to the current directory, files relative to the descriptor. */
+    if (fchdir(fd) < 0 || dup3(fd, settings->state_directory, O_CLOEXEC) < 0)
+        result = -errno;
+    close(fd);
+    return result < 0 ? result : 0;
+}
+
+/* The router does not know the directory: its `context` is the dispatcher. */
+static int fleet_renew(void *context)
+{
+    const struct router *router = context;
+
+    return directory_renew(router->context);
+}
+
+static void on_stepped(void *context, enum limit_mode before);
+
+static uint64_t limit_bytes(uint64_t size, uint64_t word)
+{
+    return size == word ? LIMIT_AUTO : size;
+}
+
+static struct limit_settings limit_settings_of(const struct config *config, bool shared)
+{
+    return (struct limit_settings){
+        .min = config->workers_min,
+        .max = config->workers_max,
+        .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
+        .shared = shared,
+        .min_available = limit_bytes(config->memory_min_available, CONFIG_SIZE_AUTO),
+        .hold = config->pressure_hold / 100,
+        .target = config->pressure_target / 100,
+        .full = config->pressure_full / 100,
+        .shed_after = (double)config->shed_after / 1e6,
+    };
+}
+
+static int modules_create(struct dispatcher *dispatcher)
 {
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
+    const struct postconf *postconf = settings->postconf;
+    struct router *router = &dispatcher->router;
+    const struct clients_config clients = {
+        .loop = &dispatcher->loop,
+        .budget = &dispatcher->budget,
+        .complaints = &dispatcher->complaints,
+        .totals = &dispatcher->totals,
+        .queue_directory = settings->queue_directory,
+        .hash_queue_names = postconf->hash_queue_names,
+        .hash_queue_depth = (unsigned)postconf->hash_queue_depth,
+        .timeout = (uint64_t)postconf->ipc_timeout * 1000000,
+        .socket = MASTER_LISTEN_FD,
+        .sockets = settings->sockets,
+        .status = MASTER_STATUS_FD,
+        .pid = settings->parent,
+        .generation = settings->generation,
+        .sink = router_on_client,
+        .context = router,
+    };
+    const struct fleet_config fleet = {
+        .loop = &dispatcher->loop,
+        .budget = &dispatcher->budget,
+        .complaints = &dispatcher->complaints,
+        .totals = &dispatcher->totals,
+        .channel = settings->channel,
+        .min = config->workers_min,
+        .max = config->workers_max,
+        .agent = config->agent,
+        .directory = postconf->daemon_directory,
+        .renew = fleet_renew,
+        .place = dispatcher->place,
+        .sink = router_on_fleet,
+        .context = router,
+    };
+    struct retry_config retry = {
+        .loop = &dispatcher->loop,
+        .budget = &dispatcher->budget,
+        .complaints = &dispatcher->complaints,
+        .queue_directory = settings->queue_directory,
+        .prepare = router_prepare,
+        .sink = router_on_retry,
+        .context = router,
+    };
+    const struct regulator_config regulator = {
+        .loop = &dispatcher->loop,
+        .journal = dispatcher->journal,
+        .settings = limit_settings_of(config, group_mode(settings->group) == GROUP_OBSERVE),
+        .group = settings->group,
+        .memory = settings->memory,
+        .trigger = {settings->trigger[0].descriptor, settings->trigger[1].descriptor},
+        .demand = router_demand,
+        .sink = router_on_step,
+        .context = router,
+    };
+    int result = clients_create(&router->clients, &clients);
 
-    journal_log(dispatcher->journal, EVENT_START, LOG_INFO,
-                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
-                "headroom %s starts: service %s, agent %s, workers %u to %u, at most %u requests "
-                "wait, configuration from %s",
-                HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
-                config->workers_max, parts_room(dispatcher), settings->config_source);
-    if (group_settled(settings->group))
-        journal_log(dispatcher->journal, EVENT_GROUP, LOG_WARNING, NULL, 0, "%s",
-                    group_note(settings->group));
-    else
-        journal_log(dispatcher->journal, EVENT_GROUP, LOG_INFO, NULL, 0, "%s",
-                    group_note(settings->group));
-    if (dispatcher->clients_max < config->waiting_max + config->workers_max)
-        journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
-                    "the limit of open files allows %u requests at a time, not waiting.max + "
-                    "workers.max = %u, so at most %u wait; raise it (LimitNOFILE= of Postfix's "
-                    "unit) or lower these",
-                    dispatcher->clients_max, config->waiting_max + config->workers_max,
-                    parts_room(dispatcher));
+    if (result == 0)
+        result = parts_create(&router->parts, &dispatcher->budget, dispatcher->journal,
+                              config->waiting_max);
+    if (result == 0)
+        result = admission_start(dispatcher);
+    if (result == 0)
+        result = fleet_create(&router->fleet, &fleet);
+    if (result == 0) {
+        retry.size = parts_size(router->parts);
+        result = retry_create(&router->retry, &retry);
+    }
+    if (result == 0)
+        result = regulator_create(&router->regulator, &regulator);
+    return result;
 }
 
-static void say_exit(struct dispatcher *dispatcher)
+static void modules_destroy(struct dispatcher *dispatcher)
 {
-    const struct dispatcher_totals *totals = &dispatcher->totals;
-    uint64_t unsaid = regulator_unsaid(dispatcher);
-    char changes[80] = "";
+    struct router *router = &dispatcher->router;
 
-    if (unsaid > 0)
-        snprintf(changes, sizeof changes, "; changes of the state not said: %" PRIu64, unsaid);
-    journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO,
-                (struct journal_field[]){
-                    JOURNAL_NUMBER("HEADROOM_REQUESTS", (int64_t)totals->requests),
-                    JOURNAL_NUMBER("HEADROOM_DELIVERED", (int64_t)totals->delivered),
-                    JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)totals->deferred),
-                    JOURNAL_NUMBER("HEADROOM_POSTPONED", (int64_t)totals->postponed),
-                    JOURNAL_NUMBER("HEADROOM_LOST", (int64_t)totals->lost),
-                    JOURNAL_NUMBER("HEADROOM_REFUSED", (int64_t)totals->refused),
-                    JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid),
-                },
-                7,
-                "headroom ends: %" PRIu64 " requests, %" PRIu64 " delivered, %" PRIu64
-                " deferred by workers, %" PRIu64 " postponed, %" PRIu64 " lost with a worker, "
-                "%" PRIu64 " refused; %" PRIu64 " workers started, at most %u at a time%s",
-                totals->requests, totals->delivered, totals->deferred, totals->postponed,
-                totals->lost, totals->refused, totals->started, totals->most_live, changes);
+    regulator_destroy(router->regulator);
+    retry_destroy(router->retry);
+    fleet_destroy(router->fleet);
+    admission_destroy(router->admission);
+    parts_destroy(router->parts);
+    clients_destroy(router->clients);
+}
+
+/* A signal, or the end of master's status channel: a reload, or master has gone. Nothing is
+ * drained; workers finish. */
+static void on_end(void *owner, int fd, uint32_t events)
+{
+    struct dispatcher *dispatcher = owner;
+
+    (void)fd;
+    (void)events;
+    dispatcher->ended = true;
+}
+
+static int ends_watch(struct dispatcher *dispatcher)
+{
+    struct loop *loop = &dispatcher->loop;
+    sigset_t signals;
+    int result;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    dispatcher->signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (dispatcher->signal_descriptor < 0)
+        return -errno;
+    result = watch_on(loop, &dispatcher->signals, dispatcher->signal_descriptor, EPOLLIN, on_end,
+                      dispatcher);
+    if (result < 0)
+        return result;
+    return watch_on(loop, &dispatcher->master, MASTER_STATUS_FD, EPOLLIN, on_end, dispatcher);
 }
 
 static int prepare(struct dispatcher *dispatcher)
 {
     const struct dispatcher_settings *settings = dispatcher->settings;
-    int result;
+    const struct config *config = settings->config;
+    struct router *router = &dispatcher->router;
+    int result = privileges_drop(settings);
 
-    result = privileges_drop(settings);
     /* The log has a thread, and no_new_privs is of a thread: first the one, then the other. */
     if (result == 0)
         result = journal_open(&dispatcher->journal, &settings->journal);
+    dispatcher->complaints.journal = dispatcher->journal;
     /* Sockets of workers are named relative to it: their full names could be too long. */
     if (result == 0 && fchdir(settings->state_directory) < 0)
         result = -errno;
     if (result == 0)
         result = worker_sweep();
     if (result == 0)
-        result = sd_event_new(&dispatcher->event);
-    if (result >= 0)
-        result = watcher_create(&dispatcher->watcher);
-    if (result >= 0)
-        result = workers_create(dispatcher);
-    dispatcher->clients_max = clients_allowed(settings->config);
-    dispatcher->room = (struct room){.waiting_max = settings->config->waiting_max,
-                                     .clients_max = dispatcher->clients_max,
-                                     .bytes_max = HELD_BYTES_MAX};
-    if (result >= 0)
-        result = clients_create(dispatcher);
-    if (result >= 0)
-        result = parts_create(dispatcher);
-    if (result >= 0)
-        result = deferrals_create(dispatcher);
-    if (result >= 0)
-        result = snapshot_create(dispatcher);
-    if (result >= 0)
-        result = regulator_create(dispatcher);
-    if (result >= 0)
-        result = events_add(dispatcher);
+        result = loop_create(&dispatcher->loop);
+    if (result < 0)
+        return result;
+    snprintf(dispatcher->place, sizeof dispatcher->place, "%.400s/headroom.%.100s",
+             settings->postconf->data_directory, settings->service);
+    budget_init(&dispatcher->budget, &dispatcher->complaints,
+                config->waiting_max + config->workers_max + DEFERRING_MAX, config->workers_max);
+    *router = (struct router){
+        .config = config,
+        .postconf = settings->postconf,
+        .loop = &dispatcher->loop,
+        .journal = dispatcher->journal,
+        .complaints = &dispatcher->complaints,
+        .totals = &dispatcher->totals,
+        .budget = &dispatcher->budget,
+        .room = {.waiting_max = config->waiting_max,
+                 .clients_max = dispatcher->budget.clients_max,
+                 .bytes_max = HELD_BYTES_MAX},
+        .schedstat = schedstat_open(),
+        .again = UINT64_MAX,
+        .stepped = on_stepped,
+        .context = dispatcher,
+    };
+    result = modules_create(dispatcher);
+    if (result == 0)
+        result = snapshot_create(&dispatcher->snapshot, settings->state_directory,
+                                 dispatcher->place, &dispatcher->complaints);
+    if (result == 0)
+        result = ends_watch(dispatcher);
     return result;
+}
+
+/* --- the log ---------------------------------------------------------------------------------- */
+
+static void say_start(const struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    const struct config *config = settings->config;
+    unsigned wanted = config->waiting_max + config->workers_max;
+
+    journal_log(dispatcher->journal, EVENT_START, LOG_INFO,
+                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
+                "headroom %s starts: service %s, agent %s, workers %u to %u, at most %u requests "
+                "wait, configuration from %s",
+                HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
+                config->workers_max, router_room(&dispatcher->router), settings->config_source);
+    journal_log(dispatcher->journal, EVENT_GROUP,
+                group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
+                group_note(settings->group));
+    if (dispatcher->budget.clients_max < wanted)
+        journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
+                    "the limit of open files allows %u requests at a time, not waiting.max + "
+                    "workers.max = %u, so at most %u wait; raise it (LimitNOFILE= of Postfix's "
+                    "unit) or lower these",
+                    dispatcher->budget.clients_max, wanted, router_room(&dispatcher->router));
+}
+
+static void say_exit(const struct dispatcher *dispatcher)
+{
+    struct journal_field fields[TOTALS_COUNT + 1];
+    char text[JOURNAL_TEXT_MAX];
+    uint64_t unsaid = state_lines_unsaid(&dispatcher->lines);
+    unsigned count = 0;
+    size_t used = 0;
+
+    for (unsigned n = 0; n < TOTALS_COUNT; n++) {
+        uint64_t value = totals_value(&dispatcher->totals, n);
+
+        if (totals_table[n].text[0] == '\0')
+            continue;
+        fields[count] = JOURNAL_NUMBER(totals_table[n].field, (int64_t)value);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRIu64 " %s",
+                                 count == 0 ? "" : ", ", value, totals_table[n].text);
+        count++;
+    }
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid);
+    used += (size_t)snprintf(text + used, sizeof text - used, ", at most %u at a time",
+                             fleet_view(dispatcher->router.fleet).most);
+    if (unsaid > 0)
+        snprintf(text + used, sizeof text - used, "; changes of the state not said: %" PRIu64,
+                 unsaid);
+    journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO, fields, count, "headroom ends: %s",
+                text);
+}
+
+/* The dispatcher as reports see it, at this moment. */
+static struct report_view view_of(const struct dispatcher *dispatcher)
+{
+    const struct dispatcher_settings *settings = dispatcher->settings;
+    const struct router *router = &dispatcher->router;
+    const struct regulator_view regulator = regulator_view(router->regulator);
+    const struct fleet_view fleet = fleet_view(router->fleet);
+
+    return (struct report_view){
+        .now = dispatcher->loop.now,
+        .service = settings->service,
+        .config = settings->config,
+        .parent = settings->parent,
+        .group_mode = group_mode_name(group_mode(settings->group)),
+        .totals = &dispatcher->totals,
+        .settings = regulator.settings,
+        .state = regulator.state,
+        .decision = regulator.decision,
+        .sample = regulator.sample,
+        .changed = regulator.changed,
+        .demand = router_demand(router),
+        .admission = router->admission,
+        .pool = fleet.pool,
+        .most = fleet.most,
+        .held = clients_view(router->clients).held,
+        .room = room_bound(&router->room, 0),
+        .waiting = parts_view(router->parts).waiting,
+        .deferring = retry_pending(router->retry),
+        .greeting_known = fleet.greeting_length > 0,
+        .start_error = fleet.start_error,
+        .starting = fleet_starting_since(router->fleet),
+        .why = router->spawn.why,
+        .lines_lost = dispatcher->journal ? journal_lost(dispatcher->journal) : 0,
+    };
+}
+
+static void on_stepped(void *context, enum limit_mode before)
+{
+    struct dispatcher *dispatcher = context;
+    const struct report_view view = view_of(dispatcher);
+
+    if (view.decision->mode != before) {
+        state_lines_changed(&dispatcher->lines, &view, before);
+        snapshot_changed(dispatcher->snapshot, &view);
+    }
+    state_lines_tick(&dispatcher->lines, &view, dispatcher->journal);
+}
+
+/* --- it runs ------------------------------------------------------------------------------------ */
+
+/* Keeps what was learned of destinations, for the next start. */
+static void remember(struct dispatcher *dispatcher)
+{
+    int result =
+        learned_save(dispatcher->settings->state_directory, LEARNED_FILE,
+                     dispatcher->router.admission, router_now(&dispatcher->router), clock_wall());
+
+    dispatcher->remembered = dispatcher->loop.now;
+    if (result < 0)
+        complain(&dispatcher->complaints, COMPLAINT_LEARNED, dispatcher->loop.now, NULL, 0,
+                 "what was learned of destinations cannot be kept in %s/" LEARNED_FILE
+                 ": %s; after a restart it is learned again",
+                 dispatcher->place, strerror(-result));
+}
+
+static void report(struct dispatcher *dispatcher, bool last)
+{
+    const struct report_view view = view_of(dispatcher);
+
+    complaints_flush(&dispatcher->complaints, dispatcher->loop.now, last);
+    snapshot_tick(dispatcher->snapshot, &view, last);
+}
+
+/* Once a second. After a long stop of the machine: one tick, not all that were missed. */
+static void tick(struct dispatcher *dispatcher)
+{
+    struct router *router = &dispatcher->router;
+
+    dispatcher->tick = dispatcher->loop.now + TICK;
+    router_tick(router);
+    clients_tick(router->clients);
+    fleet_tick(router->fleet);
+    retry_tick(router->retry);
+    if (dispatcher->loop.now - dispatcher->remembered >= REMEMBER_EVERY)
+        remember(dispatcher);
+    report(dispatcher, false);
+}
+
+/* Returns the exit status. */
+static int run(struct dispatcher *dispatcher)
+{
+    struct router *router = &dispatcher->router;
+    uint64_t due;
+
+    regulator_step(router->regulator);
+    report(dispatcher, false);
+    dispatcher->tick = dispatcher->loop.now + TICK;
+    while (!dispatcher->ended && !router->closed) {
+        if (dispatcher->loop.now >= dispatcher->tick)
+            tick(dispatcher);
+        due = router_turn(router);
+        loop_turn(&dispatcher->loop, due < dispatcher->tick ? due : dispatcher->tick);
+    }
+    return router->closed ? router->status : EXIT_SUCCESS;
 }
 
 int dispatcher_run(const struct dispatcher_settings *settings)
 {
     struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
-    int result = -ENOMEM;
+    int result;
 
-    if (dispatcher) {
-        dispatcher->settings = settings;
-        dispatcher->watcher.epoll = -1;
-        dispatcher->now = dispatcher_clock();
-        dispatcher->schedstat = schedstat_open();
-        result = prepare(dispatcher);
-    }
-    if (result >= 0) {
+    if (!dispatcher)
+        return EXIT_FAILURE;
+    dispatcher->settings = settings;
+    dispatcher->loop.epoll = -1;
+    dispatcher->signal_descriptor = -1;
+    result = prepare(dispatcher);
+    if (result == 0) {
         say_start(dispatcher);
-        regulator_step(dispatcher);
-        snapshot_tick(dispatcher, false);
-        pump(dispatcher);
-        result = loop(dispatcher);
-        parts_remember(dispatcher);
-        snapshot_tick(dispatcher, true);
-        remainders_say(dispatcher, true);
+        result = run(dispatcher);
+        remember(dispatcher);
+        report(dispatcher, true);
         say_exit(dispatcher);
-    } else if (dispatcher) {
+    } else {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
                     "the dispatcher cannot start: %s", strerror(-result));
+        result = EXIT_FAILURE;
     }
-    if (dispatcher) {
-        regulator_destroy(dispatcher);
-        snapshot_destroy(dispatcher);
-        deferrals_destroy(dispatcher);
-        parts_destroy(dispatcher);
-        clients_destroy(dispatcher);
-        workers_destroy(dispatcher);
-        sd_event_unref(dispatcher->event);
-        watcher_destroy(&dispatcher->watcher);
-        if (dispatcher->schedstat >= 0)
-            close(dispatcher->schedstat);
-        journal_close(dispatcher->journal, 200);
-        free(dispatcher);
-    }
-    return result < 0 ? EXIT_FAILURE : result;
+    snapshot_destroy(dispatcher->snapshot);
+    modules_destroy(dispatcher);
+    loop_destroy(&dispatcher->loop);
+    if (dispatcher->signal_descriptor >= 0)
+        close(dispatcher->signal_descriptor);
+    if (dispatcher->router.schedstat >= 0)
+        close(dispatcher->router.schedstat);
+    journal_close(dispatcher->journal, 200);
+    free(dispatcher);
+    return result;
 }

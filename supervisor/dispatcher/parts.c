@@ -1,399 +1,229 @@
-/*
- * The way of a part that waits: it is chosen, is handed over, and ends; or it is deferred.
- */
+#include "supervisor/dispatcher/parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "supervisor/admission/learned.h"
-#include "supervisor/dispatcher/dispatch.h"
+#include "supervisor/limits.h"
 
-#define LEARNED_FILE "learned"
+struct parts {
+    struct budget *budget;
+    struct journal *journal;
+    struct job *job;
+    struct part *part;
+    unsigned jobs_max;
+    unsigned size;
+    unsigned jobs;         /* in use */
+    unsigned used;         /* parts in use */
+    unsigned jobs_touched; /* used ever: the memory of the others is not there yet */
+    unsigned touched;
+    struct parts_view view;
+    SLIST_HEAD(, job) free_jobs;
+    SLIST_HEAD(, part) free;
+};
 
-static int64_t now_of(const struct dispatcher *dispatcher)
+int parts_create(struct parts **out, struct budget *budget, struct journal *journal, unsigned extra)
 {
-    return (int64_t)dispatcher->now;
-}
+    struct parts *parts = calloc(1, sizeof *parts);
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
-
-int parts_create(struct dispatcher *dispatcher)
-{
-    const struct config *config = dispatcher->settings->config;
-    struct admission_settings settings;
-
-    TAILQ_INIT(&dispatcher->parts_free);
-    dispatcher->parts_max = dispatcher->clients_max + config->waiting_max;
-    dispatcher->part = calloc(dispatcher->parts_max, sizeof *dispatcher->part);
-    admission_defaults(&settings);
-    settings.slow_after = (int64_t)config->destination_slow_after;
-    settings.waiting_time = (int64_t)config->waiting_time;
-    settings.waiting_most = dispatcher->settings->postconf->daemon_timeout * INT64_C(1000000) / 2;
-    settings.backlog = config->destination_backlog;
-    if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
-        return -EIO;
-    dispatcher->admission = admission_create(&settings, dispatcher->parts_max, DESTINATIONS_MAX);
-    if (!dispatcher->part || !dispatcher->admission)
+    *out = parts;
+    if (!parts)
         return -ENOMEM;
-    /* None yet, or damaged and thrown away: it is learned again. */
-    learned_load(dispatcher->settings->state_directory, LEARNED_FILE, dispatcher->admission,
-                 now_of(dispatcher), wall_clock());
-    return 0;
+    parts->budget = budget;
+    parts->journal = journal;
+    parts->jobs_max = budget->clients_max;
+    parts->size = budget->clients_max + extra;
+    SLIST_INIT(&parts->free_jobs);
+    SLIST_INIT(&parts->free);
+    parts->job = calloc(parts->jobs_max, sizeof *parts->job);
+    parts->part = calloc(parts->size, sizeof *parts->part);
+    return parts->job && parts->part ? 0 : -ENOMEM;
 }
 
-void parts_remember(struct dispatcher *dispatcher)
+void parts_destroy(struct parts *parts)
 {
-    int result = learned_save(dispatcher->settings->state_directory, LEARNED_FILE,
-                              dispatcher->admission, now_of(dispatcher), wall_clock());
-    uint64_t unsaid;
-
-    if (result < 0 && journal_limit_happened(&dispatcher->learned_lines, dispatcher->now, &unsaid))
-        journal_log(dispatcher->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,
-                    "what was learned of destinations cannot be kept in %s/headroom.%s/%s: %s; "
-                    "after a restart it is learned again",
-                    dispatcher->settings->postconf->data_directory, dispatcher->settings->service,
-                    LEARNED_FILE, strerror(-result));
-}
-
-void parts_destroy(struct dispatcher *dispatcher)
-{
-    for (unsigned i = 0; i < dispatcher->parts_touched; i++)
-        free(dispatcher->part[i].own);
-    free(dispatcher->part);
-    admission_destroy(dispatcher->admission);
-}
-
-static unsigned handle_of(const struct part *part)
-{
-    return (unsigned)(part - part->client->dispatcher->part);
-}
-
-/* What admission was told does not fit what it knows: one of us is wrong. */
-static void must(struct dispatcher *dispatcher, int result, int state)
-{
-    if (result < 0)
-        dispatcher_broken(dispatcher, "admission", state, result);
-}
-
-void part_waits(struct part *part)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-
-    dispatcher->waiting_count++;
-    if (part->own)
-        dispatcher->waiting_bytes += part->length;
-    if (part->client->parts_waiting++ > 0)
+    if (!parts)
         return;
-    dispatcher->waiting_requests++;
-    dispatcher->waiting_bytes += part->client->capacity;
+    for (unsigned i = 0; i < parts->touched; i++)
+        free(parts->part[i].own);
+    for (unsigned i = 0; i < parts->jobs_touched; i++)
+        merge_free(&parts->job[i].merge);
+    free(parts->part);
+    free(parts->job);
+    free(parts);
 }
 
-static void part_waits_no_more(struct part *part)
+unsigned parts_size(const struct parts *parts)
 {
-    struct dispatcher *dispatcher = part->client->dispatcher;
+    return parts->size;
+}
 
-    dispatcher->waiting_count--;
+struct part *parts_at(struct parts *parts, unsigned handle)
+{
+    return &parts->part[handle];
+}
+
+unsigned parts_handle(const struct parts *parts, const struct part *part)
+{
+    return (unsigned)(part - parts->part);
+}
+
+struct parts_view parts_view(const struct parts *parts)
+{
+    return parts->view;
+}
+
+/* The part is WAITING from now on. */
+static void waits(struct parts *parts, const struct part *part)
+{
+    struct job *job = part->job;
+
+    parts->view.waiting++;
     if (part->own)
-        dispatcher->waiting_bytes -= part->length;
-    if (--part->client->parts_waiting > 0)
+        parts->view.bytes += part->length;
+    if (job->waiting++ > 0)
         return;
-    dispatcher->waiting_requests--;
-    dispatcher->waiting_bytes -= part->client->capacity;
+    parts->view.requests++;
+    parts->view.bytes += job->length;
 }
 
-/* Requests that hold descriptors and do not wait: at most as many as workers are busy with. */
-static unsigned running(const struct dispatcher *dispatcher)
+static void waits_no_more(struct parts *parts, const struct part *part)
 {
-    unsigned busy = dispatcher->pool.count[WORKER_BUSY] + dispatcher->pool.count[WORKER_CONNECTING];
-    unsigned others = dispatcher->clients - dispatcher->waiting_requests;
+    struct job *job = part->job;
 
-    return busy < others ? busy : others;
+    parts->view.waiting--;
+    if (part->own)
+        parts->view.bytes -= part->length;
+    if (--job->waiting > 0)
+        return;
+    parts->view.requests--;
+    parts->view.bytes -= job->length;
 }
 
-unsigned parts_room(const struct dispatcher *dispatcher)
+struct job *parts_job(struct parts *parts, struct client *client, size_t length)
 {
-    return room_bound(&dispatcher->room, running(dispatcher));
+    struct job *job = SLIST_FIRST(&parts->free_jobs);
+
+    if (job)
+        SLIST_REMOVE_HEAD(&parts->free_jobs, link);
+    else
+        job = &parts->job[parts->jobs_touched++];
+    parts->jobs++;
+    *job = (struct job){.client = client, .length = length};
+    return job;
 }
 
-bool parts_room_full(const struct dispatcher *dispatcher)
+/* `own`: the bytes belong to the part. */
+static struct part *part_new(struct parts *parts, struct job *job, const char *bytes, size_t length,
+                             char *own)
 {
-    return room_full(&dispatcher->room, dispatcher->waiting_requests, running(dispatcher),
-                     dispatcher->waiting_bytes);
+    struct part *part = SLIST_FIRST(&parts->free);
+
+    if (part)
+        SLIST_REMOVE_HEAD(&parts->free, link);
+    else
+        part = &parts->part[parts->touched++];
+    parts->used++;
+    *part = (struct part){
+        .state = PART_WAITING,
+        .job = job,
+        .worker = -1,
+        .bytes = bytes,
+        .length = length,
+        .own = own,
+    };
+    SLIST_INSERT_HEAD(&job->parts, part, of_job);
+    job->left++;
+    if (own)
+        parts->budget->held += length;
+    waits(parts, part);
+    return part;
 }
 
-/*
- * Takes the step that the table has for the event. What goes with it is done by the caller, who
- * knows the agent or the reply; the action is returned for that.
- */
-static enum part_action part_step(struct part *part, enum part_event event)
+struct part *parts_whole(struct parts *parts, struct job *job, const char *bytes)
 {
-    struct dispatcher *dispatcher = part->client->dispatcher;
+    merge_init(&job->merge, 1);
+    return part_new(parts, job, bytes, job->length, NULL);
+}
+
+/* Parts beside the one that each job may still need. */
+static unsigned spare(const struct parts *parts)
+{
+    unsigned promised = parts->used + parts->jobs_max - parts->jobs;
+
+    return promised < parts->size ? parts->size - promised : 0;
+}
+
+/* Each share has a copy of what is common to all recipients. */
+static bool room_for(const struct parts *parts, const struct split *split)
+{
+    uint64_t bytes = parts->budget->held;
+
+    for (uint32_t i = 0; i < split->part_count; i++)
+        bytes += split->parts[i].size;
+    return split->part_count <= spare(parts) && bytes <= HELD_BYTES_MAX;
+}
+
+bool parts_divide(struct parts *parts, struct job *job, const struct split *split,
+                  const struct request *request, const char *bytes,
+                  void (*each)(void *context, struct part *part, uint32_t n), void *context)
+{
+    bool done = false;
+    char **own;
+
+    if (!room_for(parts, split))
+        return false;
+    own = calloc(split->part_count, sizeof *own);
+    if (!own)
+        return false;
+    for (uint32_t i = 0; i < split->part_count; i++) {
+        own[i] = malloc(split->parts[i].size);
+        if (!own[i] || split_write(split, request, bytes, i, own[i], split->parts[i].size) < 0)
+            goto out;
+    }
+    merge_init(&job->merge, split->part_count);
+    for (uint32_t i = 0; i < split->part_count; i++) {
+        struct part *part = part_new(parts, job, own[i], split->parts[i].size, own[i]);
+
+        own[i] = NULL;
+        each(context, part, i);
+    }
+    done = true;
+out:
+    for (uint32_t i = 0; i < split->part_count; i++)
+        free(own[i]);
+    free(own);
+    return done;
+}
+
+enum part_action parts_step(struct parts *parts, struct part *part, enum part_event event)
+{
     struct part_step step;
     enum part_state before = part->state;
 
-    if (router_part(before, event, &step) < 0)
-        dispatcher_broken(dispatcher, "part", (int)before, (int)event);
+    if (states_part(before, event, &step) < 0)
+        states_broken(parts->journal, "part", (int)before, (int)event);
     part->state = step.state;
     if (before == PART_WAITING && step.state != PART_WAITING)
-        part_waits_no_more(part);
+        waits_no_more(parts, part);
     if (before != PART_WAITING && step.state == PART_WAITING)
-        part_waits(part);
+        waits(parts, part);
     return step.action;
 }
 
-/* `reply` NULL: no agent answered, which counts as the bare deferral. May end the client. */
-static void part_ended(struct part *part, const struct reply *reply, const char *bytes)
-{
-    struct client *client = part->client;
-
-    if (reply)
-        merge_add(&client->merge, reply, bytes);
-    else
-        merge_add_deferred(&client->merge);
-    if (--client->parts_left == 0)
-        client_parts_ended(client);
-}
-
-void parts_release(struct client *client)
+void parts_free(struct parts *parts, struct job *job)
 {
     struct part *part;
 
-    while ((part = SLIST_FIRST(&client->parts))) {
-        SLIST_REMOVE_HEAD(&client->parts, of_client);
+    while ((part = SLIST_FIRST(&job->parts))) {
+        SLIST_REMOVE_HEAD(&job->parts, of_job);
         if (part->own)
-            client->dispatcher->held_bytes -= part->length;
+            parts->budget->held -= part->length;
         free(part->own);
         part->own = NULL;
-        TAILQ_INSERT_HEAD(&client->dispatcher->parts_free, part, link);
-        client->dispatcher->parts--;
+        SLIST_INSERT_HEAD(&parts->free, part, link);
+        parts->used--;
     }
-}
-
-void part_wait(struct part *part, const struct admission_arrival *arrival)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-
-    must(dispatcher,
-         admission_arrive(dispatcher->admission, handle_of(part), arrival, now_of(dispatcher)),
-         PART_WAITING);
-}
-
-struct part *parts_next(struct dispatcher *dispatcher)
-{
-    struct admission_choice choice =
-        admission_next(dispatcher->admission, regulator_limit(dispatcher), now_of(dispatcher));
-
-    if (choice.answer == ADMISSION_START)
-        return &dispatcher->part[choice.part];
-    dispatcher_wake_at(dispatcher, choice.again);
-    return NULL;
-}
-
-unsigned parts_runnable(struct dispatcher *dispatcher)
-{
-    unsigned limit = regulator_limit(dispatcher);
-
-    return admission_runnable(dispatcher->admission, limit, now_of(dispatcher), limit);
-}
-
-void parts_wake(struct dispatcher *dispatcher)
-{
-    dispatcher_wake_at(dispatcher, admission_due(dispatcher->admission, regulator_limit(dispatcher),
-                                                 now_of(dispatcher)));
-}
-
-static struct worker *worker_of(const struct part *part)
-{
-    return &part->client->dispatcher->worker[part->worker];
-}
-
-static void bind_worker(struct part *part, struct worker *worker)
-{
-    part->worker = worker->number;
-    worker->part = part;
-}
-
-static void unbind_worker(struct part *part)
-{
-    worker_of(part)->part = NULL;
-    part->worker = POOL_NONE;
-}
-
-static void put_back(struct part *part)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-
-    must(dispatcher, admission_put_back(dispatcher->admission, handle_of(part), now_of(dispatcher)),
-         PART_CONNECTING);
-}
-
-bool part_connect(struct part *part, struct worker *worker)
-{
-    if (!worker_open(worker)) {
-        put_back(part);
-        return false;
-    }
-    part_step(part, PART_CHOSEN);
-    bind_worker(part, worker);
-    return true;
-}
-
-void part_greeted(struct part *part, struct worker *worker)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-
-    part_step(part, PART_GREETED);
-    if (part->worker == POOL_NONE)
-        bind_worker(part, worker);
-    part->started = dispatcher->now;
-    must(dispatcher,
-         admission_started(dispatcher->admission, handle_of(part), (int64_t)part->started),
-         PART_SENDING);
-    part_write(part);
-}
-
-void part_write(struct part *part)
-{
-    if (worker_write(worker_of(part)))
-        part_step(part, PART_SENT);
-}
-
-/* A part that ran has ended: what that says of its destination. */
-static void finished(struct part *part, enum admission_outcome outcome)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-    uint64_t now = dispatcher->now;
-
-    must(dispatcher,
-         admission_finished(dispatcher->admission, handle_of(part), outcome,
-                            (int64_t)(now - part->started), (int64_t)now),
-         PART_RUNNING);
-}
-
-void part_replied(struct part *part, const struct reply *reply, const char *bytes)
-{
-    struct dispatcher_totals *totals = &part->client->dispatcher->totals;
-
-    part_step(part, PART_REPLIED);
-    if (reply->status == 0)
-        totals->delivered++;
-    else
-        totals->deferred++;
-    if (reply->status == 0)
-        finished(part, ADMISSION_DELIVERED);
-    else
-        finished(part, reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED);
-    unbind_worker(part);
-    part_ended(part, reply, bytes);
-}
-
-void part_worker_gone(struct part *part)
-{
-    struct worker *worker = worker_of(part);
-    enum part_action action = part_step(part, PART_AGENT_GONE);
-
-    unbind_worker(part);
-    if (action == PART_BACK) {
-        put_back(part);
-        return;
-    }
-    part->client->dispatcher->totals.lost++;
-    memcpy(worker->lost, part->client->bytes + part->client->request.queue_id.offset,
-           part->client->request.queue_id.len + 1);
-    finished(part, ADMISSION_LOST);
-    part_ended(part, NULL, NULL);
-}
-
-static void part_cancel(struct part *part)
-{
-    struct dispatcher *dispatcher = part->client->dispatcher;
-    struct worker *worker = part->worker == POOL_NONE ? NULL : worker_of(part);
-    enum part_action action = part_step(part, PART_CANCELLED);
-
-    if (part->state != PART_ENDED)
-        return;
-    must(dispatcher, admission_cancel(dispatcher->admission, handle_of(part), now_of(dispatcher)),
-         PART_ENDED);
-    if (action == PART_RELEASE) {
-        unbind_worker(part);
-        worker_release(worker);
-    }
-    part_ended(part, NULL, NULL);
-}
-
-void parts_cancel(struct client *client)
-{
-    struct part *part = SLIST_FIRST(&client->parts);
-
-    /* The last one that ends takes the client with it, and its list. */
-    while (part) {
-        struct part *next = SLIST_NEXT(part, of_client);
-        bool last = part->state != PART_ENDED && client->parts_left == 1;
-
-        if (part->state != PART_ENDED)
-            part_cancel(part);
-        part = last ? NULL : next;
-    }
-}
-
-void part_postponed(struct part *part, const struct reply *reply, const char *bytes)
-{
-    struct dispatcher_totals *totals = &part->client->dispatcher->totals;
-
-    part_step(part, reply ? PART_REPLIED : PART_AGENT_GONE);
-    totals->postponed++;
-    totals->postponed_for[part->reason]++;
-    if (!reply)
-        totals->bare++;
-    part_ended(part, reply, bytes);
-}
-
-/*
- * Its handle is free already. A message may have become too old for it while it waited: then it waits on, behind others for its
- * destination, and is not asked for again.
- */
-static void defer(struct dispatcher *dispatcher, int handle, enum deferral_reason reason)
-{
-    struct part *part = &dispatcher->part[handle];
-    struct request request;
-
-    if (parts_exempt(part->client)) {
-        request_init(&request);
-        must(dispatcher, request_parse(&request, part->bytes, part->length), PART_WAITING);
-        part_arrive(part, &request);
-        return;
-    }
-    part_step(part, PART_DEFERRED);
-    deferrals_add(part, reason);
-}
-
-void parts_defer(struct dispatcher *dispatcher)
-{
-    const struct config *config = dispatcher->settings->config;
-    int64_t now = now_of(dispatcher);
-    int64_t again = ADMISSION_NEVER;
-    int handle;
-
-    while (parts_room_full(dispatcher) &&
-           (handle = admission_victim(dispatcher->admission, now)) >= 0)
-        defer(dispatcher, handle, DEFERRAL_FULL);
-    while ((handle = admission_expire(dispatcher->admission, now, &again)) >= 0)
-        defer(dispatcher, handle, DEFERRAL_SLOW);
-    dispatcher_wake_at(dispatcher, again);
-    if (dispatcher->regulator.decision.shed) {
-        while ((handle = admission_shed(dispatcher->admission, (int64_t)config->shed_grace, now,
-                                        &again)) >= 0)
-            defer(dispatcher, handle, DEFERRAL_MEMORY);
-        dispatcher_wake_at(dispatcher, again);
-    }
-    deferrals_pump(dispatcher);
+    merge_free(&job->merge);
+    SLIST_INSERT_HEAD(&parts->free_jobs, job, link);
+    parts->jobs--;
 }

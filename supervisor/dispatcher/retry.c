@@ -1,266 +1,292 @@
-/*
- * Deferring by way of Postfix's own retry(8): the same request, with the nexthop replaced by the
- * reason (postfix-protocol.md 11). It writes the defer record and the line in the log.
- */
+#include "supervisor/dispatcher/retry.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "agents/conversation.h"
+#include "agents/limits.h"
+#include "agents/redirect.h"
+#include "agents/request.h"
 #include "agents/retry.h"
-#include "supervisor/dispatcher/dispatch.h"
+#include "supervisor/limits.h"
 
-static void on_deferral(void *owner, int fd, uint32_t events);
+/* One conversation. */
+struct talk {
+    struct retry *retry;
+    struct conversation conversation;
+    struct watch watch;
+    uint64_t since;
+    void *work; /* NULL: free */
+    bool greeted;
+    struct request request;
+    struct iovec pieces[REDIRECT_PIECES];
+    char text[REDIRECT_TEXT_MAX + 1];
+};
 
-int deferrals_create(struct dispatcher *dispatcher)
+struct retry {
+    struct retry_config config;
+    struct talk talk[DEFERRALS_AT_ONCE];
+    void **queue; /* a ring of config.size */
+    unsigned first;
+    unsigned queued;
+    uint64_t next; /* the next one may begin then */
+    bool away;     /* it could not be had, which was logged, and has not answered since */
+    bool mute; /* it did not answer in time, or took no connection, and has not answered since */
+    uint64_t full; /* since when it takes no connection; 0: it does, or nobody has asked */
+    char scratch[REPLY_BYTES_MAX];
+};
+
+static void on_talk(void *owner, int fd, uint32_t events);
+
+int retry_create(struct retry **out, const struct retry_config *config)
 {
-    TAILQ_INIT(&dispatcher->deferring);
+    struct retry *retry = calloc(1, sizeof *retry);
+
+    *out = retry;
+    if (!retry)
+        return -ENOMEM;
+    retry->config = *config;
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
-        dispatcher->deferral[i].dispatcher = dispatcher;
-        conversation_begin(&dispatcher->deferral[i].conversation, -1);
+        retry->talk[i].retry = retry;
+        conversation_begin(&retry->talk[i].conversation, -1);
     }
-    return 0;
+    retry->queue = calloc(config->size, sizeof *retry->queue);
+    return retry->queue ? 0 : -ENOMEM;
 }
 
-void deferrals_destroy(struct dispatcher *dispatcher)
+void retry_destroy(struct retry *retry)
 {
-    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
-        if (!dispatcher->deferral[i].dispatcher)
-            continue;
-        conversation_end(&dispatcher->deferral[i].conversation);
-    }
-}
-
-/* What filled the waiting room. */
-static void room_write(const struct dispatcher *dispatcher, char *text, size_t size)
-{
-    unsigned most = dispatcher->settings->config->waiting_max;
-    unsigned bound = parts_room(dispatcher);
-
-    if (dispatcher->waiting_requests >= most)
-        snprintf(text, size, "waiting.max %u", most);
-    else if (bound < most && dispatcher->waiting_requests >= bound)
-        snprintf(text, size, "%u wait, which is what open files allow", bound);
-    else
-        snprintf(text, size, "%u wait with %u MB of recipients", dispatcher->waiting_requests,
-                 (unsigned)(dispatcher->waiting_bytes >> 20));
-}
-
-/* Constant text first, so that deferrals can be counted by it; figures last. */
-static void text_write(struct deferral *deferral, enum deferral_reason reason)
-{
-    const struct dispatcher *dispatcher = deferral->dispatcher;
-    char cause[256];
-
-    switch (reason) {
-    case DEFERRAL_MEMORY:
-        limit_reason_write(&dispatcher->regulator.decision.reason, cause, sizeof cause);
-        snprintf(deferral->text, sizeof deferral->text,
-                 "4.3.2 delivery postponed: this system is short of memory (%s)", cause);
-        break;
-    case DEFERRAL_FULL:
-        room_write(dispatcher, cause, sizeof cause);
-        snprintf(deferral->text, sizeof deferral->text,
-                 "4.4.5 delivery postponed: too much mail waits for this destination (%s)", cause);
-        break;
-    case DEFERRAL_SLOW:
-        snprintf(deferral->text, sizeof deferral->text,
-                 "4.4.5 delivery postponed: this destination does not answer, or is slow "
-                 "(destination.backlog %u, waiting.time %u s)",
-                 dispatcher->settings->config->destination_backlog,
-                 (unsigned)(dispatcher->settings->config->waiting_time / 1000000));
-        break;
-    }
-    /* retry(8) takes printable ASCII only. */
-    for (char *c = deferral->text; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
-}
-
-void deferrals_add(struct part *part, enum deferral_reason reason)
-{
-    part->reason = reason;
-    TAILQ_INSERT_TAIL(&part->client->dispatcher->deferring, part, link);
-}
-
-/* The conversation is over. `reply` NULL: without an answer. */
-static void end(struct deferral *deferral, const struct reply *reply, const char *bytes)
-{
-    struct part *part = deferral->part;
-
-    if (reply)
-        deferral->dispatcher->retry_away = deferral->dispatcher->retry_mute = false;
-    deferral->part = NULL;
-    part_postponed(part, reply, bytes);
-    watch_forget(&deferral->dispatcher->watcher, &deferral->watch);
-    conversation_end(&deferral->conversation);
-}
-
-/*
- * retry(8) cannot be had: the part counts as deferred all the same, but nobody logs it. Said once, until it has answered
- * again.
- */
-static void unreachable(struct dispatcher *dispatcher, const char *reason)
-{
-    uint64_t unsaid;
-
-    if (dispatcher->retry_away)
+    if (!retry)
         return;
-    dispatcher->retry_away = true;
-    if (journal_limit_happened(&dispatcher->retry_lines, dispatcher->now, &unsaid))
-        journal_log(dispatcher->journal, EVENT_RETRY_UNREACHABLE, LOG_WARNING,
-                    (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
-                    "service retry: %s; mail is deferred without a record, and mailq shows no "
-                    "reason. master.cf must have the line \"retry unix - - y - - error\"",
-                    reason);
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
+        conversation_end(&retry->talk[i].conversation);
+    free(retry->queue);
+    free(retry);
 }
 
-static void lost(struct deferral *deferral, const char *reason)
+void retry_send(struct retry *retry, void *work)
 {
-    unreachable(deferral->dispatcher, reason);
-    end(deferral, NULL, NULL);
+    retry->queue[(retry->first + retry->queued++) % retry->config.size] = work;
+}
+
+static void *queue_take(struct retry *retry)
+{
+    void *work = retry->queue[retry->first];
+
+    retry->first = (retry->first + 1) % retry->config.size;
+    retry->queued--;
+    return work;
+}
+
+unsigned retry_pending(const struct retry *retry)
+{
+    unsigned pending = retry->queued;
+
+    for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
+        pending += retry->talk[i].work ? 1 : 0;
+    return pending;
+}
+
+static void tell_failed(struct retry *retry, void *work)
+{
+    retry->config.sink(retry->config.context,
+                       &(struct retry_event){.kind = RETRY_FAILED, .work = work});
+}
+
+/* Ends the conversation and returns its work. */
+static void *end(struct talk *talk)
+{
+    void *work = talk->work;
+
+    talk->work = NULL;
+    watch_forget(talk->retry->config.loop, &talk->watch);
+    conversation_end(&talk->conversation);
+    return work;
+}
+
+/* The work counts as deferred all the same, but nobody logs it. Logged once, until an answer. */
+static void unreachable(struct retry *retry, const char *reason)
+{
+    if (retry->away)
+        return;
+    retry->away = true;
+    complain(retry->config.complaints, COMPLAINT_RETRY, retry->config.loop->now, NULL, 0,
+             "service retry: %s; mail is deferred without a record, and mailq shows no "
+             "reason. master.cf must have the line \"retry unix - - y - - error\"",
+             reason);
+}
+
+static void lost(struct talk *talk, const char *reason)
+{
+    struct retry *retry = talk->retry;
+
+    unreachable(retry, reason);
+    tell_failed(retry, end(talk));
 }
 
 /* Those that were given up still wait at its socket, and may be all that fit there. */
-static bool takes_none_for_long(struct dispatcher *dispatcher)
+static bool takes_none_for_long(struct retry *retry)
 {
-    if (dispatcher->retry_full == 0)
-        dispatcher->retry_full = dispatcher->now;
-    if (dispatcher->now - dispatcher->retry_full >= RETRY_TIMEOUT)
-        dispatcher->retry_mute = true;
-    return dispatcher->retry_mute;
+    uint64_t now = retry->config.loop->now;
+
+    if (retry->full == 0)
+        retry->full = now;
+    if (now - retry->full >= RETRY_TIMEOUT)
+        retry->mute = true;
+    return retry->mute;
 }
 
-/* Begins with the part. False when retry(8) is busy just now, or there is no descriptor: the part keeps its turn. */
-static bool begin(struct deferral *deferral, struct part *part)
+/* Points talk->pieces at what is to be sent. 0 or a negative errno. */
+static int prepare(struct talk *talk, void *work)
 {
-    struct dispatcher *dispatcher = deferral->dispatcher;
+    const struct retry_config *config = &talk->retry->config;
+    struct retry_letter letter = {.text = talk->text};
     size_t size;
     int result;
 
-    text_write(deferral, part->reason);
-    request_init(&deferral->request);
-    result = request_parse(&deferral->request, part->bytes, part->length);
-    if (result == 0)
-        result = redirect_request(&deferral->request, part->bytes, deferral->text, deferral->pieces,
-                                  &size);
-    if (result == 0)
-        result = retry_connect(dispatcher->settings->queue_directory);
-    if (result == -EAGAIN && !takes_none_for_long(dispatcher))
-        return false;
-    if (result != -EAGAIN)
-        dispatcher->retry_full = 0;
-    if (result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS) {
-        dispatcher_descriptors_short(dispatcher, -result);
-        return false;
-    }
-    TAILQ_REMOVE(&dispatcher->deferring, part, link);
-    if (result >= 0) {
-        conversation_begin(&deferral->conversation, result);
-        result = watch_on(&dispatcher->watcher, &deferral->watch, result, EPOLLIN, on_deferral,
-                          deferral);
-    }
-    if (result < 0) {
-        conversation_end(&deferral->conversation);
-        unreachable(dispatcher, strerror(-result));
-        part_postponed(part, NULL, NULL);
-        return true;
-    }
-    deferral->part = part;
-    deferral->greeted = false;
-    deferral->since = dispatcher->now;
-    return true;
+    config->prepare(config->context, work, &letter);
+    for (char *c = talk->text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    request_init(&talk->request);
+    result = request_parse(&talk->request, letter.bytes, letter.length);
+    return result < 0
+               ? result
+               : redirect_request(&talk->request, letter.bytes, talk->text, talk->pieces, &size);
 }
 
 /*
- * While retry(8) does not answer (master cannot start it: it is short of memory, too), one conversation waits for it. With all of
- * them 12 in a minute would be deferred, and what waits for that would fill the active queue and become too old meanwhile.
+ * Begins with the work that is next. False: retry(8) takes no connection just now, or there is no
+ * descriptor; the work keeps its turn.
  */
-static bool begin_or_not(struct deferral *deferral, struct part *part)
+static bool begin(struct talk *talk)
 {
-    struct dispatcher *dispatcher = deferral->dispatcher;
+    struct retry *retry = talk->retry;
+    struct loop *loop = retry->config.loop;
+    void *work = retry->queue[retry->first];
+    int result = prepare(talk, work);
 
-    if (!dispatcher->retry_mute || deferral == &dispatcher->deferral[0])
-        return begin(deferral, part);
-    TAILQ_REMOVE(&dispatcher->deferring, part, link);
-    part_postponed(part, NULL, NULL);
+    if (result == 0)
+        result = retry_connect(retry->config.queue_directory);
+    if (result == -EAGAIN && !takes_none_for_long(retry))
+        return false;
+    if (result != -EAGAIN)
+        retry->full = 0;
+    if (result < 0 && budget_is_short(-result)) {
+        budget_descriptors_short(retry->config.budget, -result, loop->now);
+        return false;
+    }
+    queue_take(retry);
+    if (result >= 0) {
+        conversation_begin(&talk->conversation, result);
+        result = watch_on(loop, &talk->watch, result, EPOLLIN, on_talk, talk);
+    }
+    if (result < 0) {
+        conversation_end(&talk->conversation);
+        unreachable(retry, strerror(-result));
+        tell_failed(retry, work);
+        return true;
+    }
+    talk->work = work;
+    talk->greeted = false;
+    talk->since = loop->now;
     return true;
 }
 
-/* So few more could be accepted that mail behind this flood would wait for its deferrals: no pacing then. */
-static bool crowded(const struct dispatcher *dispatcher)
+/* With all conversations waiting for a mute retry(8), 12 in a minute would be deferred. */
+static bool begin_or_fail(struct talk *talk)
 {
-    return dispatcher->clients_max - dispatcher->clients <= dispatcher->clients_max / 8;
+    struct retry *retry = talk->retry;
+
+    if (!retry->mute || talk == &retry->talk[0])
+        return begin(talk);
+    tell_failed(retry, queue_take(retry));
+    return true;
 }
 
-void deferrals_pump(struct dispatcher *dispatcher)
+uint64_t retry_turn(struct retry *retry, bool crowded)
 {
-    struct part *part;
-    uint64_t now = dispatcher->now;
-    bool paced = !crowded(dispatcher);
+    uint64_t now = retry->config.loop->now;
 
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++) {
-        while (!dispatcher->deferral[i].part && (part = TAILQ_FIRST(&dispatcher->deferring))) {
-            if (paced && now < dispatcher->deferral_next) {
-                dispatcher_wake_at(dispatcher, (int64_t)dispatcher->deferral_next);
-                return;
-            }
-            if (!begin_or_not(&dispatcher->deferral[i], part))
-                return;
+        while (!retry->talk[i].work && retry->queued > 0) {
+            if (!crowded && now < retry->next)
+                return retry->next;
+            /* Busy or short of descriptors: a tick later that may have changed. */
+            if (!begin_or_fail(&retry->talk[i]))
+                return UINT64_MAX;
             /* A loop that runs late by less than a tenth of a second may catch up. */
-            if (!paced || now > dispatcher->deferral_next + 20 * DEFERRALS_INTERVAL)
-                dispatcher->deferral_next = now;
-            dispatcher->deferral_next += DEFERRALS_INTERVAL;
+            if (crowded || now > retry->next + 20 * DEFERRALS_INTERVAL)
+                retry->next = now;
+            retry->next += DEFERRALS_INTERVAL;
         }
     }
+    return UINT64_MAX;
 }
 
-void deferrals_expire(struct dispatcher *dispatcher, uint64_t now)
+void retry_tick(struct retry *retry)
 {
     for (unsigned i = 0; i < DEFERRALS_AT_ONCE; i++)
-        if (dispatcher->deferral[i].part && now - dispatcher->deferral[i].since >= RETRY_TIMEOUT) {
-            dispatcher->retry_mute = true;
-            lost(&dispatcher->deferral[i], "it does not answer");
+        if (retry->talk[i].work &&
+            retry->config.loop->now - retry->talk[i].since >= RETRY_TIMEOUT) {
+            retry->mute = true;
+            lost(&retry->talk[i], "it does not answer");
         }
 }
 
 /* Writes what can be written, and then waits for the reply. */
-static void write_request(struct deferral *deferral)
+static void write_request(struct talk *talk)
 {
-    bool done =
-        conversation_request(&deferral->conversation, deferral->pieces, REDIRECT_PIECES) == 0;
+    bool done = conversation_request(&talk->conversation, talk->pieces, REDIRECT_PIECES) == 0;
 
-    watch_change(&deferral->dispatcher->watcher, &deferral->watch,
-                 done ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    watch_change(talk->retry->config.loop, &talk->watch, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }
 
-static void on_deferral(void *owner, int fd, uint32_t events)
+static void read_reply(struct talk *talk)
 {
-    struct deferral *deferral = owner;
-    struct dispatcher *dispatcher = deferral->dispatcher;
+    struct retry *retry = talk->retry;
+    struct retry_event event = {.kind = RETRY_ANSWERED};
     struct reply reply;
-    const char *bytes;
+    char *kept;
+    int result = conversation_reply(&talk->conversation, retry->scratch, sizeof retry->scratch,
+                                    &reply, &event.bytes);
+
+    if (result == -EAGAIN)
+        return;
+    /* Status 0 would be a success that nobody delivered. */
+    if (result < 0 || reply.status == 0) {
+        lost(talk, "it gave no answer");
+        return;
+    }
+    retry->away = retry->mute = false;
+    /* A reply in pieces lies in the conversation's memory: it is taken over. */
+    kept = talk->conversation.reply;
+    talk->conversation.reply = NULL;
+    event.work = end(talk);
+    event.reply = &reply;
+    retry->config.sink(retry->config.context, &event);
+    free(kept);
+}
+
+static void on_talk(void *owner, int fd, uint32_t events)
+{
+    struct talk *talk = owner;
     size_t length;
     int result;
 
     (void)fd;
-    if (!deferral->greeted) {
-        result = conversation_greeting(&deferral->conversation, &length);
-        deferral->greeted = result == 0;
-        if (result == 0)
-            write_request(deferral);
-        else if (result != -EAGAIN)
-            lost(deferral, "it does not speak the delivery protocol");
-    } else {
+    if (talk->greeted) {
         if (events & EPOLLOUT)
-            write_request(deferral);
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-            result = conversation_reply(&deferral->conversation, dispatcher->scratch,
-                                        sizeof dispatcher->scratch, &reply, &bytes);
-            if (result == 0 && reply.status != 0)
-                end(deferral, &reply, bytes);
-            else if (result != -EAGAIN)
-                lost(deferral, "it gave no answer");
-        }
+            write_request(talk);
+        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+            read_reply(talk);
+        return;
     }
+    result = conversation_greeting(&talk->conversation, &length);
+    talk->greeted = result == 0;
+    if (result == 0)
+        write_request(talk);
+    else if (result != -EAGAIN)
+        lost(talk, "it does not speak the delivery protocol");
 }

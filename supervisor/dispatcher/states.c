@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
+
+#include "supervisor/journal/journal.h"
 
 /* An entry that is not written below has `possible` false: that event cannot happen there. */
 struct client_entry {
@@ -77,7 +80,7 @@ static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
         },
 };
 
-int router_client(enum client_state state, enum client_event event, struct client_step *step)
+int states_client(enum client_state state, enum client_event event, struct client_step *step)
 {
     if (!client_table[state][event].possible)
         return -EPROTO;
@@ -85,10 +88,19 @@ int router_client(enum client_state state, enum client_event event, struct clien
     return 0;
 }
 
-int router_part(enum part_state state, enum part_event event, struct part_step *step)
+int states_part(enum part_state state, enum part_event event, struct part_step *step)
 {
     if (!part_table[state][event].possible)
         return -EPROTO;
     *step = part_table[state][event].step;
     return 0;
+}
+
+void states_broken(struct journal *journal, const char *what, int state, int event)
+{
+    journal_log(journal, EVENT_EXIT, LOG_CRIT, NULL, 0,
+                "broken promise: %s in state %d met event %d; starting again. Please report this",
+                what, state, event);
+    journal_close(journal, 200);
+    abort();
 }

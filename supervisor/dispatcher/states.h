@@ -107,7 +107,12 @@ struct part_step {
 };
 
 /* The next state, and what to do on the way there. 0, or -EPROTO for "-". */
-int router_client(enum client_state state, enum client_event event, struct client_step *step);
-int router_part(enum part_state state, enum part_event event, struct part_step *step);
+int states_client(enum client_state state, enum client_event event, struct client_step *step);
+int states_part(enum part_state state, enum part_event event, struct part_step *step);
+
+struct journal;
+
+/* A promise is broken: `what` in `state` met `event`. Logs it and aborts; master(8) starts a fresh pair. */
+_Noreturn void states_broken(struct journal *journal, const char *what, int state, int event);
 
 #endif

@@ -201,4 +201,10 @@ const char *limit_mode_name(enum limit_mode mode);
  */
 int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t size);
 
+/*
+ * Where there is the least left, as a phrase: the group whose limit was met, or else the machine. "its memory group uses
+ * 60.1M of 64M now". Ends with a NUL.
+ */
+void limit_figures_write(const struct memory_sample *sample, char *buffer, size_t size);
+
 #endif

@@ -104,3 +104,27 @@ int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t s
     }
     return snprintf(buffer, size, "unknown");
 }
+
+void limit_figures_write(const struct memory_sample *sample, char *buffer, size_t size)
+{
+    const double mib = 1048576.0;
+    const struct memory_group *tight = NULL;
+
+    for (unsigned i = 0; i < sample->groups; i++) {
+        const struct memory_group *group = &sample->group[i];
+
+        if (group->known && group->limit != MEMORY_UNLIMITED &&
+            (!tight || (double)group->usage / (double)group->limit >
+                           (double)tight->usage / (double)tight->limit))
+            tight = group;
+    }
+    if (tight)
+        snprintf(buffer, size, "%s uses %.1fM of %.0fM now",
+                 tight == &sample->group[0] ? "its memory group" : "a memory group above it",
+                 (double)tight->usage / mib, (double)tight->limit / mib);
+    else if (sample->machine_known)
+        snprintf(buffer, size, "the machine has %.0fM available now",
+                 (double)sample->available / mib);
+    else
+        snprintf(buffer, size, "by the kernel");
+}

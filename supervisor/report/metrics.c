@@ -80,8 +80,6 @@ static void put_workers(struct out *out, const struct status *status)
     sample(out, "activity", "idle", (double)status->workers.idle);
     sample(out, "activity", "busy", (double)(status->workers.busy + status->workers.connecting));
     sample(out, "activity", "leaving", (double)status->workers.leaving);
-    counter(out, "headroom_workers_started_total", "Workers that were started.",
-            status->totals.workers);
     gauge(out, "headroom_workers_failed_starts", "Starts that failed since the last good one.",
           (double)status->faults.failed_starts);
 }
@@ -92,19 +90,27 @@ static void put_requests(struct out *out, const struct status *status)
           (double)status->requests.waiting);
     gauge(out, "headroom_requests_held", "Requests that were accepted and are not answered.",
           (double)status->requests.held);
-    counter(out, "headroom_requests_total", "Delivery requests that were read.",
-            status->totals.requests);
-    counter(out, "headroom_requests_refused_total", "Malformed, or without a queue file.",
-            status->totals.refused);
-    counter(out, "headroom_delivered_total", "Parts of requests that an agent delivered.",
-            status->totals.delivered);
-    counter(out, "headroom_deferred_total", "Parts that an agent deferred: the other side.",
-            status->totals.deferred);
-    family(out, "headroom_postponed_total", "counter", "Parts that headroom deferred, by reason.");
-    sample(out, "reason", "memory", (double)status->totals.postponed_memory);
-    sample(out, "reason", "full", (double)status->totals.postponed_full);
-    sample(out, "reason", "slow", (double)status->totals.postponed_slow);
-    counter(out, "headroom_lost_total", "Parts whose worker died.", status->totals.lost);
+}
+
+/* Entries of one family stand together in the table. */
+static void put_totals(struct out *out, const struct status *status)
+{
+    const char *before = "";
+    char name[64];
+
+    for (unsigned n = 0; n < TOTALS_COUNT; n++) {
+        const struct totals_entry *entry = &totals_table[n];
+
+        if (entry->metric[0] == '\0')
+            continue;
+        snprintf(name, sizeof name, "headroom_%s_total", entry->metric);
+        if (strcmp(before, entry->metric) != 0)
+            family(out, name, "counter", entry->help);
+        out->name = name;
+        before = entry->metric;
+        sample(out, entry->label[0] != '\0' ? "reason" : NULL, entry->label,
+               (double)totals_value(&status->totals, n));
+    }
 }
 
 static void put_memory(struct out *out, const struct status *status)
@@ -156,6 +162,7 @@ int metrics_write(const struct status *status, char *text, size_t size)
     put_state(&out, status);
     put_workers(&out, status);
     put_requests(&out, status);
+    put_totals(&out, status);
     put_memory(&out, status);
     put(&out, "# EOF\n");
     return out.used < size ? (int)out.used : -ENOSPC;

@@ -1,26 +1,16 @@
-/*
- * The snapshot (supervisor/report/status.h): once a second when something has changed, the file in the
- * state directory is replaced; and likewise the metrics, when they are wanted. snapshot_collect.c collects what is in it.
- *
- * A disk that is full costs a line in the log; one that is slow is left alone for twenty times as long as it took.
- */
+#include "supervisor/report/snapshot.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/base/file.h"
-#include "supervisor/dispatcher/dispatch.h"
-#include "supervisor/report/metrics.h"
-#include "supervisor/report/snapshot.h"
-#include "supervisor/report/status.h"
 
 /* Microseconds. */
 #define WRITE_SOONEST UINT64_C(1000000)
@@ -31,129 +21,94 @@
 #define WRITE_SLOW_PAUSE 20
 #define WRITE_SLOW_LONGEST UINT64_C(60000000)
 
-int64_t snapshot_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Percent of time in which some task waited for memory, in the pool or on the machine. */
-static double pressure_now(const struct dispatcher *dispatcher)
+static double pressure_now(const struct limit_state *state)
 {
-    const struct limit_state *state = &dispatcher->regulator.state;
+    double pool = state->pool_some.fraction, machine = state->machine_some.fraction;
 
-    return 100 * larger(state->pool_some.fraction, state->machine_some.fraction);
+    return 100 * (pool > machine ? pool : machine);
 }
 
-/* The changes of those before us are kept: a reload is no reason to forget them. */
-static void load_changes(struct dispatcher *dispatcher)
+/* The changes of a predecessor are kept: a reload is no reason to forget them. */
+static void load_changes(struct snapshot *snapshot)
 {
-    struct snapshot *snapshot = dispatcher->snapshot;
-    int fd = openat(dispatcher->settings->state_directory, STATUS_FILE,
-                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct status *before = &snapshot->status;
     struct stat found;
     ssize_t length = -1;
-    struct status *before = &snapshot->status;
+    int fd =
+        openat(snapshot->directory, STATUS_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0)
         return;
     if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode))
-        length = read(fd, dispatcher->scratch, sizeof dispatcher->scratch);
+        length = read(fd, snapshot->text, sizeof snapshot->text);
     close(fd);
-    if (length <= 0 || status_read(dispatcher->scratch, (size_t)length, before) < 0)
+    if (length <= 0 || status_read(snapshot->text, (size_t)length, before) < 0)
         memset(before, 0, sizeof *before);
     memset(before, 0, offsetof(struct status, changes));
     before->destinations = 0;
 }
 
-int snapshot_create(struct dispatcher *dispatcher)
+int snapshot_create(struct snapshot **out, int directory, const char *place,
+                    struct complaints *complaints)
 {
-    struct snapshot *snapshot = dispatcher->snapshot = calloc(1, sizeof *snapshot);
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
 
-    static_assert(sizeof dispatcher->scratch >= STATUS_TEXT_MAX, "the snapshot is written there");
+    *out = snapshot;
     if (!snapshot)
         return -ENOMEM;
-    load_changes(dispatcher);
-    snapshot->status.started = snapshot_clock();
+    snapshot->directory = directory;
+    snapshot->place = place;
+    snapshot->complaints = complaints;
+    load_changes(snapshot);
+    snapshot->status.started = clock_wall();
     return 0;
 }
 
-void snapshot_destroy(struct dispatcher *dispatcher)
+void snapshot_destroy(struct snapshot *snapshot)
 {
-    free(dispatcher->snapshot);
+    free(snapshot);
 }
 
-void snapshot_changed(struct dispatcher *dispatcher)
+void snapshot_changed(struct snapshot *snapshot, const struct report_view *view)
 {
-    const struct limit_decision *decision = &dispatcher->regulator.decision;
-    struct status *status = &dispatcher->snapshot->status;
+    const struct limit_decision *decision = view->decision;
+    struct status *status = &snapshot->status;
     struct status_change *change = &status->change[0];
 
     memmove(change + 1, change, (STATUS_CHANGES_MAX - 1) * sizeof *change);
     if (status->changes < STATUS_CHANGES_MAX)
         status->changes++;
     *change = (struct status_change){
-        .time = snapshot_clock(),
+        .time = clock_wall(),
         .limit = decision->limit,
-        .workers = pool_live(&dispatcher->pool),
-        .waiting = dispatcher->waiting_count,
+        .workers = pool_live(view->pool),
+        .waiting = view->waiting,
     };
     status_text(change->state, sizeof change->state, limit_mode_name(decision->mode));
     limit_reason_write(&decision->reason, change->reason, sizeof change->reason);
 }
 
-static void say_failure(struct dispatcher *dispatcher, struct journal_limit *limit,
-                        const char *name, int error, const char *effect)
+static void write_status(struct snapshot *snapshot, uint64_t now)
 {
-    uint64_t unsaid;
-
-    if (journal_limit_happened(limit, dispatcher->now, &unsaid))
-        journal_log(dispatcher->journal, EVENT_STATE_FILE, LOG_WARNING,
-                    (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,
-                    "%s cannot be written: %s; %s", name, strerror(-error), effect);
-}
-
-/* How long a write took; the clock of the loop stands still meanwhile. */
-static uint64_t clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static void write_status(struct dispatcher *dispatcher)
-{
-    struct snapshot *snapshot = dispatcher->snapshot;
-    char path[PATH_MAX + STATUS_NAME_SIZE + 32];
-    int length = status_write(&snapshot->status, dispatcher->scratch, STATUS_TEXT_MAX);
+    int length = status_write(&snapshot->status, snapshot->text, sizeof snapshot->text);
     int result = length;
 
     if (length >= 0)
-        result = replace_file(dispatcher->settings->state_directory, STATUS_FILE,
-                              STATUS_FILE ".new", 0600, dispatcher->scratch, (size_t)length);
-    if (result < 0) {
-        snprintf(path, sizeof path, "%s/headroom.%s/" STATUS_FILE,
-                 dispatcher->settings->postconf->data_directory, dispatcher->settings->service);
-        say_failure(dispatcher, &dispatcher->snapshot_lines, path, result,
-                    "headroomctl status shows an old state until it can");
-    }
+        result = replace_file(snapshot->directory, STATUS_FILE, STATUS_FILE ".new", 0600,
+                              snapshot->text, (size_t)length);
+    if (result < 0)
+        complain(snapshot->complaints, COMPLAINT_SNAPSHOT, now, NULL, 0,
+                 "%s/" STATUS_FILE
+                 " cannot be written: %s; headroomctl status shows an old state until it can",
+                 snapshot->place, strerror(-result));
 }
 
-static void write_metrics(struct dispatcher *dispatcher)
+static void write_metrics(struct snapshot *snapshot, const struct report_view *view)
 {
-    struct snapshot *snapshot = dispatcher->snapshot;
-    const struct dispatcher_settings *settings = dispatcher->settings;
     char path[METRICS_PATH_MAX];
     char beside[METRICS_PATH_MAX];
-    int result = metrics_paths(settings->config->metrics_textfile, settings->service, path, beside);
+    int result = metrics_paths(view->config->metrics_textfile, view->service, path, beside);
     int length = 0;
 
     if (result == 0)
@@ -162,75 +117,71 @@ static void write_metrics(struct dispatcher *dispatcher)
     if (length > 0)
         result = replace_file(AT_FDCWD, path, beside, 0644, snapshot->metrics_text, (size_t)length);
     if (result < 0)
-        say_failure(dispatcher, &dispatcher->metrics_lines, path, result,
-                    "the directory of metrics.textfile must be writable by Postfix's mail_owner");
+        complain(snapshot->complaints, COMPLAINT_METRICS, view->now, NULL, 0,
+                 "%s cannot be written: %s; the directory of metrics.textfile must be writable by "
+                 "Postfix's mail_owner",
+                 path, strerror(-result));
 }
 
-static void figures_take(const struct dispatcher *dispatcher, uint64_t figure[SNAPSHOT_FIGURES])
+static void figures_take(const struct report_view *view, uint64_t figure[SNAPSHOT_FIGURES])
 {
-    const struct dispatcher_totals *totals = &dispatcher->totals;
+    unsigned n = 0;
 
-    figure[0] = totals->requests;
-    figure[1] = totals->delivered;
-    figure[2] = totals->deferred;
-    figure[3] = totals->lost;
-    figure[4] = totals->postponed;
-    figure[5] = totals->refused;
-    figure[6] = totals->started;
-    figure[7] = dispatcher->waiting_count;
-    figure[8] = dispatcher->clients;
-    figure[9] = dispatcher->regulator.decision.limit;
-    figure[10] = dispatcher->regulator.decision.mode;
+    while (n < TOTALS_COUNT) {
+        figure[n] = totals_value(view->totals, n);
+        n++;
+    }
+    figure[n++] = view->waiting;
+    figure[n++] = view->held;
+    figure[n++] = view->decision->limit;
+    figure[n++] = view->decision->mode;
     for (unsigned i = 0; i < WORKER_STATES; i++)
-        figure[11 + i] = dispatcher->pool.count[i];
+        figure[n++] = view->pool->count[i];
 }
 
-static void take_point(struct dispatcher *dispatcher, uint64_t now)
+static void take_point(struct snapshot *snapshot, const struct report_view *view)
 {
-    struct snapshot *snapshot = dispatcher->snapshot;
-
     snapshot->point[snapshot->points % SNAPSHOT_POINTS] = (struct snapshot_point){
-        .time = now,
-        .totals = dispatcher->totals,
-        .waiting = dispatcher->waiting_count,
-        .limit = dispatcher->regulator.decision.limit,
-        .workers = pool_live(&dispatcher->pool),
-        .pressure = pressure_now(dispatcher),
+        .time = view->now,
+        .totals = *view->totals,
+        .waiting = view->waiting,
+        .limit = view->decision->limit,
+        .workers = pool_live(view->pool),
+        .pressure = pressure_now(view->state),
     };
     /* Stays in this range, so that it is known whether the ring is full. */
     snapshot->points =
         snapshot->points + 1 < 2 * SNAPSHOT_POINTS ? snapshot->points + 1 : SNAPSHOT_POINTS;
 }
 
-static void write_files(struct dispatcher *dispatcher, bool status, bool metrics)
+static void write_files(struct snapshot *snapshot, const struct report_view *view, bool status,
+                        bool metrics)
 {
-    uint64_t began = clock_now();
+    uint64_t began = clock_monotonic();
     uint64_t took;
 
-    snapshot_collect(dispatcher);
+    snapshot_collect(snapshot, view);
     if (metrics)
-        write_metrics(dispatcher);
+        write_metrics(snapshot, view);
     if (status)
-        write_status(dispatcher);
-    took = clock_now() - began;
+        write_status(snapshot, view->now);
+    took = clock_monotonic() - began;
     if (took * WRITE_SLOW_PAUSE > WRITE_SLOW_LONGEST)
         took = WRITE_SLOW_LONGEST / WRITE_SLOW_PAUSE;
     if (took > WRITE_SLOW)
-        dispatcher->snapshot->not_before = began + took * WRITE_SLOW_PAUSE;
+        snapshot->not_before = began + took * WRITE_SLOW_PAUSE;
 }
 
-void snapshot_tick(struct dispatcher *dispatcher, bool last)
+void snapshot_tick(struct snapshot *snapshot, const struct report_view *view, bool last)
 {
-    struct snapshot *snapshot = dispatcher->snapshot;
-    uint64_t now = dispatcher->now;
+    uint64_t now = view->now;
     uint64_t figure[SNAPSHOT_FIGURES];
-    bool changed;
     uint64_t age = now - snapshot->written;
-    bool metrics = dispatcher->settings->config->metrics_textfile[0] != '\0' &&
-                   now - snapshot->metrics >= METRICS_SOONEST;
-    bool due;
+    bool metrics =
+        view->config->metrics_textfile[0] != '\0' && now - snapshot->metrics >= METRICS_SOONEST;
+    bool changed, due;
 
-    figures_take(dispatcher, figure);
+    figures_take(view, figure);
     changed = memcmp(figure, snapshot->figure, sizeof figure) != 0;
     /* A tick that comes early by a little is a tick. */
     due = age >= WRITE_LATEST || (changed && age >= WRITE_SOONEST - WRITE_SOONEST / 10);
@@ -246,6 +197,6 @@ void snapshot_tick(struct dispatcher *dispatcher, bool last)
         memcpy(snapshot->figure, figure, sizeof figure);
     }
     if (due || metrics)
-        write_files(dispatcher, due, metrics);
-    take_point(dispatcher, now);
+        write_files(snapshot, view, due && snapshot->directory >= 0, metrics);
+    take_point(snapshot, view);
 }

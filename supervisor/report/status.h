@@ -3,7 +3,7 @@
 
 /*
  * The snapshot of a service: what the dispatcher knows of itself, as plain values, and their form in JSON. The dispatcher
- * writes it into its state directory (supervisor/report/snapshot.c), headroomctl reads it.
+ * writes it into its state directory (supervisor/report/snapshot.h), headroomctl reads it.
  *
  * status_write() and status_read() are inverse and pure: one table names every value once for both. A reader of another
  * version passes over names that it does not know, and has zero for those that are missing.
@@ -16,7 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/report/totals.h"
+
 #define STATUS_FILE "status.json"
+
+/* Raised when a name in the file changes its meaning. */
+#define STATUS_FORMAT 2
 
 /* The snapshot fits this, whatever is in it; test_status.c fills it to the brim. */
 #define STATUS_TEXT_MAX 65536
@@ -55,6 +60,7 @@ struct status_destination {
 };
 
 struct status {
+    uint64_t format; /* STATUS_FORMAT */
     char version[STATUS_WORD_SIZE];
     char service[STATUS_NAME_SIZE];
     int64_t written;
@@ -86,6 +92,9 @@ struct status {
         uint64_t connecting;
         uint64_t busy;
         uint64_t leaving;
+        uint64_t most;              /* at a time, since the start */
+        char why[STATUS_WORD_SIZE]; /* no more are started: a word of limit/spawn.h */
+        int64_t starting_since;     /* the oldest start that waits for its greeting */
     } workers;
 
     struct {
@@ -103,26 +112,13 @@ struct status {
         uint64_t dead;
     } lanes;
 
-    struct { /* since the start */
-        uint64_t requests;
-        uint64_t delivered;
-        uint64_t deferred; /* by workers: the other side */
-        uint64_t lost;     /* with a worker */
-        uint64_t postponed;
-        uint64_t postponed_memory;
-        uint64_t postponed_full;
-        uint64_t postponed_slow;
-        uint64_t bare;
-        uint64_t refused;
-        uint64_t workers;
-        uint64_t most_workers;
-    } totals;
+    struct totals totals; /* since the start */
 
     struct { /* what happened in the last `span` us, about a minute, and how it was then */
         uint64_t span;
         uint64_t delivered;
+        uint64_t failed;
         uint64_t deferred;
-        uint64_t postponed;
         uint64_t waiting;
         uint64_t limit;
         uint64_t workers;
@@ -173,7 +169,7 @@ struct status {
  */
 int status_write(const struct status *status, char *text, size_t size);
 
-/* Reads it. -EINVAL: not JSON, or not a snapshot; *status is then undefined. Allocates (cJSON) and gives back all of it. */
+/* Reads it. -EINVAL: not JSON, or not a snapshot; -EPROTO: one of another STATUS_FORMAT; *status is then undefined. Allocates (cJSON) and gives back all of it. */
 int status_read(const char *text, size_t length, struct status *status);
 
 /* Puts a text into a field: cut to size at the end of a character. */

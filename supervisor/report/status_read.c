@@ -101,6 +101,8 @@ int status_read(const char *text, size_t length, struct status *status)
         return result;
     memset(status, 0, sizeof *status);
     result = take_table(&status_table, document.root, status);
+    if (result == 0 && status->service[0] != '\0' && status->format != STATUS_FORMAT)
+        result = -EPROTO;
     if (result == 0)
         result = take_list(document.root, "changes", &status_change_table, status->change,
                            sizeof status->change[0], STATUS_CHANGES_MAX, &status->changes);

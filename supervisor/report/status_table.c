@@ -19,9 +19,13 @@
             sizeof(((struct status *)0)->section.member)                                           \
     }
 
+#define TOTAL(name, field, metric, label, help, text)                                              \
+    {"totals", #name, STATUS_COUNT, offsetof(struct status, totals.name), 0},
+
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct status_field fields[] = {
+    PLAIN(STATUS_COUNT, status, format),
     WORDS(status, version),
     WORDS(status, service),
     PLAIN(STATUS_TIME, status, written),
@@ -45,6 +49,9 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, workers, connecting),
     INNER(STATUS_COUNT, workers, busy),
     INNER(STATUS_COUNT, workers, leaving),
+    INNER(STATUS_COUNT, workers, most),
+    INNER_WORDS(workers, why),
+    INNER(STATUS_TIME, workers, starting_since),
     INNER(STATUS_COUNT, requests, held),
     INNER(STATUS_COUNT, requests, waiting),
     INNER(STATUS_COUNT, requests, deferring),
@@ -54,22 +61,10 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, lanes, slow),
     INNER(STATUS_COUNT, lanes, unknown),
     INNER(STATUS_COUNT, lanes, dead),
-    INNER(STATUS_COUNT, totals, requests),
-    INNER(STATUS_COUNT, totals, delivered),
-    INNER(STATUS_COUNT, totals, deferred),
-    INNER(STATUS_COUNT, totals, lost),
-    INNER(STATUS_COUNT, totals, postponed),
-    INNER(STATUS_COUNT, totals, postponed_memory),
-    INNER(STATUS_COUNT, totals, postponed_full),
-    INNER(STATUS_COUNT, totals, postponed_slow),
-    INNER(STATUS_COUNT, totals, bare),
-    INNER(STATUS_COUNT, totals, refused),
-    INNER(STATUS_COUNT, totals, workers),
-    INNER(STATUS_COUNT, totals, most_workers),
-    INNER(STATUS_COUNT, minute, span),
+    TOTALS(TOTAL) INNER(STATUS_COUNT, minute, span),
     INNER(STATUS_COUNT, minute, delivered),
+    INNER(STATUS_COUNT, minute, failed),
     INNER(STATUS_COUNT, minute, deferred),
-    INNER(STATUS_COUNT, minute, postponed),
     INNER(STATUS_COUNT, minute, waiting),
     INNER(STATUS_COUNT, minute, limit),
     INNER(STATUS_COUNT, minute, workers),

@@ -238,7 +238,7 @@ for field in SERVICE=$SERVICE LIMIT=1 'WORKERS=[0-9]' 'BUSY=[0-9]' 'WAITING=[0-9
     grep -q "^HEADROOM_$field" "$TEST_DIR/hold" || fail "no $field in: $(cat "$TEST_DIR/hold")"
 done
 # Deferring is never silent, whatever the state.
-grep -q "^still OPEN: .* postponed (memory 0, too many wait [1-9][0-9]*, slow 0)" "$TEST_DIR/lines" ||
+grep -q "^still OPEN: .* deferred (memory 0, too many wait [1-9][0-9]*, slow 0)" "$TEST_DIR/lines" ||
     fail "no line on what was deferred: $(cat "$TEST_DIR/lines")"
 grep -q '^PRIORITY=4$' "$TEST_DIR/hold" || fail 'HOLD is no warning'
 ctl_exit 0 history --since=1h

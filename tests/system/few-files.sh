@@ -23,8 +23,8 @@ good()
     say "$1: ten good messages behind the flood were there after $(($(milliseconds) - began)) ms"
 }
 
-# postponed CAUSE: something left the room for it.
-postponed()
+# deferred CAUSE: something left the room for it.
+deferred()
 {
     said_at_least "too much mail waits for this destination ([0-9]* wait$1)" 1
 }
@@ -39,7 +39,7 @@ bound=$(sed -n 's/.* at most \([0-9]*\) requests wait, .*/\1/p' "$(postfix_log "
 say "with 4096 open files at most $bound requests wait"
 [ "$bound" -lt 2000 ] || fail 'the line at the start tells waiting.max'
 send files 2200 --sessions 20 --rcpt 'user%d@dead.invalid'
-wait_for 60 postponed ', which is what open files allow' || fail "the room was never full: $(postfix_count "$p" active) active"
+wait_for 60 deferred ', which is what open files allow' || fail "the room was never full: $(postfix_count "$p" active) active"
 good files-good
 
 sink_tell "$s" heal

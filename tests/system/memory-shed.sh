@@ -14,15 +14,15 @@ limit=300
 # A neighbour takes all that the pool could have and 3 MB more, so that L is at workers.min.
 short=-3
 
-reason='4\.3\.2.*delivery postponed: this system is short of memory (working set [0-9.]*M is [^)]*)'
+reason='4\.3\.2.*delivery deferred: this system is short of memory (working set [0-9.]*M is [^)]*)'
 # The supervisor's deferrals, as Postfix logs them.
-postponed()
+told_deferred()
 {
-    lines "$(postfix_log "$p")" 'postfix/error.*dsn=4\.3\.2, status=deferred (delivery postponed: this system is short of memory'
+    lines "$(postfix_log "$p")" 'postfix/error.*dsn=4\.3\.2, status=deferred (delivery deferred: this system is short of memory'
 }
-at_least_postponed()
+at_least_deferred()
 {
-    [ "$(postponed)" -ge "$1" ]
+    [ "$(told_deferred)" -ge "$1" ]
 }
 
 memory_create "$p" 'inet:[127.0.0.1]:10083' 'maximal_backoff_time = 100s' 'minimal_backoff_time = 100s' 'queue_run_delay = 100s'
@@ -59,13 +59,13 @@ memory_load "$p" 20 10 more
 memory_neighbour "$limit" "$short"
 full=$(now)
 # It takes half a minute over all of them.
-wait_for 25 at_least_postponed 4 || fail "only $(postponed) of 20 were deferred within 25 s"
+wait_for 25 at_least_deferred 4 || fail "only $(told_deferred) of 20 were deferred within 25 s"
 say "deferred within $(memory_since "$full" "$(now)") s of the shortage"
 sleep 1
 expect 'being delivered' "$(sink_value "$s" silent.holding), given up $(sink_value "$s" abandoned)" '6, given up 0'
 postqueue -c "$p/etc" -j >"$TEST_DIR/queue"
-reasons=$(lines "$TEST_DIR/queue" 'delay_reason.*delivery postponed: this system is short of memory (working set ')
-deferred=$(postponed)
+reasons=$(lines "$TEST_DIR/queue" 'delay_reason.*delivery deferred: this system is short of memory (working set ')
+deferred=$(told_deferred)
 say "$deferred deferred, $reasons reasons in the queue"
 [ "$reasons" -ge 4 ] && [ "$reasons" -le "$deferred" ] || fail 'the queue does not show the reasons'
 for id in $old; do
@@ -82,14 +82,14 @@ headroom_lines "$p" ' now \| still '
 # Back in OPEN the lines have what the time since was like: each deferral that Postfix logged, and none of another kind.
 headroom_lines "$p" ' now OPEN:.*; it was not open for ' | sed 's/.*; it was not open for //' >"$TEST_DIR/totals"
 expect 'deferrals in the totals' \
-    "$(sed 's/.* \([0-9]*\) postponed (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" | awk '{ all += $1; memory += $2 } END { print all " " memory }')" \
-    "$(postponed) $(postponed)"
+    "$(sed 's/.* \([0-9]*\) deferred (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" | awk '{ all += $1; memory += $2 } END { print all " " memory }')" \
+    "$(told_deferred) $(told_deferred)"
 expect 'totals of another kind' \
-    "$(grep -v -c ', 0 deferred by workers, .*, full 0, slow 0), 0 lost$' "$TEST_DIR/totals")" 0
+    "$(grep -v -c ', 0 failed by workers, .*, full 0, slow 0), 0 lost$' "$TEST_DIR/totals")" 0
 expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
 memory_drain "$p" "$s" 30
 
-recorded=$(postponed)
+recorded=$(told_deferred)
 say 'without retry(8)'
 postfix_stop "$p" || fail 'Postfix left something behind'
 postfix_service "$p" retry
@@ -109,7 +109,7 @@ wait_for 25 bare || fail "only $(postfix_count "$p" deferred) of 20 were deferre
 sleep 1
 headroom_lines "$p" 'service retry'
 expect 'lines about retry(8)' "$(headroom_lines "$p" 'service retry' | wc -l)" 1
-expect "deferred with a record" "$(postponed)" "$recorded"
+expect "deferred with a record" "$(told_deferred)" "$recorded"
 kill "$neighbour"
 memory_drain "$p" "$s" 30
 memory_end "$p" "$s"

@@ -246,13 +246,13 @@ Test(ctl_screen, what_was_deferred_and_lost)
 {
     struct status *status = calm();
 
-    status->totals.postponed = 12;
-    status->totals.postponed_memory = 2;
-    status->totals.postponed_full = 3;
-    status->totals.postponed_slow = 7;
-    status->minute.postponed = 5;
+    status->totals.deferred = 12;
+    status->totals.deferred_memory = 2;
+    status->totals.deferred_full = 3;
+    status->totals.deferred_slow = 7;
+    status->minute.deferred = 5;
     status->totals.lost = 4;
-    status->totals.bare = 1;
+    status->totals.unrecorded = 1;
     SHOWS(status, true, "12 by us since the start", "memory 2, too many wait 3",
           "slow or dead destination 7), 5 in the last minute",
           "4 deliveries with a worker that died", "retry unix - - y - - error");

@@ -2,7 +2,7 @@
 
 #include "tests/unit/fake.h"
 
-#include "supervisor/dispatcher/dispatch.h"
+#include "supervisor/limit/growth.h"
 
 /* It greets and is gone, which the dispatcher finds at once, before the parent tells. */
 static void greet_and_go(struct fake *fake, unsigned number, int worker)

@@ -2,7 +2,8 @@
 
 #include "tests/unit/fake_round.h"
 
-#include "supervisor/dispatcher/dispatch.h"
+#include "supervisor/dispatcher/fleet_start.h"
+#include "supervisor/limits.h"
 
 Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)
 {
@@ -286,31 +287,36 @@ Test(dispatcher_workers, as_many_as_wait_and_as_may)
  */
 Test(dispatcher_workers, the_surplus_goes_and_the_minimum_stays)
 {
-    struct config config;
-    struct dispatcher_settings settings = {.config = &config};
-    struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
-    char directory[] = "/tmp/headroom-test-XXXXXX";
+    struct loop loop;
+    struct budget budget = {0};
+    struct fleet *fleet;
+    int channel[2];
 
-    cr_assert(dispatcher && mkdtemp(directory) && chdir(directory) == 0); /* it unlinks sockets */
-    config_defaults(&config);
-    config.workers_max = 6;
-    config.workers_min = 2;
-    dispatcher->settings = &settings;
-    cr_assert_geq(workers_create(dispatcher), 0);
+    cr_assert_eq(channel_open(channel), 0);
+    cr_assert_eq(loop_create(&loop), 0);
+    cr_assert_eq(fleet_create(&fleet, &(struct fleet_config){.loop = &loop,
+                                                             .budget = &budget,
+                                                             .channel = channel[0],
+                                                             .min = 2,
+                                                             .max = 6}),
+                 0);
+    loop.now = 1;
     for (int i = 0; i < 5; i++) {
-        int number = pool_start(&dispatcher->pool, 1);
+        int number = pool_start(&fleet->pool, 1);
 
-        cr_assert_eq(pool_move(&dispatcher->pool, number, WORKER_IDLE, 1), 0);
+        cr_assert_eq(pool_move(&fleet->pool, number, WORKER_IDLE, 1), 0);
     }
-    workers_expire(dispatcher, IDLE_SURPLUS);
-    cr_assert_eq(dispatcher->pool.count[WORKER_IDLE], 5, "none is old enough");
-    workers_expire(dispatcher, IDLE_SURPLUS + 1);
-    cr_assert_eq(dispatcher->pool.count[WORKER_IDLE], 2, "%u stay",
-                 dispatcher->pool.count[WORKER_IDLE]);
-    cr_assert_eq(dispatcher->pool.count[WORKER_LEAVING], 3);
-    workers_destroy(dispatcher);
-    free(dispatcher);
-    cr_assert_eq(rmdir(directory), 0);
+    loop.now = IDLE_SURPLUS;
+    fleet_tick(fleet);
+    cr_assert_eq(fleet->pool.count[WORKER_IDLE], 5, "none is old enough");
+    loop.now = IDLE_SURPLUS + 1;
+    fleet_tick(fleet);
+    cr_assert_eq(fleet->pool.count[WORKER_IDLE], 2, "%u stay", fleet->pool.count[WORKER_IDLE]);
+    cr_assert_eq(fleet->pool.count[WORKER_LEAVING], 3);
+    fleet_destroy(fleet);
+    loop_destroy(&loop);
+    close(channel[0]);
+    close(channel[1]);
 }
 
 /* What was said of starts since the last call. */

@@ -131,7 +131,7 @@ static struct status *example(void)
     status->pressure.pool_known = status->pressure.machine_known = true;
     status->memory.limit = 67108864;
     status->pressure.pool_some = 0.25;
-    status->totals.postponed_slow = 17;
+    status->totals.deferred_slow = 17;
     status->totals.requests = UINT64_C(5000000000);
     status_text(status->destination[0].name, sizeof status->destination[0].name, "secret.example");
     status->destinations = 1;
@@ -169,7 +169,7 @@ Test(metrics, units_and_figures)
     cr_expect(says(status, "headroom_memory_limit_bytes{service=\"lmtp\"} 67108864\n"));
     cr_expect(says(status, "headroom_pressure_ratio{service=\"lmtp\",of=\"pool\"} 0.0025\n"));
     cr_expect(says(status, "headroom_requests_total{service=\"lmtp\"} 5000000000\n"));
-    cr_expect(says(status, "headroom_postponed_total{service=\"lmtp\",reason=\"slow\"} 17\n"));
+    cr_expect(says(status, "headroom_deferred_total{service=\"lmtp\",reason=\"slow\"} 17\n"));
     cr_expect(says(status, "headroom_state{service=\"lmtp\",state=\"HOLD\"} 1\n"));
     cr_expect(says(status, "headroom_state{service=\"lmtp\",state=\"OPEN\"} 0\n"));
     cr_expect_not(says(status, "secret.example"));

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "supervisor/dispatcher/dispatch.h"
+#include "supervisor/report/state_lines.h"
 
 #define SECOND UINT64_C(1000000)
 #define MINUTE (60 * SECOND)
@@ -36,14 +36,19 @@ struct line {
     bool changed;  /* it says "now", not "still" */
     char state[16];
     uint64_t unsaid;
-    uint64_t postponed;
+    uint64_t deferred;
     char text[1024];
 };
 
 struct scene {
     struct config config;
-    struct dispatcher_settings settings;
-    struct dispatcher dispatcher;
+    struct limit_state state;
+    struct limit_decision decision;
+    struct memory_sample sample;
+    struct totals totals;
+    struct report_view view;
+    struct state_lines told;
+    struct journal *journal;
     int journald;
     uint64_t begun;
     uint64_t changes; /* of the mode, that the test made */
@@ -76,7 +81,7 @@ static void scene_read(void)
     char datagram[8192], number[32];
     static const char mark[] = "that was all";
 
-    journal_log(scene.dispatcher.journal, EVENT_EXIT, LOG_INFO, NULL, 0, mark);
+    journal_log(scene.journal, EVENT_EXIT, LOG_INFO, NULL, 0, mark);
     for (;;) {
         struct pollfd wait = {.fd = scene.journald, .events = POLLIN};
         struct line *line = &scene.line[scene.lines];
@@ -90,14 +95,14 @@ static void scene_read(void)
         field_read(datagram, "MESSAGE", line->text, sizeof line->text);
         if (strcmp(line->text, mark) == 0)
             return;
-        line->time = scene.dispatcher.now;
+        line->time = scene.view.now;
         line->changed = strncmp(line->text, "now ", 4) == 0;
         cr_assert(line->changed || strncmp(line->text, "still ", 6) == 0, "%s", line->text);
         field_read(datagram, "HEADROOM_STATE", line->state, sizeof line->state);
         field_read(datagram, "HEADROOM_UNSAID", number, sizeof number);
         line->unsaid = strtoull(number, NULL, 10);
-        field_read(datagram, "HEADROOM_POSTPONED", number, sizeof number);
-        line->postponed = strtoull(number, NULL, 10);
+        field_read(datagram, "HEADROOM_DEFERRED", number, sizeof number);
+        line->deferred = strtoull(number, NULL, 10);
         scene.lines++;
     }
 }
@@ -105,23 +110,20 @@ static void scene_read(void)
 /* A step of the limit that decides on this mode, and then the clock goes on. */
 static void scene_step(enum limit_mode mode, uint64_t then)
 {
-    struct dispatcher *dispatcher = &scene.dispatcher;
-    struct regulator *regulator = &dispatcher->regulator;
-    enum limit_mode before = regulator->decision.mode;
-    uint64_t told = regulator->told;
+    enum limit_mode before = scene.decision.mode;
+    uint64_t told = scene.told.told;
 
-    regulator->decision.mode = mode;
-    regulator->stepped = dispatcher->now;
+    scene.decision.mode = mode;
     if (mode != before) {
-        regulator->changed = dispatcher->now;
-        regulator_say_changed(dispatcher, before);
+        scene.view.changed = scene.view.now;
+        state_lines_changed(&scene.told, &scene.view, before);
         scene.changes++;
     }
-    regulator_say_if_due(dispatcher);
+    state_lines_tick(&scene.told, &scene.view, scene.journal);
     /* Only where there may be one: to ask each time would take long. */
-    if (regulator->told != told)
+    if (scene.told.told != told)
         scene_read();
-    dispatcher->now += then;
+    scene.view.now += then;
 }
 
 /* So long in this mode, with a step each quarter of a second, as the limit wants them while memory is short. */
@@ -133,10 +135,10 @@ static void scene_stay(enum limit_mode mode, uint64_t time)
         scene_step(mode, tick);
 }
 
-static void postpone(enum deferral_reason reason, uint64_t count)
+static void defer(uint64_t *reason, uint64_t count)
 {
-    scene.dispatcher.totals.postponed += count;
-    scene.dispatcher.totals.postponed_for[reason] += count;
+    scene.totals.deferred += count;
+    *reason += count;
 }
 
 static const struct line *last(void)
@@ -163,7 +165,7 @@ static size_t lines_between(uint64_t from, uint64_t to)
 /* Each change that the test made has its line, or is counted in one, or is not said yet. */
 static void expect_all_counted(void)
 {
-    uint64_t told = regulator_unsaid(&scene.dispatcher);
+    uint64_t told = state_lines_unsaid(&scene.told);
 
     for (size_t i = 0; i < scene.lines; i++)
         told += scene.line[i].unsaid + (scene.line[i].changed ? 1 : 0);
@@ -185,63 +187,67 @@ static void set_up(void)
     cr_assert_eq(bind(scene.journald, (const struct sockaddr *)&address, sizeof address), 0);
 
     config_defaults(&scene.config);
-    scene.settings.config = &scene.config;
-    scene.dispatcher.settings = &scene.settings;
-    cr_assert_eq(journal_open(&scene.dispatcher.journal,
+    scene.view = (struct report_view){
+        .config = &scene.config,
+        .totals = &scene.totals,
+        .state = &scene.state,
+        .decision = &scene.decision,
+        .sample = &scene.sample,
+    };
+    cr_assert_eq(journal_open(&scene.journal,
                               &(struct journal_options){.syslog_name = "test", .service = "relay"}),
                  0);
     /* As a machine that has been up for a while. */
-    scene.begun = scene.dispatcher.now = 5000 * SECOND;
-    scene.dispatcher.regulator.changed = scene.begun;
+    scene.begun = scene.view.now = scene.view.changed = 5000 * SECOND;
 }
 
 static void tear_down(void)
 {
-    if (scene.dispatcher.journal)
-        journal_close(scene.dispatcher.journal, PATIENCE);
+    if (scene.journal)
+        journal_close(scene.journal, PATIENCE);
 }
 
-TestSuite(regulator_say, .init = set_up, .fini = tear_down);
+TestSuite(state_lines, .init = set_up, .fini = tear_down);
 
-Test(regulator_say, totals_are_of_the_time_that_was_not_open)
+Test(state_lines, totals_are_of_the_time_that_was_not_open)
 {
-    struct dispatcher_totals *totals = &scene.dispatcher.totals;
+    struct totals *totals = &scene.totals;
 
     totals->delivered = 1000;
-    totals->deferred = 100;
+    totals->failed = 100;
     totals->lost = 10;
-    postpone(DEFERRAL_FULL, 5);
+    defer(&scene.totals.deferred_full, 5);
     scene_stay(LIMIT_OPEN, 70 * SECOND);
-    cr_expect_eq(last()->postponed, 5);
+    cr_expect_eq(last()->deferred, 5);
 
     scene_stay(LIMIT_HOLD, 20 * SECOND);
     totals->delivered += 31;
-    totals->deferred += 4;
+    totals->failed += 4;
     scene_stay(LIMIT_SHRINK, 15 * SECOND);
-    postpone(DEFERRAL_MEMORY, 7);
+    defer(&scene.totals.deferred_memory, 7);
     totals->lost += 2;
     scene_stay(LIMIT_SHED, 7 * SECOND);
-    postpone(DEFERRAL_FULL, 12);
-    postpone(DEFERRAL_SLOW, 3);
+    defer(&scene.totals.deferred_full, 12);
+    defer(&scene.totals.deferred_slow, 3);
     totals->delivered += 9;
     scene_step(LIMIT_OPEN, SECOND);
     cr_assert_str_eq(last()->state, "SHED", "OPEN is said before it has lasted");
     /* Said when it has lasted; what happened in OPEN is not part of it. */
     totals->delivered += 400;
-    totals->deferred += 40;
+    totals->failed += 40;
     scene_stay(LIMIT_OPEN, 6 * SECOND);
 
     cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
     expect_text(last(),
-                "; it was not open for 42 s: 40 delivered, 4 deferred by workers, 22 postponed "
+                "; it was not open for 42 s: 40 delivered, 4 failed by workers, 22 deferred "
                 "(memory 7, full 12, slow 3), 2 lost");
     expect_all_counted();
 }
 
 /* The next time has figures of its own. */
-Test(regulator_say, totals_begin_anew)
+Test(state_lines, totals_begin_anew)
 {
-    struct dispatcher_totals *totals = &scene.dispatcher.totals;
+    struct totals *totals = &scene.totals;
 
     for (unsigned round = 1; round <= 3; round++) {
         char expected[128];
@@ -251,7 +257,7 @@ Test(regulator_say, totals_begin_anew)
         scene_stay(LIMIT_OPEN, 60 * MINUTE);
         totals->delivered += 5000;
         cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
-        snprintf(expected, sizeof expected, "; it was not open for %u s: %u delivered, 0 deferred",
+        snprintf(expected, sizeof expected, "; it was not open for %u s: %u delivered, 0 failed",
                  20 + round, 100 * round);
         expect_text(last(), expected);
     }
@@ -260,16 +266,16 @@ Test(regulator_say, totals_begin_anew)
 }
 
 /* Nothing happened, nothing is said; and what is deferred in OPEN is said without such totals. */
-Test(regulator_say, open_all_the_time)
+Test(state_lines, open_all_the_time)
 {
     scene_stay(LIMIT_OPEN, 10 * MINUTE);
     cr_expect_eq(scene.lines, 0);
-    postpone(DEFERRAL_SLOW, 6);
+    defer(&scene.totals.deferred_slow, 6);
     scene_stay(LIMIT_OPEN, 10 * MINUTE);
     cr_assert_eq(scene.lines, 1);
-    cr_expect_eq(last()->postponed, 6);
+    cr_expect_eq(last()->deferred, 6);
     expect_text(last(), "still OPEN");
-    expect_text(last(), " 6 postponed (memory 0, too many wait 0, slow 6) (600 s in this state)");
+    expect_text(last(), " 6 deferred (memory 0, too many wait 0, slow 6) (600 s in this state)");
     cr_expect(strstr(last()->text, "not open") == NULL, "%s", last()->text);
 }
 
@@ -277,7 +283,7 @@ Test(regulator_say, open_all_the_time)
  * Forty minutes to and fro, a change each second: a machine at the edge. Few lines, all changes are counted, and when it is calm
  * OPEN is said, with the time that was spent elsewhere.
  */
-Test(regulator_say, to_and_fro)
+Test(state_lines, to_and_fro)
 {
     const uint64_t time = 40 * MINUTE;
     uint64_t away = 0;
@@ -286,7 +292,7 @@ Test(regulator_say, to_and_fro)
     for (uint64_t spent = 0; spent < time; spent += 3 * SECOND) {
         scene_step(LIMIT_HOLD, SECOND / 2);
         scene_step(LIMIT_SHRINK, SECOND / 2);
-        scene.dispatcher.totals.delivered++;
+        scene.totals.delivered++;
         away += SECOND;
         scene_step(LIMIT_OPEN, 2 * SECOND);
     }
@@ -301,7 +307,7 @@ Test(regulator_say, to_and_fro)
 
     scene_stay(LIMIT_OPEN, 11 * MINUTE);
     cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
-    cr_expect_eq(regulator_unsaid(&scene.dispatcher), 0);
+    cr_expect_eq(state_lines_unsaid(&scene.told), 0);
     expect_all_counted();
     /* All that was delivered while it was not OPEN is in the lines that say OPEN. */
     for (size_t i = 0; i < scene.lines; i++) {
@@ -321,7 +327,7 @@ Test(regulator_say, to_and_fro)
 }
 
 /* It comes back to what was said last before the change could be said: that it was away is said all the same. */
-Test(regulator_say, a_change_and_back_that_was_not_said)
+Test(state_lines, a_change_and_back_that_was_not_said)
 {
     static const enum limit_mode five[] = {LIMIT_HOLD, LIMIT_SHRINK, LIMIT_OPEN, LIMIT_HOLD,
                                            LIMIT_OPEN};
@@ -330,7 +336,7 @@ Test(regulator_say, a_change_and_back_that_was_not_said)
         scene_stay(five[i], five[i] == LIMIT_OPEN ? 11 * SECOND : SECOND);
     cr_assert(scene.lines == 5 && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
     scene_stay(LIMIT_HOLD, 3 * SECOND);
-    scene.dispatcher.totals.delivered += 8;
+    scene.totals.delivered += 8;
     scene_step(LIMIT_OPEN, SECOND);
     cr_assert_eq(scene.lines, 5, "a sixth line in half a minute: %s", last()->text);
     scene_stay(LIMIT_OPEN, 11 * MINUTE);
@@ -343,12 +349,12 @@ Test(regulator_say, a_change_and_back_that_was_not_said)
 }
 
 /* A flush of a night: one line a minute at first, then one in ten; and when something changes it is said at once. */
-Test(regulator_say, summaries_become_rare)
+Test(state_lines, summaries_become_rare)
 {
     const uint64_t first = 5 * MINUTE + SECOND;
 
     for (unsigned minute = 0; minute < 60; minute++) {
-        postpone(DEFERRAL_MEMORY, 10);
+        defer(&scene.totals.deferred_memory, 10);
         scene_stay(LIMIT_HOLD, MINUTE);
     }
     /* The change, and five minutes; then one each ten minutes at most, and never fewer than one in eleven. */
@@ -365,11 +371,11 @@ Test(regulator_say, summaries_become_rare)
     /* Rarer, but nothing is left out of them. */
     scene_stay(LIMIT_HOLD, 11 * MINUTE);
     {
-        uint64_t postponed = 0;
+        uint64_t deferred = 0;
 
         for (size_t i = 0; i < scene.lines; i++)
-            postponed += scene.line[i].postponed;
-        cr_expect_eq(postponed, 600);
+            deferred += scene.line[i].deferred;
+        cr_expect_eq(deferred, 600);
     }
     {
         size_t before = scene.lines;
@@ -385,10 +391,10 @@ Test(regulator_say, summaries_become_rare)
 }
 
 /* A flush that defers without being short of memory: the same. */
-Test(regulator_say, deferring_in_open_becomes_rare)
+Test(state_lines, deferring_in_open_becomes_rare)
 {
     for (unsigned minute = 0; minute < 60; minute++) {
-        postpone(DEFERRAL_SLOW, 10);
+        defer(&scene.totals.deferred_slow, 10);
         scene_stay(LIMIT_OPEN, MINUTE);
     }
     cr_expect_leq(scene.lines + LINES_OTHER, LINES_ALLOWED, "%zu lines in an hour", scene.lines);
@@ -397,7 +403,7 @@ Test(regulator_say, deferring_in_open_becomes_rare)
 }
 
 /* However many lines there were: that mail is deferred for want of memory is never said late. */
-Test(regulator_say, shed_is_said_at_once)
+Test(state_lines, shed_is_said_at_once)
 {
     for (uint64_t spent = 0; spent < 15 * MINUTE; spent += 20 * SECOND) {
         scene_stay(LIMIT_HOLD, 5 * SECOND);
@@ -407,12 +413,12 @@ Test(regulator_say, shed_is_said_at_once)
         cr_assert(strcmp(scene.line[i].state, "SHED") != 0);
     scene_step(LIMIT_SHED, 0);
     expect_text(last(), "now SHED");
-    cr_expect_eq(last()->time, scene.dispatcher.now);
+    cr_expect_eq(last()->time, scene.view.now);
     expect_all_counted();
 }
 
 /* After a day without trouble it is as new. */
-Test(regulator_say, calm_earns_the_lines_back)
+Test(state_lines, calm_earns_the_lines_back)
 {
     size_t noisy;
 

@@ -66,7 +66,7 @@ Test(router, every_entry_of_the_client_table)
         for (unsigned event = 0; event < CLIENT_EVENTS; event++) {
             const struct client_row *row = NULL;
             struct client_step step;
-            int result = router_client((enum client_state)state, (enum client_event)event, &step);
+            int result = states_client((enum client_state)state, (enum client_event)event, &step);
 
             for (size_t i = 0; i < ROWS(client_rows); i++)
                 if (client_rows[i].from == state && client_rows[i].event == event)
@@ -83,7 +83,7 @@ Test(router, every_entry_of_the_part_table)
         for (unsigned event = 0; event < PART_EVENTS; event++) {
             const struct part_row *row = NULL;
             struct part_step step;
-            int result = router_part((enum part_state)state, (enum part_event)event, &step);
+            int result = states_part((enum part_state)state, (enum part_event)event, &step);
 
             for (size_t i = 0; i < ROWS(part_rows); i++)
                 if (part_rows[i].from == state && part_rows[i].event == event)
@@ -117,7 +117,7 @@ static void part_happens(struct walk *walk, unsigned number, enum part_event eve
 {
     struct part_step step;
 
-    cr_assert_eq(router_part(walk->part[number], event, &step), 0);
+    cr_assert_eq(states_part(walk->part[number], event, &step), 0);
     if (step.action == PART_HAND_OVER) {
         cr_assert(!walk->handed_over[number], "handed over twice");
         walk->handed_over[number] = true;
@@ -141,7 +141,7 @@ static void client_happens(struct walk *walk, enum client_event event)
 {
     struct client_step step;
 
-    cr_assert_eq(router_client(walk->client, event, &step), 0);
+    cr_assert_eq(states_client(walk->client, event, &step), 0);
     walk->client = step.state;
     if (event == CLIENT_HUNG_UP)
         walk->hung_up = true;
@@ -168,7 +168,7 @@ static void random_event(struct walk *walk)
         client_happens(walk, CLIENT_ANSWERED);
     } else if (walk->client == CLIENT_HELD && random_below(&walk->seed, 20) == 0) {
         client_happens(walk, CLIENT_HUNG_UP);
-    } else if (router_part(walk->part[number], event, &step) == 0) {
+    } else if (states_part(walk->part[number], event, &step) == 0) {
         part_happens(walk, number, event);
     }
 }

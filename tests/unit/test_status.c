@@ -45,6 +45,7 @@ static struct status *full(void)
     unsigned next = 0;
 
     fill(&status_table, status, &next);
+    status->format = STATUS_FORMAT;
     status->changes = STATUS_CHANGES_MAX;
     status->destinations = STATUS_DESTINATIONS_MAX;
     for (unsigned i = 0; i < STATUS_CHANGES_MAX; i++)
@@ -186,18 +187,27 @@ Test(status, what_is_no_snapshot_is_refused)
         "[]",
         "{\"service\": \"lmtp\"",
         "{\"service\": 1, \"state\": {\"name\": \"OPEN\"}}",
-        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": -1}}",
-        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": \"many\"}}",
-        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"changes\": 3}",
-        "{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"destinations\": [7]}",
+        "{\"format\": 2, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": -1}}",
+        "{\"format\": 2, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"limit\": "
+        "\"many\"}}",
+        "{\"format\": 2, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"changes\": 3}",
+        "{\"format\": 2, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}, \"destinations\": "
+        "[7]}",
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_eq(read_text(bad[i]), -EINVAL, "%s", bad[i]);
+    /* Names of another format may mean something else. */
+    cr_expect_eq(read_text("{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}}"), -EPROTO);
+    cr_expect_eq(
+        read_text("{\"format\": 3, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\"}}"),
+        -EPROTO);
     /* Of another version: less, and more. */
-    cr_expect_eq(read_text("{\"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"mood\": 3}, "
-                           "\"future\": [1]}"),
-                 0);
+    cr_expect_eq(
+        read_text(
+            "{\"format\": 2, \"service\": \"lmtp\", \"state\": {\"name\": \"OPEN\", \"mood\": 3}, "
+            "\"future\": [1]}"),
+        0);
 }
 
 Test(status, texts_are_cut_between_characters)

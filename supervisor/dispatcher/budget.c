@@ -1,0 +1,43 @@
+#include "supervisor/dispatcher/budget.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "supervisor/limits.h"
+
+unsigned budget_clients(uint64_t descriptors, unsigned wanted, unsigned workers_max)
+{
+    uint64_t others = 2 * (uint64_t)workers_max + DESCRIPTORS_RESERVED;
+    uint64_t few, many;
+
+    if (descriptors >= others + 2 * (uint64_t)wanted)
+        return wanted;
+    few = descriptors > DESCRIPTORS_RESERVED + 4 ? (descriptors - DESCRIPTORS_RESERVED) / 4 : 1;
+    many = descriptors > others ? (descriptors - others) / 2 : 0;
+    return (unsigned)(few > many ? few : many);
+}
+
+void budget_init(struct budget *budget, struct complaints *complaints, unsigned wanted,
+                 unsigned workers_max)
+{
+    struct rlimit limit;
+
+    *budget = (struct budget){.complaints = complaints, .clients_max = wanted};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        budget->clients_max = budget_clients(limit.rlim_cur, wanted, workers_max);
+}
+
+bool budget_is_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+void budget_descriptors_short(struct budget *budget, int error, uint64_t now)
+{
+    budget->descriptors_short = true;
+    complain(budget->complaints, COMPLAINT_DESCRIPTORS, now, NULL, 0,
+             "%s: nothing more is accepted for now; raise the limit of open files "
+             "(LimitNOFILE= of Postfix's unit), or lower workers.max or waiting.max",
+             strerror(error));
+}

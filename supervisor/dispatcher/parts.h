@@ -1,0 +1,101 @@
+#ifndef SUPERVISOR_DISPATCHER_PARTS_H
+#define SUPERVISOR_DISPATCHER_PARTS_H
+
+/*
+ * The table of parts: allocate, split, count, free. No I/O, no clock, no decision.
+ *
+ * A job is one request of one client on its way; a part is what one worker gets of it: the whole
+ * request, or one destination's share of a request that was split. A part's place in the table is
+ * its handle in admission. The table is taken at start; only the bytes of shares are allocated.
+ *
+ * Every job that is begun finds room for one part. A split takes what is spare beside that.
+ * Calls agents/{split,merge}, budget, states. Knows no sibling.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "agents/merge.h"
+#include "agents/split.h"
+#include "supervisor/dispatcher/budget.h"
+#include "supervisor/dispatcher/states.h"
+
+/* Why a part is deferred by headroom. */
+enum deferral_reason {
+    DEFERRAL_MEMORY, /* no headroom (4.3.2) */
+    DEFERRAL_FULL,   /* the waiting room is full (4.4.5) */
+    DEFERRAL_SLOW,   /* its destination is slow or dead (4.4.5) */
+};
+
+#define DEFERRAL_REASONS (DEFERRAL_SLOW + 1)
+
+struct part;
+
+struct job {
+    struct client *client;
+    SLIST_HEAD(, part) parts;
+    size_t length;    /* bytes of the request */
+    unsigned left;    /* parts that have not ended */
+    unsigned waiting; /* parts that are WAITING */
+    struct merge merge;
+    SLIST_ENTRY(job) link; /* free */
+};
+
+struct part {
+    enum part_state state;
+    struct job *job;
+    int worker; /* from CONNECTING to RUNNING, else -1 */
+    const char *bytes;
+    size_t length;
+    char *own;        /* the bytes, when they are a share and not the client's */
+    uint64_t started; /* handed over at */
+    enum deferral_reason reason;
+    SLIST_ENTRY(part) of_job;
+    SLIST_ENTRY(part) link; /* free */
+};
+
+struct parts;
+
+/* Room for as many jobs as there are clients, and for `extra` parts beside one for each. */
+int parts_create(struct parts **out, struct budget *budget, struct journal *journal,
+                 unsigned extra);
+void parts_destroy(struct parts *parts);
+
+/* How many handles there are. */
+unsigned parts_size(const struct parts *parts);
+
+/* The part of a handle, and back. */
+struct part *parts_at(struct parts *parts, unsigned handle);
+unsigned parts_handle(const struct parts *parts, const struct part *part);
+
+/* A job without parts, for the client's request of `length` bytes. */
+struct job *parts_job(struct parts *parts, struct client *client, size_t length);
+
+/* The request as one part, WAITING. */
+struct part *parts_whole(struct parts *parts, struct job *job, const char *bytes);
+
+/*
+ * One part for each of the split's, all WAITING, in the order of the split: the n-th is handed to
+ * `each` with n. False when there is no room or no memory for them; nothing has happened then.
+ */
+bool parts_divide(struct parts *parts, struct job *job, const struct split *split,
+                  const struct request *request, const char *bytes,
+                  void (*each)(void *context, struct part *part, uint32_t n), void *context);
+
+/* Takes the step that the table of states has for the event; aborts when it has none. */
+enum part_action parts_step(struct parts *parts, struct part *part, enum part_event event);
+
+/* Gives back a job and its parts. */
+void parts_free(struct parts *parts, struct job *job);
+
+struct parts_view {
+    unsigned waiting;  /* parts that are WAITING */
+    unsigned requests; /* jobs of which a part is WAITING */
+    uint64_t bytes;    /* of these requests, and of WAITING shares */
+};
+
+struct parts_view parts_view(const struct parts *parts);
+
+#endif

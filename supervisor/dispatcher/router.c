@@ -1,0 +1,382 @@
+#include "supervisor/dispatcher/router.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cgroup/schedstat.h"
+#include "supervisor/limits.h"
+
+static unsigned limit_of(const struct router *router)
+{
+    return regulator_view(router->regulator).decision->limit;
+}
+
+/* No sink is entered from within another: a module that calls one has done its work. */
+static struct router *enter(void *context)
+{
+    struct router *router = context;
+
+    assert(router->inside == 0);
+    router->inside++;
+    return router;
+}
+
+static void leave(struct router *router)
+{
+    router->inside--;
+}
+
+/* --- a part ends ---------------------------------------------------------------------------- */
+
+/* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */
+static void settle(struct router *router, struct part *part, const struct reply *reply,
+                   const char *bytes)
+{
+    struct job *job = part->job;
+
+    part->worker = POOL_NONE;
+    if (reply)
+        merge_add(&job->merge, reply, bytes);
+    else
+        merge_add_deferred(&job->merge);
+    if (--job->left > 0)
+        return;
+    client_answer(job->client, &job->merge);
+    parts_free(router->parts, job);
+}
+
+/* A worker is done with the part, in one way or another: what that says of its destination. */
+static void learn(struct router *router, struct part *part, enum admission_outcome outcome)
+{
+    router_must(router,
+                admission_finished(router->admission, parts_handle(router->parts, part), outcome,
+                                   router_now(router) - (int64_t)part->started, router_now(router)),
+                part);
+}
+
+static void put_back(struct router *router, struct part *part)
+{
+    part->worker = POOL_NONE;
+    router_must(router,
+                admission_put_back(router->admission, parts_handle(router->parts, part),
+                                   router_now(router)),
+                part);
+}
+
+static void replied(struct router *router, struct part *part, const struct fleet_event *event)
+{
+    bool delivered = event->reply->status == 0;
+
+    parts_step(router->parts, part, PART_REPLIED);
+    growth_returned(&router->spawn.growth, router->loop->now);
+    if (delivered)
+        router->totals->delivered++;
+    else
+        router->totals->failed++;
+    learn(router, part,
+          delivered                      ? ADMISSION_DELIVERED
+          : event->reply->dsn[0] != '\0' ? ADMISSION_FAILED
+                                         : ADMISSION_DEFERRED);
+    settle(router, part, event->reply, event->bytes);
+}
+
+static void lost(struct router *router, struct part *part)
+{
+    parts_step(router->parts, part, PART_AGENT_GONE);
+    router->totals->lost++;
+    learn(router, part, ADMISSION_LOST);
+    settle(router, part, NULL, NULL);
+}
+
+/* The client has hung up: a part whose bytes have not left is dropped. */
+static void cancel(struct router *router, struct part *part)
+{
+    int worker = part->worker;
+    enum part_action action = parts_step(router->parts, part, PART_CANCELLED);
+
+    if (part->state != PART_ENDED)
+        return;
+    router_must(
+        router,
+        admission_cancel(router->admission, parts_handle(router->parts, part), router_now(router)),
+        part);
+    if (action == PART_RELEASE)
+        fleet_release(router->fleet, worker);
+    settle(router, part, NULL, NULL);
+}
+
+static void cancel_all(struct router *router, struct job *job)
+{
+    struct part *part, *next;
+    unsigned left = job->left;
+
+    /* The last one that ends takes the job with it. */
+    for (part = SLIST_FIRST(&job->parts); part && left > 0; part = next) {
+        next = SLIST_NEXT(part, of_job);
+        if (part->state == PART_ENDED)
+            continue;
+        left--;
+        cancel(router, part);
+    }
+}
+
+/* --- what modules tell ---------------------------------------------------------------------- */
+
+void router_on_client(void *context, enum clients_kind kind, struct client *client)
+{
+    struct router *router = enter(context);
+
+    if (kind == CLIENT_READ)
+        router_arrive(router, client);
+    else
+        cancel_all(router, client->work);
+    leave(router);
+}
+
+static void give(struct router *router, int worker, struct part *part)
+{
+    const struct client *client = part->job->client;
+
+    parts_step(router->parts, part, PART_GREETED);
+    part->worker = worker;
+    part->started = router->loop->now;
+    router_must(
+        router,
+        admission_started(router->admission, parts_handle(router->parts, part), router_now(router)),
+        part);
+    if (fleet_give(router->fleet, worker, part, part->bytes, part->length,
+                   client->bytes + client->request.queue_id.offset))
+        parts_step(router->parts, part, PART_SENT);
+}
+
+static void worker_ended(struct router *router, const struct fleet_event *event)
+{
+    bool by_signal = WIFSIGNALED(event->status);
+    char figures[128] = "";
+    bool oom = by_signal && WTERMSIG(event->status) == SIGKILL &&
+               regulator_oom_killed(router->regulator, figures, sizeof figures);
+
+    if (event->lost[0] != '\0')
+        complain(router->complaints, COMPLAINT_LOST, router->loop->now,
+                 (struct journal_field[]){JOURNAL_TEXT("HEADROOM_QUEUE_ID", event->lost),
+                                          JOURNAL_NUMBER("HEADROOM_WORKER_PID", event->pid)},
+                 2,
+                 "%s: worker %d ended with it (%s%s%s%s %d); it is deferred and will be tried "
+                 "again",
+                 event->lost, (int)event->pid, oom ? "killed for want of memory, " : "", figures,
+                 oom ? "; " : "", by_signal ? "signal" : "exit status",
+                 by_signal ? WTERMSIG(event->status) : WEXITSTATUS(event->status));
+    if (event->retired)
+        return;
+    regulator_ended(router->regulator, pool_live(fleet_view(router->fleet).pool));
+    if (event->status == 0)
+        growth_ended(&router->spawn.growth, router->loop->now);
+}
+
+void router_on_fleet(void *context, const struct fleet_event *event)
+{
+    struct router *router = enter(context);
+    struct fleet_view fleet = fleet_view(router->fleet);
+
+    switch (event->kind) {
+    case FLEET_STARTED:
+        /* Before more are started the limit must see the new group. */
+        router->step_due |= event->renewed;
+        break;
+    case FLEET_FORK_FAILED:
+        regulator_failed(router->regulator);
+        break;
+    case FLEET_GREETED:
+        clients_greet(router->clients, fleet.greeting, fleet.greeting_length);
+        if (event->work)
+            give(router, event->worker, event->work);
+        break;
+    case FLEET_SENT:
+        parts_step(router->parts, event->work, PART_SENT);
+        break;
+    case FLEET_REPLIED:
+        replied(router, event->work, event);
+        break;
+    case FLEET_LOST:
+        lost(router, event->work);
+        break;
+    case FLEET_VANISHED:
+        parts_step(router->parts, event->work, PART_AGENT_GONE);
+        put_back(router, event->work);
+        break;
+    case FLEET_ENDED:
+        worker_ended(router, event);
+        break;
+    case FLEET_CLOSED:
+        router->closed = true;
+        router->status = event->status;
+        break;
+    }
+    leave(router);
+}
+
+void router_on_retry(void *context, const struct retry_event *event)
+{
+    struct router *router = enter(context);
+    struct part *part = event->work;
+
+    parts_step(router->parts, part, event->reply ? PART_REPLIED : PART_AGENT_GONE);
+    router->totals->deferred++;
+    router->totals->deferred_memory += part->reason == DEFERRAL_MEMORY;
+    router->totals->deferred_full += part->reason == DEFERRAL_FULL;
+    router->totals->deferred_slow += part->reason == DEFERRAL_SLOW;
+    if (!event->reply)
+        router->totals->unrecorded++;
+    settle(router, part, event->reply, event->bytes);
+    leave(router);
+}
+
+void router_on_step(void *context, enum limit_mode before)
+{
+    struct router *router = enter(context);
+
+    fleet_retire(router->fleet, regulator_view(router->regulator).decision->retire);
+    router->stepped(router->context, before);
+    leave(router);
+}
+
+struct limit_demand router_demand(const void *context)
+{
+    const struct router *router = context;
+    const struct pool *pool = fleet_view(router->fleet).pool;
+    unsigned waiting = parts_view(router->parts).waiting;
+
+    return (struct limit_demand){
+        .live = pool_live(pool),
+        .starting = pool->count[WORKER_STARTING],
+        .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
+        .idle = pool->count[WORKER_IDLE],
+        .waiting = waiting,
+        .barred = waiting > 0 && router->runnable == 0,
+        .failed = regulator_view(router->regulator).failed,
+    };
+}
+
+/* --- a turn begins what may begin ----------------------------------------------------------- */
+
+/* The part that may run now, or NULL; it is then chosen in admission. */
+static struct part *next_part(struct router *router)
+{
+    struct admission_choice choice =
+        admission_next(router->admission, limit_of(router), router_now(router));
+
+    if (choice.answer == ADMISSION_START)
+        return parts_at(router->parts, choice.part);
+    router_again(router, choice.again);
+    return NULL;
+}
+
+/* Brings waiting parts and workers together: new ones that have greeted, then idle ones. */
+static void hand_out(struct router *router)
+{
+    struct part *part;
+    int worker;
+
+    while ((worker = fleet_ready(router->fleet)) != POOL_NONE) {
+        if ((part = next_part(router))) {
+            give(router, worker, part);
+        } else {
+            fleet_release(router->fleet, worker);
+            growth_returned(&router->spawn.growth, router->loop->now);
+        }
+    }
+    while (pool_idle(fleet_view(router->fleet).pool) != POOL_NONE && (part = next_part(router))) {
+        worker = fleet_call(router->fleet, part);
+        if (worker == POOL_NONE) {
+            put_back(router, part);
+            break;
+        }
+        parts_step(router->parts, part, PART_CHOSEN);
+        part->worker = worker;
+    }
+}
+
+static void growth_look(struct router *router)
+{
+    uint64_t now = router->loop->now, runnable;
+
+    if (router->schedstat >= 0 && growth_wants_sample(&router->spawn.growth, now) &&
+        schedstat_runnable(router->schedstat, &runnable) == 0)
+        growth_sample(&router->spawn.growth, runnable, now);
+}
+
+static void start_workers(struct router *router)
+{
+    struct spawn_answer answer;
+    unsigned limit = limit_of(router);
+
+    router->runnable = admission_runnable(router->admission, limit, router_now(router), limit);
+    do {
+        struct fleet_view fleet = fleet_view(router->fleet);
+        const struct spawn_view view = {
+            .waiting = parts_view(router->parts).waiting,
+            .runnable = router->runnable,
+            .starting = fleet.pool->count[WORKER_STARTING],
+            .live = pool_live(fleet.pool),
+            .leaving = fleet.pool->count[WORKER_LEAVING],
+            .max = fleet.pool->size,
+            .budget = regulator_view(router->regulator).state->budget,
+            .greeting_known = fleet.greeting_length > 0,
+            .descriptors_short = router->budget->descriptors_short,
+            .start_after = fleet.start_after,
+        };
+
+        if (view.runnable > view.starting)
+            growth_look(router);
+        answer = spawn_ask(&router->spawn, &view, router->loop->now);
+    } while (answer.start && regulator_take(router->regulator, 1) == 1 &&
+             fleet_start(router->fleet) == 0);
+    if (answer.again < router->again)
+        router->again = answer.again;
+}
+
+/* How many more clients there is room for. */
+static unsigned room(const struct router *router)
+{
+    const struct budget *budget = router->budget;
+    unsigned held = clients_view(router->clients).held;
+
+    if (budget->descriptors_short || held >= budget->clients_max ||
+        parts_view(router->parts).waiting > router->config->waiting_max ||
+        budget->held >= HELD_BYTES_MAX)
+        return 0;
+    return budget->clients_max - held;
+}
+
+uint64_t router_turn(struct router *router)
+{
+    uint64_t now = router->loop->now, due;
+    unsigned most = router->budget->clients_max;
+
+    if (router->step_due || now >= regulator_due(router->regulator)) {
+        router->step_due = false;
+        regulator_step(router->regulator);
+    }
+    if (now >= router->again || router_room_full(router)) {
+        if (now >= router->again)
+            router->again = UINT64_MAX;
+        router_defer(router);
+    }
+    hand_out(router);
+    start_workers(router);
+    router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
+    /* With few places left, mail behind a flood would wait for its deferrals. */
+    due = retry_turn(router->retry, most - clients_view(router->clients).held <= most / 8);
+    clients_listen(router->clients, room(router));
+    if (router->again < due)
+        due = router->again;
+    return due < regulator_due(router->regulator) ? due : regulator_due(router->regulator);
+}
+
+void router_tick(struct router *router)
+{
+    router->budget->descriptors_short = false;
+    router_defer(router);
+}

@@ -1,0 +1,117 @@
+#ifndef SUPERVISOR_DISPATCHER_ROUTER_H
+#define SUPERVISOR_DISPATCHER_ROUTER_H
+
+/*
+ * The way of a request, from a client to a worker or to retry(8) and back. router.c reads from top
+ * to bottom: what arrives, what a turn begins, what ends.
+ *
+ *   clients  CLIENT_READ ---> a job, divided into parts, which wait in admission
+ *   router_turn()             defers what is due; gives waiting parts to workers; starts workers;
+ *                             listens or does not; says when it wants to be called again
+ *   fleet    FLEET_GREETED -> the part's bytes leave
+ *   fleet    FLEET_REPLIED, FLEET_LOST, retry RETRY_ANSWERED, RETRY_FAILED
+ *                        ---> settle(): the one end of a part; the last one answers the client
+ *   clients  CLIENT_GONE ---> parts that have not left are dropped, the others run to their end
+ *
+ * All beginnings are in router_turn(), once per turn of the loop. No sink of the router is entered
+ * from within another one: asserted.
+ *
+ * The router sees all modules of the dispatcher and owns none of them. What acts on the outside
+ * world has one function each: fleet_start(), fleet_retire(), retry_send().
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agents/postconf.h"
+#include "supervisor/admission/admission.h"
+#include "supervisor/admission/room.h"
+#include "supervisor/config/config.h"
+#include "supervisor/dispatcher/budget.h"
+#include "supervisor/dispatcher/clients.h"
+#include "supervisor/dispatcher/fleet.h"
+#include "supervisor/dispatcher/parts.h"
+#include "supervisor/dispatcher/regulator.h"
+#include "supervisor/dispatcher/retry.h"
+#include "supervisor/limit/spawn.h"
+
+struct router {
+    const struct config *config;
+    const struct postconf *postconf;
+    struct loop *loop;
+    struct journal *journal;
+    struct complaints *complaints;
+    struct totals *totals;
+    struct budget *budget;
+    struct clients *clients;
+    struct parts *parts;
+    struct admission *admission;
+    struct fleet *fleet;
+    struct retry *retry;
+    struct regulator *regulator;
+    struct spawn spawn;
+    struct room room;  /* of what waits */
+    int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
+    unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
+    uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
+    bool step_due;     /* the limit must look before more workers are started */
+    bool closed;       /* the parent has gone */
+    int status;        /* and the exit status that follows */
+    unsigned inside;   /* sinks that are entered */
+    void (*stepped)(void *context, enum limit_mode before); /* after each step of the limit */
+    void *context;
+};
+
+/* Sinks: clients_config.sink and so on, with the router as their context. */
+void router_on_client(void *router, enum clients_kind kind, struct client *client);
+void router_on_fleet(void *router, const struct fleet_event *event);
+void router_on_retry(void *router, const struct retry_event *event);
+void router_on_step(void *router, enum limit_mode before);
+
+/* regulator_config.demand: workers and what waits for them. */
+struct limit_demand router_demand(const void *router);
+
+/* retry_config.prepare: a part's bytes, and why it is deferred. */
+void router_prepare(void *router, void *work, struct retry_letter *letter);
+
+/* Begins all that may begin. Returns when to be called again. */
+uint64_t router_turn(struct router *router);
+
+/* Once a second: defers what is due by then. */
+void router_tick(struct router *router);
+
+/* --- shared by router.c, router_arrive.c (a request arrives) and router_defer.c (it is deferred) --- */
+
+/* A complete request becomes a job whose parts wait. */
+void router_arrive(struct router *router, struct client *client);
+
+/* The part waits in admission, under the name of its first recipient or its nexthop. */
+void router_wait(struct router *router, struct part *part, const struct request *request);
+
+/* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
+void router_defer(struct router *router);
+
+/* Has a request that waits to leave? And how many may wait beside those that run. */
+bool router_room_full(const struct router *router);
+unsigned router_room(const struct router *router);
+
+static inline int64_t router_now(const struct router *router)
+{
+    return (int64_t)router->loop->now;
+}
+
+/* Admission wants to be asked again then, or ADMISSION_NEVER. */
+static inline void router_again(struct router *router, int64_t when)
+{
+    if (when != ADMISSION_NEVER && (uint64_t)when < router->again)
+        router->again = (uint64_t)when;
+}
+
+/* Admission refuses what does not fit its own record: one of the two is wrong, and it aborts. */
+static inline void router_must(struct router *router, int result, const struct part *part)
+{
+    if (result < 0)
+        states_broken(router->journal, "admission", (int)part->state, result);
+}
+
+#endif

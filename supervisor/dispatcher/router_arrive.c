@@ -1,0 +1,74 @@
+/*
+ * A request arrives: it is divided into parts, one for each destination where that can be done, and
+ * they wait in admission.
+ */
+
+#include "supervisor/base/clock.h"
+#include "supervisor/dispatcher/arrival.h"
+#include "supervisor/dispatcher/router.h"
+
+struct dividing {
+    struct router *router;
+    const struct client *client;
+    const struct split *split;
+};
+
+/* The part waits in admission from now on. */
+static void wait_as(struct router *router, struct part *part, struct admission_arrival *arrival)
+{
+    arrival->exempt = arrival_exempt(router->postconf, &part->job->client->request, clock_wall());
+    router_must(router,
+                admission_arrive(router->admission, parts_handle(router->parts, part), arrival,
+                                 router_now(router)),
+                part);
+}
+
+void router_wait(struct router *router, struct part *part, const struct request *request)
+{
+    struct admission_arrival arrival;
+    char name[ARRIVAL_NAME_SIZE];
+
+    arrival_whole(router->config, request, part->bytes, name, &arrival);
+    wait_as(router, part, &arrival);
+}
+
+static void wait_share(void *context, struct part *part, uint32_t n)
+{
+    const struct dividing *dividing = context;
+    const struct client *client = dividing->client;
+    struct admission_arrival arrival;
+    char name[ARRIVAL_NAME_SIZE];
+
+    arrival_share(dividing->router->config, &client->request, client->bytes,
+                  &dividing->split->parts[n].key, name, &arrival);
+    wait_as(dividing->router, part, &arrival);
+}
+
+/* One part for each destination, where that can be done. */
+static bool divide(struct router *router, struct client *client, struct job *job)
+{
+    struct dividing dividing = {.router = router, .client = client};
+    split_key *key = arrival_key(router->config);
+    struct split split;
+    bool done = false;
+
+    if (!key || client->request.recipient_count < 2 ||
+        split_plan(&split, &client->request, client->bytes, key) < 0)
+        return false;
+    dividing.split = &split;
+    if (split.part_count > 1)
+        done = parts_divide(router->parts, job, &split, &client->request, client->bytes, wait_share,
+                            &dividing);
+    split_free(&split);
+    return done;
+}
+
+void router_arrive(struct router *router, struct client *client)
+{
+    struct job *job = parts_job(router->parts, client, client->length);
+
+    client->work = job;
+    /* Without room for several parts the request waits for the slowest of its destinations. */
+    if (!divide(router, client, job))
+        router_wait(router, parts_whole(router->parts, job, client->bytes), &client->request);
+}

@@ -1,0 +1,126 @@
+/*
+ * Parts that are to be deferred: which, and with what words.
+ */
+
+#include <stdio.h>
+
+#include "agents/limits.h"
+#include "supervisor/base/clock.h"
+#include "supervisor/dispatcher/arrival.h"
+#include "supervisor/dispatcher/router.h"
+#include "supervisor/limit/limit.h"
+
+/* Requests that hold descriptors and do not wait: at most as many as workers are busy with. */
+static unsigned running(const struct router *router)
+{
+    const struct pool *pool = fleet_view(router->fleet).pool;
+    unsigned busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING];
+    unsigned others = clients_view(router->clients).held - parts_view(router->parts).requests;
+
+    return busy < others ? busy : others;
+}
+
+unsigned router_room(const struct router *router)
+{
+    return room_bound(&router->room, running(router));
+}
+
+bool router_room_full(const struct router *router)
+{
+    const struct parts_view view = parts_view(router->parts);
+
+    return room_full(&router->room, view.requests, running(router), view.bytes);
+}
+
+/*
+ * The handle is free already. A message may have become too old for a deferral while it waited:
+ * then it waits on, behind others for its destination, and is not asked for again.
+ */
+static void defer(struct router *router, int handle, enum deferral_reason reason)
+{
+    struct part *part = parts_at(router->parts, (unsigned)handle);
+    struct request request;
+
+    if (arrival_exempt(router->postconf, &part->job->client->request, clock_wall())) {
+        request_init(&request);
+        router_must(router, request_parse(&request, part->bytes, part->length), part);
+        router_wait(router, part, &request);
+        return;
+    }
+    parts_step(router->parts, part, PART_DEFERRED);
+    part->reason = reason;
+    retry_send(router->retry, part);
+}
+
+void router_defer(struct router *router)
+{
+    const struct config *config = router->config;
+    int64_t now = router_now(router);
+    int64_t again = ADMISSION_NEVER;
+    int handle;
+
+    while (router_room_full(router) && (handle = admission_victim(router->admission, now)) >= 0)
+        defer(router, handle, DEFERRAL_FULL);
+    while ((handle = admission_expire(router->admission, now, &again)) >= 0)
+        defer(router, handle, DEFERRAL_SLOW);
+    router_again(router, again);
+    if (!regulator_view(router->regulator).decision->shed)
+        return;
+    while ((handle = admission_shed(router->admission, (int64_t)config->shed_grace, now, &again)) >=
+           0)
+        defer(router, handle, DEFERRAL_MEMORY);
+    router_again(router, again);
+}
+
+/* What filled the waiting room. */
+static void room_write(const struct router *router, char *text, size_t size)
+{
+    const struct parts_view view = parts_view(router->parts);
+    unsigned most = router->config->waiting_max;
+    unsigned bound = router_room(router);
+
+    if (view.requests >= most)
+        snprintf(text, size, "waiting.max %u", most);
+    else if (bound < most && view.requests >= bound)
+        snprintf(text, size, "%u wait, which is what open files allow", bound);
+    else
+        snprintf(text, size, "%u wait with %u MB of recipients", view.requests,
+                 (unsigned)(view.bytes >> 20));
+}
+
+/* Constant text first, so that deferrals can be counted by it; figures last. */
+static void text_write(const struct router *router, enum deferral_reason reason, char *text,
+                       size_t size)
+{
+    const struct config *config = router->config;
+    char cause[256];
+
+    switch (reason) {
+    case DEFERRAL_MEMORY:
+        limit_reason_write(&regulator_view(router->regulator).decision->reason, cause,
+                           sizeof cause);
+        snprintf(text, size, "4.3.2 delivery deferred: this system is short of memory (%s)", cause);
+        break;
+    case DEFERRAL_FULL:
+        room_write(router, cause, sizeof cause);
+        snprintf(text, size,
+                 "4.4.5 delivery deferred: too much mail waits for this destination (%s)", cause);
+        break;
+    case DEFERRAL_SLOW:
+        snprintf(text, size,
+                 "4.4.5 delivery deferred: this destination does not answer, or is slow "
+                 "(destination.backlog %u, waiting.time %u s)",
+                 config->destination_backlog, (unsigned)(config->waiting_time / 1000000));
+        break;
+    }
+}
+
+void router_prepare(void *context, void *work, struct retry_letter *letter)
+{
+    const struct router *router = context;
+    const struct part *part = work;
+
+    letter->bytes = part->bytes;
+    letter->length = part->length;
+    text_write(router, part->reason, letter->text, REDIRECT_TEXT_MAX + 1);
+}

@@ -1,0 +1,47 @@
+#ifndef SUPERVISOR_REPORT_COMPLAINTS_H
+#define SUPERVISOR_REPORT_COMPLAINTS_H
+
+/*
+ * Warnings that others can bring about as often as they like: each kind is logged five times, then
+ * once a minute with the number of times it was not (journal/journal_limit.h). When a flood is
+ * over, complaints_flush() tells the rest. Times are us of any monotonic clock.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "supervisor/journal/journal.h"
+#include "supervisor/journal/journal_limit.h"
+
+enum complaint {
+    COMPLAINT_START,       /* a worker cannot be started */
+    COMPLAINT_REFUSED,     /* a delivery request is refused */
+    COMPLAINT_LOST,        /* a worker ended with a request */
+    COMPLAINT_DESCRIPTORS, /* there is no descriptor left */
+    COMPLAINT_RETRY,       /* retry(8) cannot be had */
+    COMPLAINT_LEARNED,     /* what was learned cannot be kept */
+    COMPLAINT_SNAPSHOT,    /* status.json cannot be written */
+    COMPLAINT_METRICS,     /* the file of metrics.textfile cannot be written */
+    COMPLAINTS
+};
+
+/* All zero but the journal is a good start. */
+struct complaints {
+    struct journal *journal;
+    struct journal_limit limit[COMPLAINTS];
+};
+
+/*
+ * Logs the line, or counts it. HEADROOM_UNSAID is added to the `count` fields. Returns whether it
+ * was logged.
+ */
+__attribute__((format(printf, 6, 7))) bool complain(struct complaints *complaints,
+                                                    enum complaint which, uint64_t now,
+                                                    const struct journal_field *fields,
+                                                    size_t count, const char *format, ...);
+
+/* Logs how often something was counted since its last line. With `last`, all of it. */
+void complaints_flush(struct complaints *complaints, uint64_t now, bool last);
+
+#endif
