@@ -20,16 +20,15 @@ void loop_destroy(struct loop *loop)
 }
 
 /* By the clock of now: the turn before may have begun long ago. Milliseconds, rounded up. */
-static int wait_for(const struct loop *loop, uint64_t until)
+static int wait_for(struct loop *loop, uint64_t until)
 {
     uint64_t now = clock_monotonic();
     uint64_t left = until > now ? until - now : 0;
 
-    if (left > LOOP_LONGEST)
-        left = LOOP_LONGEST;
-    if (left == 0 && loop->restless >= LOOP_RESTLESS)
-        return 1;
-    return (int)((left + 999) / 1000);
+    if (left == 0)
+        return loop->restless < LOOP_RESTLESS ? 0 : 1;
+    loop->restless = 0;
+    return left > LOOP_LONGEST ? (int)(LOOP_LONGEST / 1000) : (int)((left + 999) / 1000);
 }
 
 static void feed(struct loop *loop)
@@ -47,7 +46,8 @@ void loop_turn(struct loop *loop, uint64_t until)
 
     /* Interrupted, nothing is ready. */
     loop->ready_count = ready > 0 ? (unsigned)ready : 0;
-    loop->restless = timeout > 0 || ready > 0 ? 0 : loop->restless + 1;
+    if (timeout == 0 && ready <= 0)
+        loop->restless++;
     loop->now = clock_monotonic();
     feed(loop);
     for (loop->at = 0; loop->at < loop->ready_count; loop->at++) {

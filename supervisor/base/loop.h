@@ -8,9 +8,8 @@
  * caller says with each turn by when it wants to be back. So nothing can be due for ever. A turn
  * waits for LOOP_LONGEST at most.
  *
- * A caller that is always due does not spin: after LOOP_RESTLESS turns in a row that neither
- * waited nor found anything, each turn waits for a millisecond. Descriptors have their turn in
- * any case.
+ * A caller that is always due does not spin: after LOOP_RESTLESS turns that neither waited nor
+ * found anything, each turn waits for a millisecond or an event, until the caller is not due.
  *
  * The watchdog: SIGALRM ends a process whose loop has not come round for LOOP_WATCHDOG seconds,
  * as Postfix's own daemons are ended. It is fed here and nowhere else.
@@ -58,7 +57,7 @@ struct loop {
     int epoll;         /* -1: none */
     uint64_t now;      /* the time of this turn */
     uint64_t fed;      /* when the watchdog was fed */
-    unsigned restless; /* turns in a row that neither waited nor found anything */
+    unsigned restless; /* turns that found nothing, since the caller was not due */
     unsigned at;
     unsigned ready_count;
     struct epoll_event ready[LOOP_EVENTS];
