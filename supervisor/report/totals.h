@@ -14,7 +14,7 @@
 
 /*
  * X(name, field, metric, label, help, text)
- *   field   in the journal, in the line at the end
+ *   field   its field in the journal; "" when it is not in the line at the end
  *   metric  family of the metric, without headroom_ and _total; "" for none
  *   label   value of the label `reason` in that family; "" for a family of its own
  *   help    what it counts, for # HELP and the manuals
@@ -28,14 +28,10 @@
     X(failed, "HEADROOM_FAILED", "failed", "",                                                     \
       "Parts that an agent could not deliver: the other side.", "failed by workers")               \
     X(deferred, "HEADROOM_DEFERRED", "", "", "Parts that headroom deferred.", "deferred")          \
-    X(deferred_memory, "HEADROOM_DEFERRED_MEMORY", "deferred", "memory",                           \
-      "Parts that headroom deferred, by reason.", "")                                              \
-    X(deferred_full, "HEADROOM_DEFERRED_FULL", "deferred", "full",                                 \
-      "Parts that headroom deferred, by reason.", "")                                              \
-    X(deferred_slow, "HEADROOM_DEFERRED_SLOW", "deferred", "slow",                                 \
-      "Parts that headroom deferred, by reason.", "")                                              \
-    X(unrecorded, "HEADROOM_UNRECORDED", "unrecorded", "",                                         \
-      "Of the deferred, those without service retry.", "")                                         \
+    X(deferred_memory, "", "deferred", "memory", "Parts that headroom deferred, by reason.", "")   \
+    X(deferred_full, "", "deferred", "full", "Parts that headroom deferred, by reason.", "")       \
+    X(deferred_slow, "", "deferred", "slow", "Parts that headroom deferred, by reason.", "")       \
+    X(unrecorded, "", "unrecorded", "", "Of the deferred, those without service retry.", "")       \
     X(lost, "HEADROOM_LOST", "lost", "", "Parts whose worker died.", "lost with a worker")         \
     X(refused, "HEADROOM_REFUSED", "requests_refused", "", "Malformed, or without a queue file.",  \
       "refused")                                                                                   \
