@@ -47,7 +47,7 @@ static void queue_part(struct admission *admission, struct part *part, bool at_h
     admission->waiting++;
     if (!part->exempt) {
         list_push_tail(&admission->arrived, &part->time);
-        destination_lengthen(admission, destination, 1);
+        destination->deferrable++;
     }
 }
 
@@ -63,7 +63,7 @@ void admission_unqueue(struct admission *admission, struct part *part)
         destination->waiting_retry--;
     admission->waiting--;
     if (!part->exempt)
-        destination_lengthen(admission, destination, -1);
+        destination->deferrable--;
 }
 
 void admission_release(struct admission *admission, struct part *part, int64_t now)
@@ -84,9 +84,12 @@ static void land(struct admission *admission, struct part *part, bool give_back)
     list_remove(&part->time);
     destination->in_flight--;
     admission->in_flight--;
-    admission->lane[destination->charge].in_flight--;
-    if (part->hanging)
+    if (part->hanging) {
         destination->hanging--;
+        admission->lane[part->charge].in_flight--;
+    } else {
+        admission->lane[destination->charge].in_flight--;
+    }
     if (give_back)
         share_give_back(admission, part);
     if (destination->heavy) {
@@ -180,6 +183,20 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
     return 0;
 }
 
+/* From now on it is charged by itself: a few that hang do not take the place of its destination's other mail. */
+static void hang(struct admission *admission, struct part *part)
+{
+    struct destination *destination = part->destination;
+
+    part->hanging = true;
+    part->charge = (uint8_t)destination_hang_lane(destination);
+    admission->lane[destination->charge].in_flight--;
+    admission->lane[part->charge].in_flight++;
+    destination->hanging++;
+    if (part->since > destination->last_hang)
+        destination->last_hang = part->since;
+}
+
 /* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
 static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 {
@@ -191,8 +208,7 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
         struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
         if (now - part->since < admission->settings.slow_after)
             break;
-        part->hanging = true;
-        part->destination->hanging++;
+        hang(admission, part);
         list_remove(&part->time);
         list_push_tail(&admission->hanging, &part->time);
         destination_place(admission, part->destination, PLACE_KEEP, now);
@@ -263,8 +279,10 @@ static struct part *next_part(struct destination *destination, enum admission_la
     return oldest_of(destination, QUEUE_RETRY, QUEUE_RETRY_EXEMPT);
 }
 
+/* `spare`: beyond its window, which takes no token. */
 static struct admission_choice start(struct admission *admission, struct destination *destination,
-                                     enum admission_lane lane, unsigned limit, int64_t now)
+                                     enum admission_lane lane, bool spare, unsigned limit,
+                                     int64_t now)
 {
     struct part *part = next_part(destination, lane);
 
@@ -277,8 +295,9 @@ static struct admission_choice start(struct admission *admission, struct destina
     part->state = PART_CHOSEN;
     part->since = now;
     list_push_tail(&admission->started, &part->time);
-    share_spend(admission, part, lane);
-    if (destination->in_flight == 0)
+    if (!spare)
+        share_spend(admission, part, lane);
+    if (destination->in_flight == destination->hanging)
         destination->charge = (uint8_t)lane;
     destination->in_flight++;
     destination->last_start = now;
@@ -315,6 +334,18 @@ static bool stands_in(const struct destination *destination, enum admission_lane
 static bool too_heavy(const struct destination *destination, unsigned limit)
 {
     return destination->in_flight >= (limit > 1 ? limit / 2 : 1);
+}
+
+/* The lane in which somebody may start beyond its window, or -1. */
+static int spare_lane(const struct admission *admission, unsigned limit)
+{
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        const struct lane *one = &admission->lane[lane];
+        if (!list_empty(&one->spare) && share_spare(admission, lane, limit, admission->in_flight,
+                                                    share_nested(admission, lane)) > 0)
+            return lane;
+    }
+    return -1;
 }
 
 /* When only destinations with half of the limit are left, they may have the rest. */
@@ -365,6 +396,13 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
     for (int try = 0; try < TRIES; try++) {
         int lane = pick_lane(admission, limit);
         admission->count.steps++;
+        if (lane < 0 && (lane = spare_lane(admission, limit)) >= 0) {
+            destination = LIST_ENTRY(admission->lane[lane].spare.next, struct destination, spare);
+            destination_place(admission, destination, PLACE_KEEP, now);
+            if (list_linked(&destination->spare) && destination->spare_lane == lane)
+                return start(admission, destination, lane, true, limit, now);
+            continue;
+        }
         if (lane < 0) {
             destination = heaviest(admission, limit);
             if (destination == NULL)
@@ -372,7 +410,7 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
             lane = destination->ready_lane;
             destination_place(admission, destination, PLACE_KEEP, now);
             if (stands_in(destination, lane))
-                return start(admission, destination, lane, limit, now);
+                return start(admission, destination, lane, false, limit, now);
             continue;
         }
         destination = front(admission, lane);
@@ -385,7 +423,7 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
             destination->heavy = true;
             continue;
         }
-        return start(admission, destination, lane, limit, now);
+        return start(admission, destination, lane, false, limit, now);
     }
     none.again = start_due(admission, limit, none.again, now);
     return none;
@@ -398,6 +436,16 @@ int64_t admission_due(struct admission *admission, unsigned limit, int64_t now)
     if (admission->waiting == 0 || admission->in_flight >= limit)
         return ADMISSION_NEVER;
     return start_due(admission, limit, paced, now);
+}
+
+/* How many more of the lane could start beyond their windows. */
+static unsigned beyond(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                       unsigned total, unsigned sum)
+{
+    unsigned waiting = admission->lane[lane].beyond;
+    unsigned room = share_spare(admission, lane, limit, total, sum);
+
+    return waiting < room ? waiting : room;
 }
 
 unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most)
@@ -419,6 +467,7 @@ unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t
                 able = tokens;
             spent += able;
         }
+        able += beyond(admission, lane, limit, total + able, sum[lane] + able);
         started += able;
         total += able;
     }

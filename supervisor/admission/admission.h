@@ -43,14 +43,18 @@
  * them, are in admission_share.c.
  *
  * WINDOWS. One at a time until the first success, then `window`, one more per success while it is used, one less per failure,
- * none less for being slow; one for the dead. A destination that holds half of the limit gets more only when nobody else
- * can use the slot. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
+ * none less for being slow; one for the dead. Windows are for fairness while slots are short: a destination that delivers, or
+ * first attempts where no other destination waits for its first start, go beyond them as long as half of their lane's share
+ * is free. A destination that holds half of the limit gets more only when nobody else can use the slot. What runs longer than
+ * `slow_after` beside deliveries that began later has left the window: it is charged to the slow lane, and says
+ * nothing of its destination when it fails. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
  *
- * DEFERRALS. A part leaves undelivered when the room is full, when its slow or dead destination has had it for `waiting_time`
- * or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt. They leave one
- * by one over `spread`, at random distances, because Postfix brings back together what was deferred together.
+ * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for
+ * `waiting_time` or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt, and
+ * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
+ * because Postfix brings back together what was deferred together.
  *
- * MEMORY. 384 bytes a destination, 64 a part, when touched; 12 to 20 a destination beside that for the tables.
+ * MEMORY. 432 bytes a destination, 64 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -177,7 +181,10 @@ int admission_cancel(struct admission *admission, unsigned part, int64_t now);
  * *again (unless NULL) when it is worth to ask again, ADMISSION_NEVER when only an event can change the answer.
  */
 
-/* The waiting room is full: the newest part of the destination with the longest queue (4.4.5). Never paced. */
+/*
+ * The waiting room is full: the newest part of the destination with the longest queue (4.4.5), of those that are not known to
+ * deliver. Never paced. -1 where only mail to working destinations waits: nothing more is to be accepted until some of it ran.
+ */
 int admission_victim(struct admission *admission, int64_t now);
 
 /* A part that waited too long for a slow or dead destination, or that is more than its backlog. Paced. */

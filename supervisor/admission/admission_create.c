@@ -57,8 +57,10 @@ struct admission *admission_create(const struct admission_settings *settings, un
     admission->expire_at = ADMISSION_NEVER;
     admission->expire_end = ADMISSION_NEVER;
     admission->shed_at = ADMISSION_NEVER;
-    for (int i = 0; i < ADMISSION_LANES; i++)
+    for (int i = 0; i < ADMISSION_LANES; i++) {
         list_init(&admission->lane[i].ring);
+        list_init(&admission->lane[i].spare);
+    }
     list_init(&admission->heavy);
     list_init(&admission->idle);
     list_init(&admission->busy);
@@ -69,11 +71,13 @@ struct admission *admission_create(const struct admission_settings *settings, un
     list_init(&admission->hanging);
     admission->destinations = reserve_array(admission, 0, destinations, sizeof(struct destination));
     admission->buckets = reserve_array(admission, 1, buckets, sizeof(uint32_t));
-    admission->lengths = reserve_array(admission, 2, parts + 1, sizeof(uint32_t));
+    admission->lengths[LENGTH_ALL] = reserve_array(admission, 2, parts + 1, sizeof(uint32_t));
+    admission->lengths[LENGTH_VICTIMS] = reserve_array(admission, 5, parts + 1, sizeof(uint32_t));
     admission->heap = reserve_array(admission, 3, destinations + 1, sizeof(struct destination *));
     admission->part_array = reserve_array(admission, 4, parts, sizeof(struct part));
     if (admission->destinations == NULL || admission->buckets == NULL ||
-        admission->lengths == NULL || admission->heap == NULL || admission->part_array == NULL) {
+        admission->lengths[LENGTH_ALL] == NULL || admission->lengths[LENGTH_VICTIMS] == NULL ||
+        admission->heap == NULL || admission->part_array == NULL) {
         admission_destroy(admission);
         return NULL;
     }
@@ -88,8 +92,10 @@ void admission_destroy(struct admission *admission)
         munmap(admission->destinations, admission->mapped[0]);
     if (admission->buckets != NULL)
         munmap(admission->buckets, admission->mapped[1]);
-    if (admission->lengths != NULL)
-        munmap(admission->lengths, admission->mapped[2]);
+    if (admission->lengths[LENGTH_ALL] != NULL)
+        munmap(admission->lengths[LENGTH_ALL], admission->mapped[2]);
+    if (admission->lengths[LENGTH_VICTIMS] != NULL)
+        munmap(admission->lengths[LENGTH_VICTIMS], admission->mapped[5]);
     if (admission->heap != NULL)
         munmap((void *)admission->heap, admission->mapped[3]);
     if (admission->part_array != NULL)

@@ -209,6 +209,21 @@ unsigned share_room(const struct admission *admission, enum admission_lane lane,
     return room < alone - own ? room : alone - own;
 }
 
+unsigned share_spare(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                     unsigned total, unsigned sum)
+{
+    unsigned room = share_room(admission, lane, limit, total, sum);
+    unsigned half = (admission_share(lane, limit) + 1) / 2;
+
+    bool delivers = lane == ADMISSION_PROVEN || lane == ADMISSION_SLOW;
+    bool alone = list_empty(&admission->lane[ADMISSION_FIRST].ring) &&
+                 list_empty(&admission->lane[ADMISSION_PASSED].ring);
+
+    if (sum >= half || !(delivers || (lane == ADMISSION_FIRST && alone)))
+        return 0;
+    return room < half - sum ? room : half - sum;
+}
+
 /*
  * What `queueing -n 50` printed: seconds from arrival to delivery. The goals are 0.25 s for p99 in 1, 2, 3a and 6, and 1 s in 3f.
  *

@@ -50,12 +50,12 @@ size_t admission_longest(const struct admission *admission, struct admission_vie
 {
     size_t found = 0;
 
-    for (unsigned length = admission->longest; length > 0 && found < most; length--) {
-        uint32_t number = admission->lengths[length];
+    for (unsigned length = admission->longest[LENGTH_ALL]; length > 0 && found < most; length--) {
+        uint32_t number = admission->lengths[LENGTH_ALL][length];
         while (number != 0 && found < most) {
             const struct destination *destination = &admission->destinations[number - 1];
             view_of(destination, &views[found++]);
-            number = destination->shorter;
+            number = destination->length[LENGTH_ALL].shorter;
         }
     }
     return found;

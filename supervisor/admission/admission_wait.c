@@ -65,7 +65,8 @@ static struct part *newest_of(const struct destination *destination)
 
 int admission_victim(struct admission *admission, int64_t now)
 {
-    uint32_t number = admission->longest > 0 ? admission->lengths[admission->longest] : 0;
+    unsigned longest = admission->longest[LENGTH_VICTIMS];
+    uint32_t number = longest > 0 ? admission->lengths[LENGTH_VICTIMS][longest] : 0;
 
     if (number == 0)
         return -1;
@@ -73,17 +74,12 @@ int admission_victim(struct admission *admission, int64_t now)
     return leave(admission, newest_of(&admission->destinations[number - 1]), now);
 }
 
-static bool hopeless(const struct destination *destination)
-{
-    return destination->lane == ADMISSION_SLOW || destination->lane == ADMISSION_DEAD;
-}
-
 /* Those that wait for memory, a pace or a token may go on, but not for ever. */
 static bool must_leave(const struct admission *admission, const struct part *part, int64_t now)
 {
     int64_t most = admission->settings.waiting_most;
 
-    return hopeless(part->destination) || (most > 0 && now - part->since >= most);
+    return destination_hopeless(part->destination) || (most > 0 && now - part->since >= most);
 }
 
 /* The first part that waited too long for a slow or dead destination; those that wait for memory are passed by. */

@@ -164,6 +164,7 @@ struct destination *destination_get(struct admission *admission, const char *key
     destination->last_success = ADMISSION_NEVER;
     destination->last_failure = ADMISSION_NEVER;
     destination->last_answer = ADMISSION_NEVER;
+    destination->last_hang = ADMISSION_NEVER;
     list_push_head(&admission->idle, &destination->use);
     admission->count.destinations++;
     return destination;
@@ -178,49 +179,51 @@ void destination_use(struct admission *admission, struct destination *destinatio
     list_push_head(busy ? &admission->busy : &admission->idle, &destination->use);
 }
 
-static void length_unlink(struct admission *admission, struct destination *destination)
+static void length_unlink(struct admission *admission, struct destination *destination,
+                          enum length_order order)
 {
-    struct destination *shorter = by_number(admission, destination->shorter);
-    struct destination *longer = by_number(admission, destination->longer);
+    struct length *length = &destination->length[order];
+    struct destination *shorter = by_number(admission, length->shorter);
+    struct destination *longer = by_number(admission, length->longer);
 
     if (longer != NULL)
-        longer->shorter = destination->shorter;
+        longer->length[order].shorter = length->shorter;
     else
-        admission->lengths[destination->deferrable] = destination->shorter;
+        admission->lengths[order][length->count] = length->shorter;
     if (shorter != NULL)
-        shorter->longer = destination->longer;
-    destination->longer = 0;
-    destination->shorter = 0;
+        shorter->length[order].longer = length->longer;
+    *length = (struct length){0};
 }
 
-static void length_link(struct admission *admission, struct destination *destination)
+static void length_link(struct admission *admission, struct destination *destination,
+                        enum length_order order, unsigned count)
 {
-    uint32_t *head = &admission->lengths[destination->deferrable];
+    uint32_t *head = &admission->lengths[order][count];
 
-    destination->longer = 0;
-    destination->shorter = *head;
+    destination->length[order] = (struct length){.shorter = *head, .count = count};
     if (*head != 0)
-        by_number(admission, *head)->longer = number_of(admission, destination);
+        by_number(admission, *head)->length[order].longer = number_of(admission, destination);
     *head = number_of(admission, destination);
 }
 
 /*
- * Lengths change by one, so the longest is always a step away: no search. `longer` and `shorter` are the neighbours in the
- * list of those with the same length; the names only say the direction.
+ * Lengths mostly change by one, so the longest is a step away. Only when the longest queue of all leaves the order of the victims
+ * are more steps needed, down to the next one: no more than it had parts. `longer` and `shorter` are the neighbours in
+ * the list of those with the same length; the names only say the direction.
  */
-void destination_lengthen(struct admission *admission, struct destination *destination, int by)
+void destination_length(struct admission *admission, struct destination *destination,
+                        enum length_order order, unsigned count)
 {
-    if (destination->deferrable > 0)
-        length_unlink(admission, destination);
-    if (by > 0)
-        destination->deferrable++;
-    else
-        destination->deferrable--;
-    if (destination->deferrable > 0)
-        length_link(admission, destination);
-    if (destination->deferrable > admission->longest)
-        admission->longest = destination->deferrable;
-    else if (by < 0 && admission->longest == destination->deferrable + 1 &&
-             admission->lengths[admission->longest] == 0)
-        admission->longest--;
+    unsigned *longest = &admission->longest[order];
+
+    if (destination->length[order].count == count)
+        return;
+    if (destination->length[order].count > 0)
+        length_unlink(admission, destination, order);
+    if (count > 0)
+        length_link(admission, destination, order, count);
+    if (count > *longest)
+        *longest = count;
+    while (*longest > 0 && admission->lengths[order][*longest] == 0)
+        --*longest;
 }

@@ -7,7 +7,8 @@
  *
  * A destination stands in at most one of: the ring of its lane (something waits and its window is open), the list of the
  * heavy (as the ring, but it holds half of the limit), the heap of the paced. Beside that it may stand in the list of
- * first attempts. destination_place() is the one function that decides where; it is called after every change.
+ * first attempts, and in the ring of those that have more to start than their windows allow. destination_place() is the one
+ * function that decides where; it is called after every change.
  */
 
 #include "supervisor/admission/admission.h"
@@ -23,6 +24,7 @@ struct part {
     int64_t since;     /* waiting: arrival; in flight: start */
     int64_t looked;    /* waiting for too long: when that was seen */
     uint8_t state;
+    uint8_t charge; /* hanging: the lane it is charged to, apart from its destination's */
     bool first;
     bool exempt;
     bool token;   /* it took a token, which a quick answer gives back */
@@ -32,17 +34,25 @@ struct part {
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
 enum queue { QUEUE_FIRST, QUEUE_FIRST_EXEMPT, QUEUE_RETRY, QUEUE_RETRY_EXEMPT, QUEUES };
 
+/* The two orders by number of deferrable parts: of all destinations, and of those that have to leave a full room first. */
+enum length_order { LENGTH_ALL, LENGTH_VICTIMS, LENGTHS };
+
+struct length {
+    uint32_t longer; /* neighbours among the destinations with as many, as number + 1 */
+    uint32_t shorter;
+    unsigned count; /* 0: not in the order */
+};
+
 struct destination {
     char key[ADMISSION_KEY];
     uint64_t hash;
     uint32_t chain;   /* next in the bucket of the hash table, as number + 1; 0 is the end */
     uint32_t heap_at; /* place in the heap of the paced, 0 when not in it */
-    uint32_t
-        longer; /* neighbours among the destinations with as many deferrable parts, as number + 1 */
-    uint32_t shorter;
+    struct length length[LENGTHS];
     struct list use;   /* idle (least recently used last) or busy */
     struct list ready; /* ring of a lane, or the heavy */
     struct list first; /* first attempts: newcomers, or passed over */
+    struct list spare; /* ring of those that may go beyond their windows */
     struct list over;  /* has more waiting than its backlog */
     struct list queue[QUEUES];
     unsigned waiting_first;
@@ -55,12 +65,14 @@ struct destination {
     unsigned turn;          /* starts, to let retries in between first attempts */
     unsigned counted_ready; /* what it adds to lane.startable, and to the first lane's */
     unsigned counted_first;
+    unsigned counted_spare;
     unsigned counted_over;
     unsigned counted_doomed;
     uint8_t lane;       /* by evidence */
     uint8_t charge;     /* the lane all its in-flight parts are charged to */
     uint8_t ready_lane; /* the ring it stands in */
     uint8_t first_lane; /* ADMISSION_FIRST or ADMISSION_PASSED */
+    uint8_t spare_lane; /* the ring of which lane */
     bool heavy;
     bool hung;           /* its last failure was a hang */
     int64_t since;       /* in this lane */
@@ -71,6 +83,7 @@ struct destination {
     int64_t last_success;
     int64_t last_failure;
     int64_t last_answer; /* a quick answer that was not a success */
+    int64_t last_hang;   /* start of the newest part that was seen hanging */
     int64_t service;
     uint64_t deferred;
 };
@@ -79,6 +92,8 @@ struct lane {
     struct list ring; /* destinations that may start one; for first attempts: newest first */
     unsigned in_flight;
     unsigned startable; /* what the destinations of the ring could start by their windows */
+    struct list spare;  /* destinations that could start more than that */
+    unsigned beyond;    /* how many more */
     unsigned missed;    /* starts elsewhere while it had something to start */
 };
 
@@ -97,16 +112,17 @@ struct admission {
 
     struct destination *destinations;
     uint32_t *buckets; /* of the hash table: number + 1 */
-    uint32_t *lengths; /* by deferrable parts: number + 1 of a destination that has that many */
+    uint32_t
+        *lengths[LENGTHS]; /* by deferrable parts: number + 1 of a destination that has that many */
     struct destination **heap; /* from 1 */
     struct part *part_array;
-    size_t mapped[5];
+    size_t mapped[6];
     uint32_t bucket_mask;
     unsigned parts;
     unsigned destinations_max;
     unsigned destinations_used; /* ever taken from the array */
     unsigned heap_used;
-    unsigned longest; /* the highest number of deferrable parts of any destination */
+    unsigned longest[LENGTHS]; /* the highest number of deferrable parts of any destination */
     unsigned waiting;
     unsigned in_flight;
     unsigned over_count; /* parts more than their destinations' backlogs */
@@ -135,13 +151,23 @@ struct destination *destination_find(const struct admission *admission, const ch
                                      size_t length);
 /* To be called when it went from idle to busy or back. */
 void destination_use(struct admission *admission, struct destination *destination);
-/* One deferrable part more, or less. */
-void destination_lengthen(struct admission *admission, struct destination *destination, int by);
+/* Its place in an order, with so many deferrable parts. */
+void destination_length(struct admission *admission, struct destination *destination,
+                        enum length_order order, unsigned count);
 
 /* destination_lane.c: evidence */
 enum admission_lane destination_evidence(const struct admission_settings *settings,
                                          const struct destination *destination, int64_t now);
 unsigned destination_window(const struct destination *destination);
+/* In flight as far as the window is concerned: what hangs at a destination that delivers other mail has left it. */
+unsigned destination_used(const struct destination *destination);
+/* It fails, or hangs until it fails: waiting does not help its mail. False for one that is slow and delivers. */
+bool destination_hopeless(const struct destination *destination);
+/* Its mail is never the victim of a full room: it delivers, or did so lately. */
+bool destination_works(const struct admission_settings *settings,
+                       const struct destination *destination);
+/* The lane that a part is charged to when it hangs. */
+enum admission_lane destination_hang_lane(const struct destination *destination);
 /* Shortest time between starts: what is configured, or longer after failures in a row. */
 int64_t destination_pace(const struct destination *destination);
 void destination_learn(const struct admission_settings *settings, struct destination *destination,
@@ -177,6 +203,12 @@ void share_spend(struct admission *admission, struct part *part, enum admission_
 void share_give_back(struct admission *admission, struct part *part);
 /* In flight in the lane and those below it. */
 unsigned share_nested(const struct admission *admission, enum admission_lane lane);
+/*
+ * The same for destinations that go beyond their windows: as long as half of the lane's share is free. Who is not known to
+ * deliver does so only with first attempts, and while no other destination waits for its first start.
+ */
+unsigned share_spare(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                     unsigned total, unsigned sum);
 /* How many more the lane may start with `total` in flight, `sum` of them nested. Its own first slot needs no reserve. */
 unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
                     unsigned total, unsigned sum);

@@ -29,6 +29,12 @@ static int64_t latest(int64_t a, int64_t b)
     return a > b ? a : b; /* ADMISSION_NEVER is the smallest */
 }
 
+/* What hangs is not the destination's fault when it delivered something that began later. */
+static bool alive(const struct destination *destination)
+{
+    return destination->hanging == 0 || destination->last_success > destination->last_hang;
+}
+
 enum admission_lane destination_evidence(const struct admission_settings *settings,
                                          const struct destination *destination, int64_t now)
 {
@@ -44,14 +50,14 @@ enum admission_lane destination_evidence(const struct admission_settings *settin
         /* One large message in many does not make it slow, but a delivery that hung until it failed does. */
         if (failed && destination->hung)
             return ADMISSION_SLOW;
-        if (destination->hanging * 4 > destination->in_flight)
+        if (!alive(destination) && destination->hanging * 4 > destination->in_flight)
             return ADMISSION_SLOW;
         return destination->service < settings->slow_after ? ADMISSION_PROVEN : ADMISSION_SLOW;
     }
     if (failed)
         return ADMISSION_DEAD;
     if (within(latest(destination->last_success, destination->last_answer), MEMORY_AGE, now) &&
-        destination->hanging == 0)
+        alive(destination))
         return ADMISSION_FIRST;
     return ADMISSION_UNKNOWN;
 }
@@ -59,6 +65,47 @@ enum admission_lane destination_evidence(const struct admission_settings *settin
 unsigned destination_window(const struct destination *destination)
 {
     return destination->lane == ADMISSION_DEAD ? 1 : destination->window;
+}
+
+unsigned destination_used(const struct destination *destination)
+{
+    return alive(destination) ? destination->in_flight - destination->hanging
+                              : destination->in_flight;
+}
+
+static bool failing(const struct destination *destination)
+{
+    return destination->last_failure > latest(destination->last_success, destination->last_answer);
+}
+
+bool destination_hopeless(const struct destination *destination)
+{
+    return destination->lane == ADMISSION_DEAD ||
+           (destination->lane == ADMISSION_SLOW && failing(destination));
+}
+
+bool destination_works(const struct admission_settings *settings,
+                       const struct destination *destination)
+{
+    switch (destination->lane) {
+    case ADMISSION_PROVEN:
+    case ADMISSION_FIRST:
+        return true;
+    case ADMISSION_SLOW:
+        return !failing(destination) &&
+               (alive(destination) || destination->service >= settings->slow_after);
+    default:
+        return false;
+    }
+}
+
+enum admission_lane destination_hang_lane(const struct destination *destination)
+{
+    if (destination->lane == ADMISSION_DEAD)
+        return ADMISSION_DEAD;
+    if (destination->last_success == ADMISSION_NEVER)
+        return destination->charge;
+    return ADMISSION_SLOW;
 }
 
 int64_t destination_pace(const struct destination *destination)
@@ -77,6 +124,15 @@ int64_t destination_pace(const struct destination *destination)
     return destination->pace > backoff ? destination->pace : backoff;
 }
 
+/* One more than was possible, which is more than the window where it did not bind. */
+static void widen(struct destination *destination)
+{
+    if (destination->window < destination->in_flight)
+        destination->window = destination->in_flight;
+    if (destination->in_flight * 2 >= destination->window && destination->window < WINDOW_MAX)
+        destination->window++;
+}
+
 /* `in_flight` still counts the part that has ended: the window grows only where it is used. */
 void destination_learn(const struct admission_settings *settings, struct destination *destination,
                        enum admission_outcome outcome, int64_t service, int64_t now)
@@ -89,10 +145,10 @@ void destination_learn(const struct admission_settings *settings, struct destina
         if (destination->last_success == ADMISSION_NEVER) {
             destination->window = settings->window;
             destination->service = service;
+            if (destination->window < destination->in_flight)
+                destination->window = destination->in_flight;
         } else {
-            if (destination->in_flight * 2 >= destination->window &&
-                destination->window < WINDOW_MAX)
-                destination->window++;
+            widen(destination);
             destination->service += (service - destination->service) / 8;
         }
         destination->last_success = now;
@@ -104,6 +160,10 @@ void destination_learn(const struct admission_settings *settings, struct destina
         destination->failures = 0;
         return;
     }
+    /* It delivered what began later: the fault is this message's. */
+    if (!quick && destination->last_success != ADMISSION_NEVER &&
+        destination->last_success > now - service)
+        return;
     destination->last_failure = now;
     destination->hung = !quick;
     if (destination->failures < UINT32_MAX)
@@ -121,13 +181,13 @@ unsigned destination_excess(const struct admission_settings *settings,
 {
     int64_t keep = settings->backlog;
 
+    if (!destination_hopeless(destination))
+        return 0;
     if (destination->lane == ADMISSION_SLOW && destination->service > 0) {
         int64_t deliverable =
             settings->waiting_time / destination->service * (int64_t)destination->window;
         if (deliverable > keep)
             keep = deliverable;
-    } else if (destination->lane != ADMISSION_DEAD) {
-        return 0;
     }
     return destination->deferrable > keep ? destination->deferrable - (unsigned)keep : 0;
 }

@@ -118,16 +118,36 @@ static void stand_first(struct admission *admission, struct destination *destina
     list_push_head(&admission->lane[destination->first_lane].ring, &destination->first);
 }
 
-static bool doomed(enum admission_lane lane)
+/*
+ * Those that have more to start than their windows allow. Who is known to fail has not: more attempts do not help it.
+ */
+static void stand_spare(struct admission *admission, struct destination *destination,
+                        unsigned beyond, enum destination_why why)
 {
-    return lane == ADMISSION_SLOW || lane == ADMISSION_DEAD;
+    enum admission_lane lane = destination->lane;
+
+    if (lane == ADMISSION_UNKNOWN && destination->waiting_first > 0)
+        lane = ADMISSION_FIRST;
+    if (list_linked(&destination->spare))
+        admission->lane[destination->spare_lane].beyond -= destination->counted_spare;
+    destination->counted_spare = beyond;
+    if (beyond == 0) {
+        list_remove(&destination->spare);
+        return;
+    }
+    if (why == PLACE_TURN || destination->spare_lane != lane)
+        list_remove(&destination->spare);
+    if (!list_linked(&destination->spare))
+        list_push_tail(&admission->lane[lane].spare, &destination->spare);
+    destination->spare_lane = (uint8_t)lane;
+    admission->lane[lane].beyond += beyond;
 }
 
 /* Keeps the sums that pace the deferrals. `counted_over` holds what was added for this destination last time. */
 static void stand_over(struct admission *admission, struct destination *destination)
 {
     unsigned excess = destination_excess(&admission->settings, destination);
-    unsigned lost = doomed(destination->lane) ? destination->deferrable : 0;
+    unsigned lost = destination_hopeless(destination) ? destination->deferrable : 0;
 
     admission->over_count += excess - destination->counted_over;
     destination->counted_over = excess;
@@ -144,7 +164,7 @@ void destination_place(struct admission *admission, struct destination *destinat
 {
     enum admission_lane lane = destination_evidence(&admission->settings, destination, now);
     unsigned waiting = destination->waiting_first + destination->waiting_retry;
-    unsigned window, open;
+    unsigned window, open, used, beyond;
     int64_t pace;
 
     admission->count.steps++;
@@ -152,15 +172,21 @@ void destination_place(struct admission *admission, struct destination *destinat
         destination->lane = lane;
         destination->since = now;
         if (destination->charge != lane) {
-            admission->lane[destination->charge].in_flight -= destination->in_flight;
-            admission->lane[lane].in_flight += destination->in_flight;
+            unsigned moved = destination->in_flight - destination->hanging;
+            admission->lane[destination->charge].in_flight -= moved;
+            admission->lane[lane].in_flight += moved;
             destination->charge = lane;
         }
     }
     stand_over(admission, destination);
+    destination_length(admission, destination, LENGTH_ALL, destination->deferrable);
+    destination_length(
+        admission, destination, LENGTH_VICTIMS,
+        destination_works(&admission->settings, destination) ? 0 : destination->deferrable);
 
     window = destination_window(destination);
-    open = destination->in_flight < window ? window - destination->in_flight : 0;
+    used = destination_used(destination);
+    open = used < window ? window - used : 0;
     pace = destination_pace(destination);
     heap_remove(admission, destination);
     if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
@@ -174,6 +200,8 @@ void destination_place(struct admission *admission, struct destination *destinat
     } else if (pace > 0 && open > 1) {
         open = 1;
     }
+    beyond = waiting > open && pace == 0 && !destination_hopeless(destination) ? waiting - open : 0;
+    stand_spare(admission, destination, beyond, why);
     if (lane == ADMISSION_FIRST) {
         stand_first(admission, destination, least(open, waiting), why, now);
         stand_ready(admission, destination, 0, why);

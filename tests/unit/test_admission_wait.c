@@ -19,6 +19,41 @@ Test(admission_wait, the_victim_is_the_newest_of_the_longest_queue)
     admission_destroy(admission);
 }
 
+/* Mail to who delivers is nobody's victim: qmgr(8) waits with the rest, as it does for stock. */
+Test(admission_wait, mail_to_who_delivers_is_no_victim)
+{
+    struct admission *admission = harness_create(200, 10);
+    int64_t again = 0;
+
+    harness_once(admission, 0, "quick", ADMISSION_DELIVERED, 10 * MS, 0);
+    harness_once(admission, 0, "slow", ADMISSION_DELIVERED, 8 * SECOND, 0);
+    for (unsigned i = 0; i < 150; i++)
+        harness_arrive(admission, i, i % 3 == 0 ? "slow" : "quick", RETRY, 10 * SECOND);
+    cr_assert_eq(admission_victim(admission, 20 * SECOND), -1);
+    harness_arrive(admission, 150, "unknown", RETRY, 20 * SECOND);
+    cr_assert_eq(admission_victim(admission, 20 * SECOND), 150);
+    cr_assert_eq(admission_victim(admission, 20 * SECOND), -1);
+    /* Nor does it wait too long: it is delivered when its turn comes. */
+    cr_assert_eq(admission_expire(admission, 3000 * SECOND, &again), -1);
+    admission_destroy(admission);
+}
+
+/* From the moment at which it fails its queue is the longest. */
+Test(admission_wait, who_begins_to_fail_becomes_a_victim)
+{
+    struct admission *admission = harness_create(200, 10);
+
+    harness_once(admission, 0, "site", ADMISSION_DELIVERED, 10 * MS, 0);
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "site", RETRY, SECOND);
+    int part = harness_start(admission, 64, SECOND);
+    cr_assert_geq(part, 0);
+    cr_assert_eq(admission_victim(admission, 2 * SECOND), -1);
+    harness_finish(admission, (unsigned)part, ADMISSION_FAILED, 30 * SECOND, 31 * SECOND);
+    cr_assert_geq(admission_victim(admission, 31 * SECOND), 0);
+    admission_destroy(admission);
+}
+
 Test(admission_wait, retries_leave_before_first_attempts)
 {
     struct admission *admission = harness_create(100, 10);
