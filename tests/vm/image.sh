@@ -1,22 +1,26 @@
 #!/bin/sh
-# image.sh DIR: makes a Debian 12 machine in DIR, or does nothing when one of this week's is there.
+# image.sh SUITE DIR: makes a machine with Debian of that suite in DIR, or does nothing when one of this week's is there.
 #
 #     DIR/disk      ext4: systemd, Postfix as Debian sets it up ("local only"), the libraries of Headroom
 #     DIR/kernel    Debian's kernel for virtual machines
 #     DIR/initrd    loads the modules for the disk
 #     DIR/stamp     what it was made from
 #
-# From Debian's packages, by name, with apt as it is set up here. Needs root and mmdebstrap, e2fsprogs, cpio, kmod.
+# From Debian's packages, by name. Needs root and mmdebstrap, e2fsprogs, cpio, kmod, xz-utils.
 set -eu
 
-suite=bookworm
-packages=systemd,systemd-sysv,postfix,libcgroup2,libcjson1,util-linux,procps
+suite=$1
+case $suite in
+bookworm) libraries=libcgroup2,libcjson1 ;;
+*) libraries=libcgroup3,libcjson1 ;;
+esac
+packages=systemd,systemd-sysv,postfix,$libraries,util-linux,procps
 modules='virtio_pci virtio_blk'
 room=300 # MiB on the disk for what the test writes
 
-directory=$(realpath -m "$1")
+directory=$(realpath -m "$2")
 # Rebuilt weekly, so that security updates are seen.
-key=$(printf '%s %s\n' "$(date +%G-%V)" "$(cksum <"$0")")
+key=$(printf '%s %s %s\n' "$(date +%G-%V)" "$suite" "$(cksum <"$0")")
 mkdir -p "$directory"
 exec 9>"$directory/lock"
 flock 9
@@ -27,20 +31,14 @@ rm -f "$directory/stamp"
 work=$(mktemp -d "$directory/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-echo "making a Debian machine in $directory"
+echo "making a machine of Debian $suite in $directory"
 
-# Kernel and a shell for the first seconds: taken apart, not installed.
-mkdir "$work/debs"
-(
-    cd "$work/debs"
-    # A list of some weeks ago names a kernel that is not there any more.
-    apt-get update -q -o Acquire::Retries=3 >log 2>&1 || { cat log >&2; exit 1; }
-    kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-    apt-get download -q -o Acquire::Retries=3 "$kernel" busybox-static >log 2>&1 || { cat log >&2; exit 1; }
-    dpkg-deb -x linux-image-*.deb kernel
-    dpkg-deb -x busybox-static_*.deb busybox
-)
-modules_directory=$(echo "$work"/debs/kernel/lib/modules/*)
+# Kernel and a shell for the first seconds: unpacked, not installed.
+mmdebstrap --quiet --variant=extract --include=linux-image-cloud-amd64,busybox-static \
+    --aptopt='Acquire::Retries "3"' --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+    "$suite" "$work/kernel" >"$work/log" 2>&1 || { tail -n 30 "$work/log" >&2; exit 1; }
+[ -d "$work/kernel/lib/modules" ] || ln -s usr/lib "$work/kernel/lib"
+modules_directory=$(echo "$work"/kernel/lib/modules/*)
 release=${modules_directory##*/}
 
 # Postfix asks how it is to be set up.
@@ -109,12 +107,19 @@ rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 # The first root: modules in the order in which they need each other, then the disk.
 first=$work/first
 mkdir -p "$first/bin" "$first/dev" "$first/proc" "$first/sys" "$first/root" "$first/modules"
-cp "$work/debs/busybox/bin/busybox" "$first/bin/"
-depmod -b "$work/debs/kernel" "$release"
+find "$work/kernel" -path '*/bin/busybox' -exec cp {} "$first/bin/" \;
+depmod -b "$work/kernel" "$release"
 for module in $modules; do
-    modprobe -d "$work/debs/kernel" -S "$release" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+    modprobe -d "$work/kernel" -S "$release" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | while read -r file; do
-    [ -e "$first/modules/${file##*/}" ] || { cp "$file" "$first/modules/"; echo "${file##*/}" >>"$first/modules/order"; }
+    name=${file##*/}
+    name=${name%.xz}
+    [ ! -e "$first/modules/$name" ] || continue
+    case $file in
+    *.xz) xz -dc "$file" >"$first/modules/$name" ;;
+    *) cp "$file" "$first/modules/" ;;
+    esac
+    echo "$name" >>"$first/modules/order"
 done
 cat >"$first/init" <<'I'
 #!/bin/busybox sh
@@ -131,7 +136,7 @@ exec $b switch_root /root /lib/systemd/systemd
 I
 chmod 755 "$first/init"
 (cd "$first" && find . | cpio -o -H newc --quiet) >"$directory/initrd"
-cp "$work"/debs/kernel/boot/vmlinuz-* "$directory/kernel"
+cp "$work"/kernel/boot/vmlinuz-* "$directory/kernel"
 size=$(($(du -sm "$root" | cut -f 1) + room))
 rm -f "$directory/disk"
 truncate -s "${size}M" "$directory/disk"

@@ -1,14 +1,17 @@
 #!/bin/sh
-# nspawn.sh [-t SECONDS] INPUT: boots this machine's own root with systemd as its first process, in a container, on an
-# overlay in memory, so that nothing is written here; /in gets the directory INPUT, and `sh ./command` runs in it as root.
-# Prints its output, ends with its status; 124 after SECONDS. The container has memory groups of its own, no network but
-# loopback, no D-Bus to this machine, and only the units that Postfix needs. Needs root and systemd-container.
+# nspawn.sh [-t SECONDS] [-r ROOT] INPUT: boots this machine's own root, or a ROOT of tests/vm/root.sh, with systemd as its
+# first process, in a container, on an overlay in memory, so that nothing is written to it; /in gets the directory INPUT, and
+# `sh ./command` runs in it as root. Prints its output, ends with its status; 124 after SECONDS. The container has memory
+# groups of its own, no network but loopback, no D-Bus to this machine, and only the units that Postfix needs. Needs root
+# and systemd-container.
 set -eu
 
 limit=120
-while getopts t: option; do
+lower=/
+while getopts t:r: option; do
     case $option in
     t) limit=$OPTARG ;;
+    r) lower=$(realpath "$OPTARG") ;;
     *) exit 2 ;;
     esac
 done
@@ -17,7 +20,7 @@ input=$(realpath "$1")
 
 # Mounts that go away with this process.
 if [ -z "${NSPAWN_INSIDE:-}" ]; then
-    NSPAWN_INSIDE=1 exec unshare -m --propagation private "$0" -t "$limit" "$input"
+    NSPAWN_INSIDE=1 exec unshare -m --propagation private "$0" -t "$limit" -r "$lower" "$input"
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/nspawn.XXXXXX")
 name=headroom-$$
@@ -42,7 +45,7 @@ mkdir "$work/memory"
 mount -t tmpfs -o mode=755 tmpfs "$work/memory"
 root=$work/memory/root
 mkdir "$root" "$work/memory/upper" "$work/memory/work" "$work/memory/out"
-mount -t overlay -o "lowerdir=/,upperdir=$work/memory/upper,workdir=$work/memory/work" overlay "$root"
+mount -t overlay -o "lowerdir=$lower,upperdir=$work/memory/upper,workdir=$work/memory/work" overlay "$root"
 
 # This machine's own services are not wanted there, and its journal and state are not its own.
 units=$root/etc/systemd/system
@@ -66,6 +69,8 @@ chmod 755 "$root/usr/local/sbin/guest"
 printf '[Service]\nExecStart=/usr/local/sbin/guest\n' >"$units/guest.service"
 ln -sf ../guest.service "$units/basic.target.wants/guest.service"
 
+# From 256 on systemd does not start where there is cgroup v1.
+[ "$lower" = / ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # Groups of its own: in the one tree of cgroup v2, or in each of those that systemd uses where there are several.
 enter()
 {

@@ -7,10 +7,19 @@ kind=$1
 # shellcheck source-path=SCRIPTDIR source=../lib/test.sh
 . "${0%/*}/../lib/test.sh"
 
-unit=postfix@-.service
-group=/sys/fs/cgroup/system.slice/system-postfix.slice/$unit
+# On Debian 12 postfix.service only stands for its instances, and the daemons are those of the first. From Debian 13 on it runs
+# them itself.
+unit=postfix.service
+group=/sys/fs/cgroup/system.slice/$unit
+masked=/etc/systemd/system/postfix.service.d
+case $(systemctl show -P ExecStart $unit) in
+*/true*)
+    unit=postfix@-.service
+    group=/sys/fs/cgroup/system.slice/system-postfix.slice/$unit
+    masked=/etc/systemd/system/postfix@.service.d
+    ;;
+esac
 pool=$group/headroom-lmtp
-masked=/etc/systemd/system/postfix@.service.d
 server=$TEST_DIR/server
 # The emulated machine is slow.
 patience=90
