@@ -120,7 +120,10 @@ static int option_take(struct master_arguments *out, int option, const char **ty
         out->config_file = optarg;
         return 0;
     case 'l': /* alone on its socket: every worker is, so it is given anyway */
-    case 'z': /* no process limit: only of interest to services that insist on it */
+        out->limit = 1;
+        return 0;
+    case 'z':
+        out->limit = 0;
         return 0;
     case 'n':
         out->service = optarg;
@@ -187,6 +190,7 @@ int master_arguments_parse(int argc, char **argv, struct master_arguments *out, 
 
     memset(out, 0, sizeof *out);
     out->sockets = 1;
+    out->limit = MASTER_LIMIT_DEFAULT;
     if (argc < 1 || argv[0] == NULL) {
         (void)snprintf(error, error_size, "started without a name");
         return -EINVAL;

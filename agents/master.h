@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agents/master_file.h"
+
 /* Descriptors that master(8) leaves open in a child (postfix-protocol.md 1.2). A worker expects the same. */
 #define MASTER_FLOW_READ 3
 #define MASTER_FLOW_WRITE 4
@@ -43,6 +45,7 @@ struct master_arguments {
     unsigned verbose;        /* how many -v */
     bool unprivileged;       /* -u: workers become mail_owner */
     bool chroot;             /* -c: workers change root to queue_directory */
+    int limit; /* the process limit: 1 for -l, 0 (unlimited) for -z, else MASTER_LIMIT_DEFAULT: not told */
 
     /* "name=value" of every -o, in order, with -i T as max_idle=T and -m N as max_use=N; ends with NULL. */
     const char *setting[MASTER_SETTINGS_MAX + 1];

@@ -242,3 +242,25 @@ int postconf_read(const char *config_directory, const char *const *overrides, st
     return postconf_read_with(COMMAND_DIRECTORY "/postconf", POSTCONF_TIMEOUT_SECONDS * 1000,
                               config_directory, overrides, out, error, error_size);
 }
+
+int postconf_main_number(const char *program, const char *config_directory, const char *name,
+                         int *number, char *error, size_t error_size)
+{
+    const char *const words[] = {program ? program : COMMAND_DIRECTORY "/postconf",
+                                 "-c",
+                                 config_directory,
+                                 "-nx",
+                                 name,
+                                 NULL};
+    char output[POSTCONF_NAME_SIZE * 2];
+    const char *end;
+    char *value;
+    int result = capture_run(words, POSTCONF_TIMEOUT_SECONDS * 1000, output, sizeof output, error,
+                             error_size);
+
+    if (result < 0)
+        return result;
+    output[strcspn(output, "\n")] = '\0';
+    return line_split(output, &value) && strcmp(output, name) == 0 &&
+           digits(value, &end, number) == 0 && *end == '\0';
+}

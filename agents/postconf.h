@@ -63,6 +63,14 @@ int postconf_read_with(const char *program, int timeout, const char *config_dire
                        size_t error_size);
 
 /*
+ * The number that main.cf itself sets for a parameter, which is not one of its default: 1 with *number, 0 when main.cf does
+ * not set it or sets no number, or a negative errno with a line in `error`. For what master(8) reads: settings on a line of
+ * master.cf do not count. `program` NULL: postconf(1).
+ */
+int postconf_main_number(const char *program, const char *config_directory, const char *name,
+                         int *number, char *error, size_t error_size);
+
+/*
  * Understands "name = value" lines in any order. `text` is changed. Names that were not asked for are passed over; of a
  * name that is there twice the last one counts. -EINVAL with a line in `error`.
  */

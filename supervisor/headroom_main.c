@@ -20,6 +20,7 @@
 
 #include "agents/master.h"
 #include "agents/postconf.h"
+#include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/dispatcher/dispatcher.h"
 #include "supervisor/journal/journal.h"
@@ -124,6 +125,7 @@ static int take(struct program *program)
     const struct postconf *postconf = &program->postconf;
     const char *service = program->arguments.service;
     char path[PATH_MAX + 32];
+    char note[CONFIG_LINE_SIZE];
     int copies, result;
 
     program->owner = getpwnam(postconf->mail_owner);
@@ -165,6 +167,10 @@ static int take(struct program *program)
                          &program->config, report_configuration, program);
     if (copies >= 0)
         close(copies);
+    config_bound_find(&program->config, postconf->config_directory, service,
+                      program->arguments.limit, note, sizeof note);
+    if (note[0] != '\0')
+        report_configuration(program, CONFIG_WARNING, note);
     return 0;
 }
 

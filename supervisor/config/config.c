@@ -18,6 +18,22 @@ void config_defaults(struct config *out)
         config_value_default(&keys[i], out);
 }
 
+static void give(const struct config_key *key, struct config *config)
+{
+    size_t count;
+
+    config->given |= UINT64_C(1) << (key - config_keys(&count));
+    if (key->offset == offsetof(struct config, workers_max))
+        config->workers_bound = CONFIG_BOUND_FILE;
+}
+
+bool config_given(const struct config *config, const struct config_key *key)
+{
+    size_t count;
+
+    return (config->given >> (key - config_keys(&count)) & 1) != 0;
+}
+
 static void apply_key(struct config_walk *walk, const struct config_key *key, const cJSON *item,
                       uint32_t index, enum config_layer layer, struct config_values *values)
 {
@@ -27,6 +43,7 @@ static void apply_key(struct config_walk *walk, const struct config_key *key, co
     char allowed[300];
 
     if (config_value_set(key, item, &values->config) == 0) {
+        give(key, &values->config);
         if (number < CONFIG_KEYS_MAX) {
             values->layer[number] = (unsigned char)layer;
             values->offset[number] = walk->document->places[index].value;
@@ -53,6 +70,8 @@ static void apply_pace(struct config_walk *walk, const struct config_key *key, c
     char what[200];
     char allowed[300];
 
+    if (result == 0)
+        give(key, &values->config);
     if (result == 0 || !config_walk_wanted(walk, config_walk_severity(walk)))
         return;
     json_excerpt(item->string, 0, strlen(item->string), CONFIG_FOUND_SHOWN, name, sizeof(name));

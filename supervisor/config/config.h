@@ -70,11 +70,22 @@ struct config_paces {
     } of[CONFIG_PACES_MAX];
 };
 
+/* Where workers.max comes from (config_bound.h). */
+enum config_bound {
+    CONFIG_BOUND_DEFAULT,
+    CONFIG_BOUND_FILE,          /* workers.max */
+    CONFIG_BOUND_COLUMN,        /* the process limit of the service's line in master.cf */
+    CONFIG_BOUND_PROCESS_LIMIT, /* default_process_limit, which main.cf sets */
+};
+
 /* Plain values without pointers: may be copied and sent between processes of one build. */
 struct config {
+    uint64_t given; /* a bit for each key of config_keys(), in its order: the file sets it */
+
     char agent[CONFIG_NAME_SIZE]; /* a program in daemon_directory: a plain name, never a path */
     uint32_t workers_min;
     uint32_t workers_max;   /* never below workers_min */
+    uint32_t workers_bound; /* enum config_bound */
     uint32_t workers_limit; /* enum config_workers_limit */
     uint32_t waiting_max;   /* requests */
     uint64_t waiting_time;  /* microseconds */
@@ -151,6 +162,9 @@ int config_print_value(const struct config_key *key, const struct config *config
 void config_print_allowed(const struct config_key *key, char *buffer, size_t size);
 
 void config_defaults(struct config *out);
+
+/* Whether the file that was parsed sets a key of config_keys(). */
+bool config_given(const struct config *config, const struct config_key *key);
 
 /*
  * The shortest time between two starts to a domain (in lower case, without a final NUL), in microseconds: that of

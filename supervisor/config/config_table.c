@@ -25,7 +25,10 @@ static const struct config_key keys[] = {
     {"workers.min", CONFIG_COUNT, "workers", 1, 10000, 1,
      .meaning = "Workers that are allowed whatever the state of memory.", FIELD(workers_min)},
     {"workers.max", CONFIG_COUNT, "workers", 1, 10000, 500,
-     .meaning = "Workers that are never exceeded.", FIELD(workers_max)},
+     .meaning =
+         "Workers that are never exceeded. Its default is the process limit of the service in "
+         "master.cf, else default_process_limit of main.cf, where one is set.",
+     FIELD(workers_max)},
     {"workers.limit", CONFIG_CHOICE, "", .standard = CONFIG_LIMIT_MEMORY, .choices = workers_limits,
      .meaning = "What decides how many workers there may be: live memory, or workers.max alone.",
      FIELD(workers_limit)},
@@ -100,6 +103,8 @@ static const struct config_key keys[] = {
          "write to; %s stands for the service; empty: none.",
      FIELD(metrics_textfile)},
 };
+
+_Static_assert(sizeof(keys) / sizeof(keys[0]) <= 64, "config.given has a bit for each");
 
 const struct config_key *config_keys(size_t *count)
 {

@@ -11,10 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agents/capture.h"
-
 #define PREFIX "headroom."
-#define POSTCONF_MS 20000
 
 void ctl_error(const char *format, ...)
 {
@@ -50,34 +47,28 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-int ctl_read_master(const struct ctl *ctl, char text[CTL_MASTER_TEXT], struct ctl_master *master)
+int ctl_read_master(const struct ctl *ctl, char **text, struct master_file *master)
 {
-    char program[PATH_MAX + 16];
-    char error[512];
-    const char *const words[] = {program, "-c", ctl->postconf.config_directory, "-M", NULL};
+    int result = master_file_read(ctl->postconf.config_directory, text, master);
 
-    snprintf(program, sizeof program, "%s/postconf", ctl->postconf.command_directory);
-    if (capture_run(words, POSTCONF_MS, text, CTL_MASTER_TEXT, error, sizeof error) < 0) {
-        ctl_error("postconf -M: %s", error);
-        return CTL_FAILED;
-    }
-    ctl_master_parse(text, master);
-    return 0;
+    if (result == 0)
+        return 0;
+    ctl_error("%s/master.cf: %s", ctl->postconf.config_directory, strerror(-result));
+    return CTL_FAILED;
 }
 
 /* A directory outlives its service: of one that was taken out of master.cf nothing is to be said, once it has ended. */
 static void drop_unused(const struct ctl *ctl, struct ctl_services *services)
 {
-    struct ctl_master *master = malloc(sizeof *master);
-    char *text = malloc(CTL_MASTER_TEXT);
+    struct master_file *master = malloc(sizeof *master);
+    char *text = NULL;
     size_t kept = 0;
 
-    if (master && text && services->count > 0 && ctl_read_master(ctl, text, master) == 0) {
+    if (master && services->count > 0 && ctl_read_master(ctl, &text, master) == 0) {
         for (size_t i = 0; i < services->count; i++) {
             const char *name = services->name[i];
-            const struct ctl_master_line *line = ctl_master_find(master, name, "unix");
 
-            if ((line && strcmp(line->command, "headroom") == 0) ||
+            if (master_file_find(master, name, "unix", "headroom") ||
                 ctl_running(ctl, name) == CTL_RUNS)
                 memmove(services->name[kept++], name, STATUS_NAME_SIZE);
         }

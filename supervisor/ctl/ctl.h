@@ -13,15 +13,12 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "agents/master_file.h"
 #include "agents/postconf.h"
-#include "supervisor/ctl/ctl_master.h"
 #include "supervisor/report/status.h"
 
 /* Services of one Postfix. */
 #define CTL_SERVICES_MAX 32
-
-/* What `postconf -M` may write. */
-#define CTL_MASTER_TEXT 65536
 
 /* Exit statuses of status, as issue and manual have them; and of everything else that fails. */
 enum ctl_exit {
@@ -69,8 +66,8 @@ int ctl_open(struct ctl *ctl);
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 
-/* Asks Postfix for its master.cf; `master` points into `text`. 0, or CTL_FAILED after a line. */
-int ctl_read_master(const struct ctl *ctl, char text[CTL_MASTER_TEXT], struct ctl_master *master);
+/* Reads master.cf; `master` points into *text, which is to be freed. 0, or CTL_FAILED after a line. */
+int ctl_read_master(const struct ctl *ctl, char **text, struct master_file *master);
 
 /* By the lock pid/headroom.SERVICE of supervisor/parent/setup.h, which is held while it runs. */
 enum ctl_running ctl_running(const struct ctl *ctl, const char *service);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_check_setup.h"
@@ -19,10 +20,10 @@
 struct check {
     struct ctl *ctl;
     struct ctl_findings findings;
-    struct ctl_master master;
+    struct master_file master;
     size_t lines;
     char line[LINES_MAX][CONFIG_LINE_SIZE];
-    char text[CTL_MASTER_TEXT];
+    char *text;
 };
 
 static void on_report(void *context, enum config_severity severity, const char *line)
@@ -92,47 +93,66 @@ static int read_config(struct check *check, const char *file, const char *servic
     return result;
 }
 
+/* Why a key has its value; "" where the file says nothing but that. */
+static const char *origin(const struct config_key *key, const struct config *config)
+{
+    if (key->offset == offsetof(struct config, workers_max))
+        return config_bound_text((enum config_bound)config->workers_bound);
+    return config_given(config, key) ? "" : "default";
+}
+
 static void print_config(const char *service, const struct config *config)
 {
-    struct config defaults;
     char value[CONFIG_VALUE_SIZE];
-    char standard[CONFIG_VALUE_SIZE];
     size_t count;
     const struct config_key *key = config_keys(&count);
 
-    config_defaults(&defaults);
     printf("\nservice %s would have:\n", service);
     for (size_t i = 0; i < count; i++) {
+        const char *from = origin(&key[i], config);
+        bool told = from[0] != '\0';
+
         config_print_value(&key[i], config, value, sizeof value);
-        config_print_value(&key[i], &defaults, standard, sizeof standard);
-        printf("  %-24s %-18s %s\n", key[i].path, value,
-               strcmp(value, standard) == 0 ? "(default)" : "");
+        printf("  %-24s %-18s %s%s%s\n", key[i].path, value, told ? "(" : "", from,
+               told ? ")" : "");
     }
 }
 
-static void check_service(struct check *check, const struct ctl_master_line *line,
-                          const char *given, struct config *config)
+/* What workers.max is where the file does not set it, as the supervisor finds it. */
+static void find_bound(struct check *check, const struct master_line *line, struct config *config)
+{
+    char note[CONFIG_LINE_SIZE];
+
+    config_bound_find(config, check->ctl->postconf.config_directory, line->name, line->limit, note,
+                      sizeof note);
+    if (note[0] != '\0')
+        ctl_found(&check->findings, CTL_WARNING, NULL, "%s", note);
+}
+
+static void check_service(struct check *check, const struct master_line *line, const char *given,
+                          struct config *config)
 {
     char file[PATH_MAX + 32];
     bool named = true;
 
     if (given)
         snprintf(file, sizeof file, "%s", given);
-    else if (!ctl_master_config(line, file, sizeof file)) {
+    else if (!master_line_config(line, file, sizeof file)) {
         named = false;
         snprintf(file, sizeof file, "%s/headroom.json", check->ctl->postconf.config_directory);
     }
     read_config(check, file, line->name, named, config);
+    find_bound(check, line, config);
     ctl_check_service(check->ctl, line, config, file, &check->findings);
 }
 
 static int run(struct check *check, const char *given)
 {
     struct config config[CTL_SERVICES_MAX];
-    const struct ctl_master_line *line[CTL_SERVICES_MAX];
+    const struct master_line *line[CTL_SERVICES_MAX];
     size_t count = 0;
 
-    if (ctl_read_master(check->ctl, check->text, &check->master) != 0)
+    if (ctl_read_master(check->ctl, &check->text, &check->master) != 0)
         return CTL_FAILED;
     for (size_t i = 0; i < check->master.count && count < CTL_SERVICES_MAX; i++)
         if (strcmp(check->master.line[i].command, "headroom") == 0)
@@ -174,6 +194,7 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
         return CTL_FAILED;
     check->ctl = ctl;
     result = run(check, argv[optind]);
+    free(check->text);
     free(check);
     return result;
 }

@@ -49,10 +49,10 @@ static void check_pressure(struct ctl_findings *findings)
         close(fd);
 }
 
-void ctl_check_machine(const struct ctl *ctl, const struct ctl_master *master,
+void ctl_check_machine(const struct ctl *ctl, const struct master_file *master,
                        struct ctl_findings *findings)
 {
-    const struct ctl_master_line *retry = ctl_master_find(master, "retry", "unix");
+    const struct master_line *retry = master_file_find(master, "retry", "unix", NULL);
 
     if (!retry)
         ctl_found(findings, CTL_WRONG, "postconf -M retry/unix=\"retry unix - - y - - error\"",
@@ -230,7 +230,7 @@ static void check_running(const struct ctl *ctl, const char *service, const char
     free(status);
 }
 
-void ctl_check_service(const struct ctl *ctl, const struct ctl_master_line *line,
+void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
                        const struct config *config, const char *file, struct ctl_findings *findings)
 {
     if (strcmp(line->type, "unix") != 0)

@@ -8,14 +8,13 @@
 #include "supervisor/config/config.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_findings.h"
-#include "supervisor/ctl/ctl_master.h"
 
 /* What is needed whatever the service. */
-void ctl_check_machine(const struct ctl *ctl, const struct ctl_master *master,
+void ctl_check_machine(const struct ctl *ctl, const struct master_file *master,
                        struct ctl_findings *findings);
 
 /* What one service needs. `file`: where its configuration is. */
-void ctl_check_service(const struct ctl *ctl, const struct ctl_master_line *line,
+void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
                        const struct config *config, const char *file,
                        struct ctl_findings *findings);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "supervisor/config/config_bound.h"
 #include "supervisor/ctl/ctl_words.h"
 
 /* A trend needs some time, and a difference that is no chance. Microseconds; parts of the former figure. */
@@ -109,6 +110,11 @@ enum ctl_trend ctl_trend_of(const struct status *status)
     return CTL_STEADY;
 }
 
+static const char *bound_text(const struct status *status)
+{
+    return config_bound_text(config_bound_of(status->settings.workers_bound));
+}
+
 void ctl_screen_label(FILE *out, const char *name)
 {
     fprintf(out, "  %-11s ", name);
@@ -185,8 +191,8 @@ static void put_cause(FILE *out, const struct status *status)
         }
         break;
     case CTL_MAXIMUM:
-        fprintf(out, "us: all %" PRIu64 " workers that workers.max allows are busy",
-                status->settings.workers_max);
+        fprintf(out, "us: all %" PRIu64 " workers that are allowed (%s) are busy",
+                status->settings.workers_max, bound_text(status));
         break;
     case CTL_GROWING:
         fprintf(out, "us, for a moment: the limit grows with demand, it is %" PRIu64 " of %" PRIu64,
@@ -206,10 +212,10 @@ static void put_limit(FILE *out, const struct status *status)
 {
     ctl_screen_label(out, "Limit");
     fprintf(out,
-            "%" PRIu64 " workers of at most %" PRIu64 "%s; there are %" PRIu64 ": %" PRIu64
+            "%" PRIu64 " workers of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
             " busy, %" PRIu64 " idle, %" PRIu64 " starting, %" PRIu64 " leaving\n",
             status->state.limit, status->settings.workers_max,
-            status->settings.fixed ? " (fixed)" : "", status->workers.live,
+            status->settings.fixed ? "fixed, " : "", bound_text(status), status->workers.live,
             status->workers.busy + status->workers.connecting, status->workers.idle,
             status->workers.starting, status->workers.leaving);
 }

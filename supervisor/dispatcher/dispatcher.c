@@ -18,6 +18,7 @@
 #include "cgroup/schedstat.h"
 #include "supervisor/admission/learned.h"
 #include "supervisor/base/clock.h"
+#include "supervisor/config/config_bound.h"
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/limits.h"
 #include "supervisor/parent/setup.h"
@@ -311,12 +312,14 @@ static void say_start(const struct dispatcher *dispatcher)
     const struct config *config = settings->config;
     unsigned wanted = config->waiting_max + config->workers_max;
 
-    journal_log(dispatcher->journal, EVENT_START, LOG_INFO,
-                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
-                "headroom %s starts: service %s, agent %s, workers %u to %u, at most %u requests "
-                "wait, configuration from %s",
-                HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
-                config->workers_max, router_room(&dispatcher->router), settings->config_source);
+    journal_log(
+        dispatcher->journal, EVENT_START, LOG_INFO,
+        (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
+        "headroom %s starts: service %s, agent %s, workers %u to %u (%s), at most %u requests "
+        "wait, configuration from %s",
+        HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
+        config->workers_max, config_bound_text((enum config_bound)config->workers_bound),
+        router_room(&dispatcher->router), settings->config_source);
     journal_log(dispatcher->journal, EVENT_GROUP,
                 group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
                 group_note(settings->group));

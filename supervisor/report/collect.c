@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "supervisor/base/clock.h"
+#include "supervisor/config/config_bound.h"
 #include "supervisor/report/snapshot.h"
 
 /* The wall clock's name for a moment of ours. */
@@ -35,6 +36,8 @@ static void collect_state(const struct report_view *view, struct status *status)
                            reason->input != LIMIT_BY_FIXED;
     status->settings.workers_min = view->settings->min;
     status->settings.workers_max = view->settings->max;
+    status_text(status->settings.workers_bound, sizeof status->settings.workers_bound,
+                config_bound_word((enum config_bound)view->config->workers_bound));
     status->settings.fixed = view->settings->fixed;
     status->settings.waiting_max = view->room;
     status->settings.slow_after = view->config->destination_slow_after;

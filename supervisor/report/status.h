@@ -80,7 +80,8 @@ struct status {
     struct {
         uint64_t workers_min;
         uint64_t workers_max;
-        bool fixed; /* workers.limit */
+        char workers_bound[STATUS_WORD_SIZE]; /* where it comes from: config_bound_word() */
+        bool fixed;                           /* workers.limit */
         uint64_t waiting_max;
         uint64_t slow_after; /* us */
     } settings;

@@ -40,6 +40,7 @@ static const struct status_field fields[] = {
     INNER(STATUS_FLAG, state, memory),
     INNER(STATUS_COUNT, settings, workers_min),
     INNER(STATUS_COUNT, settings, workers_max),
+    INNER_WORDS(settings, workers_bound),
     INNER(STATUS_FLAG, settings, fixed),
     INNER(STATUS_COUNT, settings, waiting_max),
     INNER(STATUS_COUNT, settings, slow_after),

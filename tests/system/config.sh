@@ -30,10 +30,10 @@ say 'broken before the first start'
 send first 100
 drain 20 || fail 'mail does not flow with the defaults'
 case $(start_line 1) in
-*'workers 1 to 500, at most 2000 requests wait, configuration from the defaults'*) ;;
+*'workers 1 to 500 (default), at most 2000 requests wait, configuration from the defaults'*) ;;
 *) fail "start line: $(start_line 1)" ;;
 esac
-expect_said 'warnings' 'headroom\[.*headroom\.json' 1
+expect_said 'warnings' 'headroom\[.*warning: .*headroom\.json' 1
 expect_said 'where' "warning: $p/etc/headroom\.json:3:30: " 1
 
 say 'good'
@@ -41,11 +41,11 @@ configure '{"defaults": {"workers": {"max": 3}}}'
 postfix_reload "$p"
 send second 20
 case $(start_line 2) in
-*'workers 1 to 3, '*) ;;
+*'workers 1 to 3 (workers.max in headroom.json), '*) ;;
 *) fail "start line: $(start_line 2)" ;;
 esac
 drain 20 || fail 'mail does not flow'
-expect_said 'warnings' 'headroom\[.*headroom\.json' 1
+expect_said 'warnings' 'headroom\[.*warning: .*headroom\.json' 1
 
 say 'broken again: the last good one stays'
 configure '{"defaults": {"workers": {"max": 3 "min": 1}}}'
@@ -53,7 +53,7 @@ postfix_reload "$p"
 watch_workers "$TEST_DIR/most"
 send third 60 --rcpt 'slow%d@good%d.invalid' --cycle 20
 case $(start_line 3) in
-*'workers 1 to 3, '*) ;;
+*'workers 1 to 3 (workers.max in headroom.json), '*) ;;
 *) fail "start line: $(start_line 3)" ;;
 esac
 drain 30 || fail 'mail does not flow with the last good configuration'
@@ -66,7 +66,7 @@ configure '{"defaults": {"workers": {"max": -2}}}'
 postfix_reload "$p"
 send fourth 20
 case $(start_line 4) in
-*'workers 1 to 3, '*) ;;
+*'workers 1 to 3 (workers.max in headroom.json), '*) ;;
 *) fail "start line: $(start_line 4)" ;;
 esac
 expect_said 'where' "warning: $p/etc/headroom\.json:1:34: .*workers\.max" 1
@@ -74,7 +74,7 @@ configure '{"defaults": {"worker": {"max": 3}, "waiting": {"mx": 7}, "agent": "l
 postfix_reload "$p"
 send fifth 20
 case $(start_line 5) in
-*'workers 1 to 500, '*) ;;
+*'workers 1 to 500 (default), '*) ;;
 *) fail "start line: $(start_line 5)" ;;
 esac
 expect_said 'near miss of a group' 'warning: .*headroom\.json:1:15: .*"\{0,1\}worker"\{0,1\}.*workers' 1

@@ -52,7 +52,7 @@ expect 'lines of the error' "$(wc -l <"$TEST_DIR/err")" 1
 ctl_exit 0 check
 shows "^ok .*service $SERVICE runs headroom" "^ok .*$p/etc/headroom.json can be used" '^ok .*service retry' \
     '^ok .*/lmtp is there' '^ok .*data_directory' '^[a-z]* *memory group.*seen from this shell' 'memory pressure' \
-    '^  workers.max  *30 *$' "^  waiting.time  *\"5m\"  *(default)" '^0 wrong'
+    '^  workers.max  *30  *(workers.max in headroom.json)$' "^  waiting.time  *\"5m\"  *(default)" '^0 wrong'
 
 say 'a sound service'
 begin 'set slow slow 0.1'

@@ -62,7 +62,7 @@ expect 'log lines of the workers' "$(kinds ours)" "$(kinds stock)"
 expect 'a line' "$(kinds ours | grep -c 'lmtp\[PID\]: ID: to=<good@good.invalid>, relay=127.0.0.1\[127.0.0.1\]:10083, delay=D, delays=A/B/C/D, dsn=2')" 1
 
 say 'its own line'
-expect_said 'start lines' 'postfix/headroom\[[0-9]*\]: headroom [0-9.]* starts: service lmtp-test, agent lmtp, workers 1 to 7, at most 2000 requests wait, configuration from ' 1
+expect_said 'start lines' 'postfix/headroom\[[0-9]*\]: headroom [0-9.]* starts: service lmtp-test, agent lmtp, workers 1 to 7 (workers.max in headroom.json), at most 2000 requests wait, configuration from ' 1
 calm
 sink_tell "$s" heal
 postfix_flush "$p"

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "supervisor/ctl/ctl_graph.h"
-#include "supervisor/ctl/ctl_master.h"
 #include "supervisor/ctl/ctl_private.h"
 #include "supervisor/ctl/ctl_svg.h"
 #include "supervisor/ctl/ctl_words.h"
@@ -119,35 +118,6 @@ Test(ctl_graph, forgets_the_oldest)
     cr_expect_eq(series.value[CTL_GRAPH_MAX - 1], 999);
     ctl_graph(&series, 1, CTL_GRAPH_MAX, true, text);
     cr_expect_eq(strlen(text), (size_t)3 * CTL_GRAPH_MAX);
-}
-
-Test(ctl_master, lines_of_postconf)
-{
-    char text[] = "lmtp       unix  -       -       y       -       -       lmtp\n"
-                  "filter     unix  -       -       y       -       500     /usr/lib/headroom\n"
-                  "    -o syslog_name=postfix/filter\n"
-                  "    -C /etc/x.json -o a=b\n"
-                  "# nothing\n"
-                  "broken unix\n"
-                  "retry      unix  -       -       y       -       -       error\n";
-    struct ctl_master *master = calloc(1, sizeof *master);
-    const struct ctl_master_line *line;
-    char file[64];
-
-    ctl_master_parse(text, master);
-    cr_expect_eq(master->count, 3);
-    line = ctl_master_find(master, "filter", "unix");
-    cr_assert_not_null(line);
-    cr_expect_str_eq(line->command, "headroom");
-    cr_expect(ctl_master_config(line, file, sizeof file));
-    cr_expect_str_eq(file, "/etc/x.json");
-    line = ctl_master_find(master, "retry", "unix");
-    cr_assert_not_null(line);
-    cr_expect_str_eq(line->command, "error");
-    cr_expect_not(ctl_master_config(line, file, sizeof file));
-    cr_expect_null(ctl_master_find(master, "filter", "inet"));
-    cr_expect_null(ctl_master_find(master, "broken", "unix"));
-    free(master);
 }
 
 static void put_file(const char *directory, const char *name, const char *text)

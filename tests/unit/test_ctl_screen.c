@@ -30,6 +30,7 @@ static struct status *calm(void)
     status->started = NOW - 7200 * SECOND;
     status->settings.workers_min = 1;
     status->settings.workers_max = 500;
+    status_text(status->settings.workers_bound, sizeof status->settings.workers_bound, "default");
     status->settings.waiting_max = 2000;
     status->settings.slow_after = 5000000;
     status->faults.greeting_known = true;
@@ -111,7 +112,7 @@ Test(ctl_screen, open_and_calm)
 
     SHOWS(status, true, "lmtp: OPEN since ", "(1 h 0 min)", "the limit grows with demand",
           "moves: 300 delivered in the last 60 s", "nothing is held up",
-          "40 workers of at most 500", "nothing by us since the start",
+          "40 workers of at most 500 (default)", "nothing by us since the start",
           "400M of 1000M available, 100M of it are kept", "60M unshared (1.5M each)",
           "machine 0.0 %");
     cr_expect_eq(ctl_exit_of(status, CTL_ANSWERS), 0);
@@ -234,7 +235,9 @@ Test(ctl_screen, whose_fault_it_is)
     cr_expect_eq(ctl_cause_of(status), CTL_GROWING);
     status->state.limit = status->settings.workers_max = 40;
     cr_expect_eq(ctl_cause_of(status), CTL_MAXIMUM);
-    SHOWS(status, true, "us: all 40 workers that workers.max allows are busy");
+    status_text(status->settings.workers_bound, sizeof status->settings.workers_bound, "column");
+    SHOWS(status, true,
+          "us: all 40 workers that are allowed (process limit column of master.cf) are busy");
     status->faults.failed_starts = 3;
     status_text(status->faults.start_error, sizeof status->faults.start_error, "No such file");
     cr_expect_eq(ctl_cause_of(status), CTL_STARTS);

@@ -72,6 +72,7 @@ Test(arguments, of_master)
     cr_expect_eq(line.arguments.verbose, 2);
     cr_expect(line.arguments.unprivileged);
     cr_expect(line.arguments.chroot);
+    cr_expect_eq(line.arguments.limit, 1);
     cr_expect_eq(line.arguments.settings, 1);
     cr_expect_str_eq(line.arguments.setting[0], "a=b");
     cr_expect_null(line.arguments.setting[1]);
@@ -85,6 +86,7 @@ Test(arguments, name_is_that_of_the_program_without_n)
     cr_expect_str_eq(line.arguments.service, "headroom");
     cr_expect_not(line.arguments.unprivileged);
     cr_expect_not(line.arguments.chroot);
+    cr_expect_eq(line.arguments.limit, MASTER_LIMIT_DEFAULT);
     cr_expect_eq(line.arguments.settings, 0);
 }
 

@@ -341,3 +341,31 @@ Test(postconf, time)
             cr_expect_eq(seconds, cases[i].seconds, "\"%s\"", cases[i].text);
     }
 }
+
+/* Its default is 100, too: what is asked is whether main.cf sets it. */
+Test(postconf, number_of_main_cf)
+{
+    struct place place;
+    char error[256];
+    int number = 0;
+
+    place_make(&place, "main.cf", "compatibility_level = 3.6\nmax_use = 7\n", 0644);
+    cr_expect_eq(postconf_main_number(NULL, place.directory, "default_process_limit", &number,
+                                      error, sizeof error),
+                 0);
+    cr_expect_eq(
+        postconf_main_number(NULL, place.directory, "max_use", &number, error, sizeof error), 1);
+    cr_expect_eq(number, 7);
+    place_remove(&place);
+    place_make(&place, "main.cf",
+               "compatibility_level = 3.6\nmany = 100\ndefault_process_limit = $many\n", 0644);
+    cr_expect_eq(postconf_main_number(NULL, place.directory, "default_process_limit", &number,
+                                      error, sizeof error),
+                 1);
+    cr_expect_eq(number, 100);
+    cr_expect_lt(postconf_main_number("/bin/false", place.directory, "default_process_limit",
+                                      &number, error, sizeof error),
+                 0);
+    cr_expect_gt(strlen(error), 0);
+    place_remove(&place);
+}
