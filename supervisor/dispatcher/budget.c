@@ -15,7 +15,9 @@ unsigned budget_clients(uint64_t descriptors, unsigned wanted, unsigned workers_
         return wanted;
     few = descriptors > DESCRIPTORS_RESERVED + 4 ? (descriptors - DESCRIPTORS_RESERVED) / 4 : 1;
     many = descriptors > others ? (descriptors - others) / 2 : 0;
-    return (unsigned)(few > many ? few : many);
+    if (few < many)
+        few = many;
+    return few < wanted ? (unsigned)few : wanted;
 }
 
 void budget_init(struct budget *budget, struct complaints *complaints, unsigned wanted,
@@ -30,7 +32,9 @@ void budget_init(struct budget *budget, struct complaints *complaints, unsigned 
 
 bool budget_is_short(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+    /* ENOSPC: epoll_ctl(2) at max_user_watches. */
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == ENOSPC;
 }
 
 void budget_descriptors_short(struct budget *budget, int error, uint64_t now)
