@@ -343,8 +343,7 @@ static unsigned room(const struct router *router)
     const struct budget *budget = router->budget;
     unsigned held = clients_view(router->clients).held;
 
-    if (budget->descriptors_short || held >= budget->clients_max ||
-        parts_view(router->parts).waiting > router->config->waiting_max ||
+    if (budget->descriptors_short || held >= budget->clients_max || router_room_full(router) ||
         budget->held >= HELD_BYTES_MAX)
         return 0;
     return budget->clients_max - held;
