@@ -173,17 +173,18 @@ static bool begin(struct talk *talk)
         return false;
     if (result != -EAGAIN)
         retry->full = 0;
+    if (result >= 0) {
+        conversation_begin(&talk->conversation, result);
+        result = watch_on(loop, &talk->watch, result, EPOLLIN, on_talk, talk);
+    }
+    if (result < 0)
+        conversation_end(&talk->conversation);
     if (result < 0 && budget_is_short(-result)) {
         budget_descriptors_short(retry->config.budget, -result, loop->now);
         return false;
     }
     queue_take(retry);
-    if (result >= 0) {
-        conversation_begin(&talk->conversation, result);
-        result = watch_on(loop, &talk->watch, result, EPOLLIN, on_talk, talk);
-    }
     if (result < 0) {
-        conversation_end(&talk->conversation);
         unreachable(retry, strerror(-result));
         tell_failed(retry, work);
         return true;
