@@ -43,8 +43,11 @@ void fleet_destroy(struct fleet *fleet)
 {
     if (!fleet)
         return;
-    for (unsigned i = 0; fleet->worker && i < fleet->pool.size; i++)
+    for (unsigned i = 0; fleet->worker && i < fleet->pool.size; i++) {
         conversation_end(&fleet->worker[i].conversation);
+        if (fleet->worker[i].status >= 0)
+            close(fleet->worker[i].status);
+    }
     free(fleet->worker);
     pool_destroy(&fleet->pool);
     free(fleet);
@@ -238,7 +241,7 @@ static void connection_lost(struct worker *worker)
     worker->work = NULL;
     if (kind == FLEET_LOST)
         memcpy(worker->lost, worker->name, sizeof worker->lost);
-    if (state_of(worker) == WORKER_STARTING) {
+    if (state_of(worker) == WORKER_STARTING && !worker->ready) {
         /* It stays STARTING until its end is known, and with it the reason. */
         connection_close(worker);
         status_close(worker);
@@ -258,14 +261,14 @@ static void greeting_read(struct worker *worker)
         return;
     if (result == 0)
         greeting_learn(worker, length);
+    if (result == 0 && state_of(worker) == WORKER_STARTING) {
+        worker->ready = true;
+        worker->fleet->ready++;
+    }
     /* Nothing of a request was sent, and nothing is to be sent to the dead. */
     if (result < 0 || worker->gone) {
         connection_lost(worker);
         return;
-    }
-    if (state_of(worker) == WORKER_STARTING) {
-        worker->ready = true;
-        worker->fleet->ready++;
     }
     tell(worker, FLEET_GREETED, worker->work);
 }
@@ -432,7 +435,7 @@ static void on_channel(void *owner, int fd, uint32_t events)
 
         if (news.worker < fleet->pool.size)
             state = fleet->pool.worker[news.worker].state;
-        if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN)
+        if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN || news.kind == CHANNEL_KILL)
             broken(fleet, "parent", (int)state, (int)news.kind);
         if (news.kind == CHANNEL_STARTED)
             started(&fleet->worker[news.worker], news.pid, news.status != 0);
