@@ -76,7 +76,7 @@ static void spinners_start(pid_t *spinner, unsigned count)
     for (unsigned i = 0; i < count; i++)
         if ((spinner[i] = fork()) == 0) {
             alarm(60);
-            for (volatile unsigned turn = 0;; turn++)
+            for (volatile unsigned turn = 0;; turn = turn + 1)
                 ;
         }
 }

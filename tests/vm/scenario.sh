@@ -93,11 +93,11 @@ release()
     sink_tell "$server" release >/dev/null
     once "$held"
 }
-# named: every file that is called after headroom. In the container that may be much of this machine: the tree itself, for
-# one, wherever it lies.
+# named: every file that is called after headroom where a package, or what it runs, leaves one. The container's root is this
+# machine's, whose tree may lie anywhere, and change.
 named()
 {
-    find / -xdev \( -path /in -o -path /proc -o -path "$TEST_DIR" \) -prune -o -name '*headroom*' -print | sort
+    find /etc /usr /var -xdev -path "$TEST_DIR" -prune -o -name '*headroom*' -print | sort
 }
 files()
 {
@@ -135,6 +135,23 @@ headroom_parent()
 {
     pgrep -o -x headroom
 }
+master()
+{
+    tr -d ' ' </var/spool/postfix/pid/master.pid
+}
+# package WHAT COMMAND...: dpkg, while an agent is busy with a message: Postfix is left alone, and the message arrives once.
+package()
+{
+    package_what=$1
+    shift
+    hold
+    package_master=$(master)
+    package_agents=$(pgrep -x lmtp)
+    "$@" >"$TEST_DIR/dpkg" 2>&1 || fail "$(cat "$TEST_DIR/dpkg")"
+    expect "master after the $package_what" "$(master)" "$package_master"
+    expect "agents after the $package_what" "$(pgrep -x lmtp)" "$package_agents"
+    release
+}
 restart()
 {
     timeout $patience systemctl restart postfix || fail "systemctl restart postfix: $(systemctl status $unit)"
@@ -160,7 +177,7 @@ step 'the package changes nothing, and Postfix is content with it'
 named >"$TEST_DIR/named"
 before=$(files)
 since=$(now)
-dpkg -i /in/headroom.deb >"$TEST_DIR/dpkg" 2>&1 || fail "$(cat "$TEST_DIR/dpkg")"
+package installation dpkg -i /in/headroom.deb
 expect 'main.cf and master.cf' "$(files)" "$before"
 content 'before headroom runs'
 if [ "$kind" = container ]; then
@@ -241,9 +258,12 @@ hold
 old=$(headroom_parent)
 systemctl daemon-reload
 expect 'headroom after daemon-reload' "$(headroom_parent)" "$old"
-dpkg -i /in/headroom.deb >"$TEST_DIR/dpkg" 2>&1 || fail "$(cat "$TEST_DIR/dpkg")"
-expect 'headroom after the upgrade' "$(headroom_parent)" "$old"
 release
+echo 'an old program' >/usr/lib/postfix/sbin/headroom.old
+mv /usr/lib/postfix/sbin/headroom.old /usr/lib/postfix/sbin/headroom
+package upgrade dpkg -i /in/headroom.deb
+expect 'headroom after the upgrade' "$(headroom_parent)" "$old"
+cmp /usr/lib/headroom/headroom /usr/lib/postfix/sbin/headroom || fail 'the upgrade has not brought the new program'
 hold
 systemctl reload postfix
 wait_for "$patience" not kill -0 "$old" || fail 'the old headroom did not end'
@@ -290,16 +310,26 @@ eat()
     sh -c 'echo $$ >'$pool'/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs='"$1"'M' >/dev/null 2>&1 &
     eater=$!
 }
+# spin: a process in the pool's group that never waits, so that the group is never stalled as a whole.
+spin()
+{
+    sh -c 'echo $$ >'$pool'/cgroup.procs; while :; do :; done' &
+    spinner=$!
+}
 if [ "$kind" = machine ]; then
-    step 'pressure from memory.high: SHRINK or SHED, and back'
+    step 'pressure from memory.high while another process of the pool runs: SHRINK; when all of it waits: SHED; and back'
     deliver # it runs only while there is mail
     since=$(now)
+    spin
     echo 32M >$pool/memory.high
     eat 80
-    # When all of the group waits for memory from the start it is SHED at once.
-    wait_for "$patience" journal_has . "$since" HEADROOM_EVENT=state HEADROOM_STATE=SHRINK + \
-        HEADROOM_EVENT=state HEADROOM_STATE=SHED || fail "neither SHRINK nor SHED: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
+    wait_for "$patience" journal_has . "$since" HEADROOM_EVENT=state HEADROOM_STATE=SHRINK ||
+        fail "no SHRINK: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
     wait_for "$patience" presses || fail "headroomctl status does not show it: $(headroomctl status lmtp)"
+    kill -KILL "$spinner"
+    wait "$spinner" 2>/dev/null || :
+    wait_for "$patience" journal_has . "$since" HEADROOM_EVENT=state HEADROOM_STATE=SHED ||
+        fail "no SHED: $(cat $pool/memory.pressure) $(journal "$since" HEADROOM_SERVICE=lmtp)"
     kill -KILL "$eater"
     wait "$eater" 2>/dev/null || :
     echo max >$pool/memory.high
@@ -337,10 +367,11 @@ postqueue -f
 wait_for "$patience" arrived "$held" || fail "$held was lost by the stop"
 
 step 'removed while master.cf names it: mail waits, and the printed command brings it'
+sink_tell "$server" set slow slow 900 >/dev/null
 # After a bad start master(8) tries again in a minute; that is too long to wait for here.
 postconf -e 'service_throttle_time = 5s'
 before=$(files)
-dpkg -r headroom >"$TEST_DIR/dpkg" 2>&1 || fail "$(cat "$TEST_DIR/dpkg")"
+package removal dpkg -r headroom
 expect 'main.cf and master.cf' "$(files)" "$before"
 grep -q 'master.cf still names headroom as the command of lmtp' "$TEST_DIR/dpkg" || fail "no word of it: $(cat "$TEST_DIR/dpkg")"
 since=$(now)
