@@ -265,6 +265,7 @@ static int divide(struct program *program)
         .channel = ends[0],
         .status = MASTER_STATUS_FD,
         .dispatcher = pid,
+        .owner = program->owner,
         .workers_max = program->config.workers_max,
         .worker_path = program->worker_path,
         .worker_arguments = program->worker_arguments,

@@ -16,6 +16,7 @@
 #include "agents/master.h"
 #include "agents/worker.h"
 #include "supervisor/parent/channel.h"
+#include "supervisor/parent/rights.h"
 
 /* SIGTERM must end everything within a second; a worker dies of it at once, unless it is stopped. */
 #define END_WORKERS_MS 600
@@ -42,7 +43,8 @@ struct state {
     unsigned generation;
     sigset_t signals; /* the ones that are read from the descriptor */
     int signal_fd;
-    bool group_lost; /* it could not be made again, which was said */
+    bool group_lost;    /* it could not be made again, which was said */
+    bool signal_failed; /* and it was said */
     bool dispatcher_ended;
     int dispatcher_status;
 };
@@ -151,6 +153,21 @@ static void worker_start(struct state *state, const struct channel_message *wish
          (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid, .status = renewed});
 }
 
+/* A child that is not reaped cannot be another process. That it cannot be signalled is said once. */
+static void signal_child(struct state *state, pid_t pid, int signal)
+{
+    const struct parent *parent = state->parent;
+    int result = rights_kill(parent->owner, pid, signal);
+
+    if (result == 0 || state->signal_failed)
+        return;
+    state->signal_failed = true;
+    journal_log(parent->journal, EVENT_EXIT, LOG_ERR, NULL, 0,
+                "process %d cannot be sent signal %d: %s; it ends by itself, or by your hand: "
+                "Postfix's unit must leave CAP_SETUID and CAP_SETGID (CapabilityBoundingSet=)",
+                (int)pid, signal, strerror(-result));
+}
+
 /* Reads what the dispatcher wishes. 0, -EPIPE when it is not there any more, or another negative errno, which is said. */
 static int wishes_read(struct state *state)
 {
@@ -166,7 +183,7 @@ static int wishes_read(struct state *state)
         }
         if (wish.kind == CHANNEL_KILL && wish.worker < state->parent->workers_max) {
             if (state->slot[wish.worker].pid > 0)
-                kill(state->slot[wish.worker].pid, SIGKILL);
+                signal_child(state, state->slot[wish.worker].pid, SIGKILL);
             continue;
         }
         result = -EBADMSG;
@@ -215,11 +232,11 @@ static int signals_read(struct state *state)
     return ending;
 }
 
-static void workers_kill(const struct state *state, int signal)
+static void workers_kill(struct state *state, int signal)
 {
     for (unsigned i = 0; i < state->parent->workers_max; i++)
         if (state->slot[i].pid > 0)
-            kill(state->slot[i].pid, signal);
+            signal_child(state, state->slot[i].pid, signal);
 }
 
 static unsigned children_left(const struct state *state, bool with_workers)
@@ -249,7 +266,7 @@ static void children_end(struct state *state, bool with_workers)
         signals_read(state);
     }
     if (!state->dispatcher_ended)
-        kill(state->parent->dispatcher, SIGKILL);
+        signal_child(state, state->parent->dispatcher, SIGKILL);
     if (with_workers)
         workers_kill(state, SIGKILL);
     /* The kernel ends them now; they are not left for master's own parent to reap. */
@@ -326,7 +343,7 @@ int parent_run(const struct parent *parent)
         result = loop(&state);
     } else {
         journal_log(parent->journal, EVENT_SETUP, LOG_CRIT, NULL, 0, "no memory at start");
-        kill(parent->dispatcher, SIGKILL);
+        signal_child(&state, parent->dispatcher, SIGKILL);
     }
     if (state.signal_fd >= 0)
         close(state.signal_fd);

@@ -19,6 +19,7 @@
  * reported as a failed start.
  */
 
+#include <pwd.h>
 #include <sys/types.h>
 
 #include "cgroup/group.h"
@@ -28,8 +29,9 @@ struct parent {
     int channel; /* our end */
     int status;  /* MASTER_STATUS_FD */
     pid_t dispatcher;
-    unsigned workers_max;    /* worker numbers are below this */
-    const char *worker_path; /* what is executed */
+    const struct passwd *owner; /* mail_owner: whose rights the children take */
+    unsigned workers_max;       /* worker numbers are below this */
+    const char *worker_path;    /* what is executed */
     char *const *worker_arguments;
     unsigned generation;      /* ours; workers get higher ones */
     struct pool_group *group; /* workers are born in it; removed at the end */

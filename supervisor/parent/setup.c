@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "supervisor/parent/rights.h"
 
 /* A predecessor ends within milliseconds; flock(2) has no way to wait for it and for master. */
 #define LOCK_POLL_MS 20
@@ -34,42 +37,53 @@ int setup_lock(const char *service, int status, int milliseconds)
     return fd;
 }
 
+/* What is found must be the owner's; others get no rights to it. 0 or a negative errno. */
+static int directory_check(int fd, const struct passwd *owner)
+{
+    struct stat found;
+
+    if (fstat(fd, &found) < 0)
+        return -errno;
+    if (found.st_uid != owner->pw_uid)
+        return -EPERM;
+    if ((found.st_mode & 07777) == 0700)
+        return 0;
+    return fchmod(fd, 0700) < 0 ? -errno : 0;
+}
+
+/* With the rights of `owner`. A descriptor, or a negative errno. */
+static int directory_open(const char *above, const char *name, const struct passwd *owner)
+{
+    char path[PATH_MAX];
+    int fd, result;
+
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", above, name) >= sizeof path)
+        return -ENAMETOOLONG;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
+    if (fd < 0)
+        return -errno;
+    result = directory_check(fd, owner);
+    if (result == 0)
+        return fd;
+    close(fd);
+    return result;
+}
+
 int setup_state_directory(const char *data_directory, const char *service,
                           const struct passwd *owner)
 {
     char name[256];
-    struct stat found;
-    int above = -1, fd = -1, result;
+    int result;
 
     if ((size_t)snprintf(name, sizeof name, "headroom.%s", service) >= sizeof name)
         return -ENAMETOOLONG;
-    above = open(data_directory, O_DIRECTORY | O_CLOEXEC | O_RDONLY);
-    if (above < 0)
-        return -errno;
-    result = mkdirat(above, name, 0700) < 0 ? -errno : 1;
-    if (result < 0 && result != -EEXIST)
-        goto out;
-    fd = openat(above, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
-    if (fd < 0 || fstat(fd, &found) < 0) {
-        result = -errno;
-        goto out;
-    }
-    /* Only what was made here is given away: a directory of root's may have been moved there. */
-    if (result == 1 && fchown(fd, owner->pw_uid, owner->pw_gid) < 0) {
-        result = -errno;
-        goto out;
-    }
-    if (result != 1 && found.st_uid != owner->pw_uid) {
-        result = -EPERM;
-        goto out;
-    }
-    result = fchmod(fd, 0700) < 0 ? -errno : 0;
-out:
-    close(above);
-    if (result == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
+    result = rights_borrow(owner);
+    if (result < 0)
+        return result;
+    result = directory_open(data_directory, name, owner);
+    rights_return();
     return result;
 }
 

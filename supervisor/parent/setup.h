@@ -22,8 +22,9 @@ int setup_lock(const char *service, int status, int milliseconds);
 /*
  * The directory of the service, DATA_DIRECTORY/headroom.SERVICE, 0700, of mail_owner: sockets of
  * workers, what was learned. Made when it is not there.
- * data_directory belongs to mail_owner, so nothing that is found there is believed: it must be a
- * directory, not a link, and mail_owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
+ * All of it is done with the rights of mail_owner (rights.h), to whom data_directory belongs: root
+ * needs no capability for it, and gives nothing away. What is found there must be a directory, not a
+ * link, and mail_owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
  */
 int setup_state_directory(const char *data_directory, const char *service,
                           const struct passwd *owner);

@@ -1,0 +1,87 @@
+#!/bin/sh
+# Under what hardened units take from root: it starts, delivers, and ends within a second, nothing of it is left, and
+# neither is the pool's group.
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/headroom.sh"
+
+command -v setpriv >/dev/null || skip 'no setpriv (util-linux)'
+
+# What is left to root. Debian 13: its postfix.service. Few: what the daemons cannot do without.
+debian13=chown,dac_override,dac_read_search,setgid,setuid,net_bind_service,sys_chroot
+few=dac_override,net_bind_service,setgid,setuid
+
+# with CAPABILITIES COMMAND...: COMMAND by a root who has only these.
+with()
+{
+    with_set=-all$(printf ',%s' "$1" | sed 's/,/,+/g')
+    shift
+    setpriv --bounding-set "$with_set" --inh-caps=-all "$@"
+}
+
+started()
+{
+    mailgen --wait 20 "$(postfix_address "$p")" || {
+        tail -n 5 "$(postfix_log "$p")" >&2
+        fail "$1: Postfix does not start"
+    }
+}
+
+busy()
+{
+    [ "$(sink_value "$s" open)" -ge 10 ]
+}
+nothing()
+{
+    [ -z "$(postfix_pids "$p" headroom)" ] && [ -z "$(postfix_pids "$p" lmtp)" ]
+}
+group_of()
+{
+    sed -n 's/.* memory group: [a-z]*, \(\/[^,]*\)\(,.*\)\{0,1\}$/\1/p' "$(postfix_log "$p")" | tail -n 1
+}
+
+total=0
+# round NAME CAPABILITIES [COMMAND...]: delivers, and ends with workers that are busy and one that is stopped.
+round()
+{
+    name=$1
+    capabilities=$2
+    shift 2
+    say "$name: $capabilities $*"
+    sink_tell "$s" heal >/dev/null
+    : >"$(postfix_log "$p")"
+    with "$capabilities" "$@" postfix -c "$p/etc" start >"$p/start.log" 2>&1 || true
+    started "$name"
+    send "$name" 50
+    total=$((total + 50))
+    wait_for 20 settled "$total" || fail "$name: not delivered: $(accounts)"
+    expect "$name: processes that start" "$(said 'headroom .* starts')" 1
+    expect "$name: the owner of the directory" "$(stat -c '%U %a' "$p/data/headroom.lmtp-test")" 'postfix 700'
+    # shellcheck disable=SC2046
+    set -- $(grep -h '^CapBnd' "/proc/$(parent)/status")
+    say "$name: the parent's capabilities: $2"
+    sink_tell "$s" set ok silent
+    send "$name-busy" 20
+    total=$((total + 20))
+    wait_for 20 busy || fail "$name: only $(sink_value "$s" open) deliveries at once"
+    kill -STOP "$(workers | head -n 1)"
+    group=$(group_of)
+    kill -TERM "$(parent)"
+    within 1000 nothing ||
+        fail "$name: a second after SIGTERM: headroom $(postfix_pids "$p" headroom), lmtp $(postfix_pids "$p" lmtp)"
+    [ -z "$group" ] || [ ! -d "$group" ] || fail "$name: the memory group $group is still there"
+    expect "$name: signals that failed" "$(said 'cannot be sent signal')" 0
+    calm
+    sink_tell "$s" heal >/dev/null
+    drain 20 || fail "$name: mail does not flow after it"
+    postfix_stop "$p" || fail "$name: something is left"
+}
+
+scene
+sink_start "$s" "$SINK"
+round all "$(setpriv --dump | sed -n 's/^Capability bounding set: //p')"
+round debian13 "$debian13"
+round few "$few"
+accounts --may-double 60 >"$TEST_DIR/accounts" || fail "$(cat "$TEST_DIR/accounts")"
+say "$(cat "$TEST_DIR/accounts")"
