@@ -366,7 +366,10 @@ static struct report_view view_of(const struct dispatcher *dispatcher)
     const struct router *router = &dispatcher->router;
     const struct regulator_view regulator = regulator_view(router->regulator);
     const struct fleet_view fleet = fleet_view(router->fleet);
+    struct limit_demand demand = router_demand(router);
 
+    demand.strangers = regulator.strangers;
+    demand.live += regulator.strangers;
     return (struct report_view){
         .now = dispatcher->loop.now,
         .service = settings->service,
@@ -379,7 +382,7 @@ static struct report_view view_of(const struct dispatcher *dispatcher)
         .decision = regulator.decision,
         .sample = regulator.sample,
         .changed = regulator.changed,
-        .demand = router_demand(router),
+        .demand = demand,
         .admission = router->admission,
         .pool = fleet.pool,
         .most = fleet.most,
