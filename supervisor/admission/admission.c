@@ -48,6 +48,8 @@ static void queue_part(struct admission *admission, struct part *part, bool at_h
     if (!part->exempt) {
         list_push_tail(&admission->arrived, &part->time);
         destination->deferrable++;
+    } else {
+        destination->exempt++;
     }
 }
 
@@ -62,7 +64,9 @@ void admission_unqueue(struct admission *admission, struct part *part)
     else
         destination->waiting_retry--;
     admission->waiting--;
-    if (!part->exempt)
+    if (part->exempt)
+        destination->exempt--;
+    else
         destination->deferrable--;
 }
 
@@ -203,6 +207,7 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
     struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
     bool flood = admission->newcomers > share_newcomers(limit);
 
+    admission->limit = limit;
     share_advance(admission, limit, now);
     for (int i = 0; i < SWEEP && !list_empty(&admission->started); i++) {
         struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
@@ -265,11 +270,19 @@ static struct part *oldest_of(const struct destination *destination, enum queue 
     return x->since <= y->since ? x : y;
 }
 
-/* First attempts before retries, but every fourth start is a retry's, so that they do not starve. */
+/*
+ * First attempts before retries, but every fourth start is a retry's, so that they do not starve. At a dead destination what
+ * cannot be deferred comes first: it has to be tried anyway, and tells as well whether there is life.
+ */
 static struct part *next_part(struct destination *destination, enum admission_lane lane)
 {
     bool first = destination->waiting_first > 0;
 
+    if (destination->lane == ADMISSION_DEAD && destination->exempt > 0) {
+        first = !list_empty(&destination->queue[QUEUE_FIRST_EXEMPT]);
+        return LIST_ENTRY(destination->queue[first ? QUEUE_FIRST_EXEMPT : QUEUE_RETRY_EXEMPT].next,
+                          struct part, queue);
+    }
     if (destination->lane == ADMISSION_UNKNOWN)
         first = in_first(lane);
     else if (first && destination->waiting_retry > 0 && ++destination->turn % 4 == 0)

@@ -44,8 +44,8 @@
  *
  * WINDOWS. One at a time until the first success, then `window`, one more per success while it is used, one less per failure,
  * none less for being slow; one for the dead. Windows are for fairness while slots are short: a destination that delivers, or
- * first attempts where no other destination waits for its first start, go beyond them as long as half of their lane's share
- * is free. A destination that holds half of the limit gets more only when nobody else can use the slot. What runs longer than
+ * first attempts where no other destination waits for its first start, go beyond them as long as three eighths of their lane's
+ * share are free. A destination that holds half of the limit gets more only when nobody else can use the slot. What runs longer than
  * `slow_after` beside deliveries that began later has left the window: it is charged to the slow lane, and says
  * nothing of its destination when it fails. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
  *

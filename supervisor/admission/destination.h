@@ -58,6 +58,7 @@ struct destination {
     unsigned waiting_first;
     unsigned waiting_retry;
     unsigned deferrable; /* waiting and not exempt */
+    unsigned exempt;     /* waiting and exempt */
     unsigned in_flight;
     unsigned hanging;
     unsigned window;        /* grows and falls; destination_window() is what counts */
@@ -123,6 +124,7 @@ struct admission {
     unsigned destinations_used; /* ever taken from the array */
     unsigned heap_used;
     unsigned longest[LENGTHS]; /* the highest number of deferrable parts of any destination */
+    unsigned limit;            /* L of the last call that told it */
     unsigned waiting;
     unsigned in_flight;
     unsigned over_count; /* parts more than their destinations' backlogs */
@@ -204,7 +206,7 @@ void share_give_back(struct admission *admission, struct part *part);
 /* In flight in the lane and those below it. */
 unsigned share_nested(const struct admission *admission, enum admission_lane lane);
 /*
- * The same for destinations that go beyond their windows: as long as half of the lane's share is free. Who is not known to
+ * The same for destinations that go beyond their windows: as long as three eighths of the lane's share are free. Who is not known to
  * deliver does so only with first attempts, and while no other destination waits for its first start.
  */
 unsigned share_spare(const struct admission *admission, enum admission_lane lane, unsigned limit,

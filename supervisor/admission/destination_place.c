@@ -185,9 +185,15 @@ void destination_place(struct admission *admission, struct destination *destinat
         destination_works(&admission->settings, destination) ? 0 : destination->deferrable);
 
     window = destination_window(destination);
+    pace = destination_pace(destination);
+    /* What cannot be deferred is not held back: as many as the lane may have. */
+    if (lane == ADMISSION_DEAD && destination->exempt > 0) {
+        window = admission_share(ADMISSION_DEAD, admission->limit > 0 ? admission->limit : 1);
+        pace = destination->pace;
+        waiting = destination->exempt;
+    }
     used = destination_used(destination);
     open = used < window ? window - used : 0;
-    pace = destination_pace(destination);
     heap_remove(admission, destination);
     if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
         if (now - destination->last_start < pace) {

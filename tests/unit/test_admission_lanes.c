@@ -23,7 +23,7 @@ Test(admission_lanes, a_destination_that_dies_is_slow_first_and_then_dead)
     prove(admission, "dying", 5);
     for (unsigned i = 0; i < 50; i++)
         harness_arrive(admission, i, "dying", RETRY, 0);
-    cr_assert_eq(harness_start_all(admission, 10, 0, parts), 5);
+    cr_assert_eq(harness_start_all(admission, 8, 0, parts), 5);
     harness_finish(admission, (unsigned)parts[0], ADMISSION_DEFERRED, 30 * SECOND, 30 * SECOND);
     cr_assert_eq(harness_look(admission, "dying").lane, ADMISSION_SLOW);
     for (int i = 1; i < 4; i++)

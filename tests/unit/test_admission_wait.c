@@ -103,6 +103,24 @@ Test(admission_wait, who_is_exempt_is_never_deferred)
     admission_destroy(admission);
 }
 
+/* 2001 of them stopped a transport for four hours: one at a time, with up to eight seconds between two. */
+Test(admission_wait, what_is_exempt_runs_at_a_dead_destination_with_all_of_its_share)
+{
+    struct admission *admission = harness_create(200, 10);
+    int parts[64];
+
+    harness_once(admission, 0, "dead", ADMISSION_DEFERRED, 30 * SECOND, 0);
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "dead", i < 80 ? RETRY : RETRY | EXEMPT, 30 * SECOND);
+    cr_assert_eq(harness_start_all(admission, 64, 31 * SECOND, parts), 8);
+    for (int i = 0; i < 8; i++)
+        cr_assert_geq(parts[i], 80);
+    harness_finish(admission, (unsigned)parts[0], ADMISSION_DEFERRED, 30 * SECOND, 61 * SECOND);
+    cr_assert_eq(harness_start_all(admission, 64, 61 * SECOND, parts), 1, "and without a pause");
+    cr_assert_geq(parts[0], 80);
+    admission_destroy(admission);
+}
+
 Test(admission_wait, who_waits_only_for_memory_is_not_deferred_until_shed)
 {
     struct admission *admission = harness_create(100, 10);

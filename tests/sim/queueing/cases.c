@@ -56,6 +56,24 @@ static void one_dead(struct simulation *sim)
     good_mail(sim, 0, 5, HEALTHY);
 }
 
+static void one_dead_fresh(struct simulation *sim)
+{
+    flush(sim, 1, 2000, true, DEAD);
+    good_mail(sim, 0, 5, HEALTHY);
+}
+
+/* It delivered a message a second, and dies just before 2000 come for it. */
+static void one_dies(struct simulation *sim)
+{
+    int first = sim->domain_count;
+
+    sim->dies = FLUSH - 100 * MS;
+    flush(sim, 1, 2000, false, DYING);
+    for (int i = 0; i < 9; i++)
+        simulation_mail(sim, i * ADMISSION_SECOND, first, true, false);
+    good_mail(sim, 0, 5, HEALTHY);
+}
+
 static void forty_dead(struct simulation *sim)
 {
     flush(sim, 40, 100, false, DEAD);
@@ -203,6 +221,8 @@ static void contention(struct simulation *sim)
  */
 static const struct scenario scenarios[] = {
     {"1", "2000 to one dead domain", one_dead, .p99 = 0.25, .all_good = true},
+    {"1f", "  fresh", one_dead_fresh, .p99 = 0.25, .all_good = true},
+    {"1p", "  that delivered until then", one_dies, .p99 = 0.25, .all_good = true},
     {"2", "40 dead domains x 100", forty_dead, .p99 = 0.25, .all_good = true},
     {"3a5", "300 dead x 5, aged; good to five", aged_five, .p99 = 0.25, .all_good = true},
     {"3an", "  good to a new domain each", aged_new, .p99 = 0.25, .all_good = true},

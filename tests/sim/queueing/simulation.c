@@ -92,6 +92,8 @@ static void serve(struct simulation *sim, struct message *message)
 
     if (server == DEAD && sim->heal != 0 && sim->now >= sim->heal)
         server = HEALTHY;
+    if (server == DYING)
+        server = sim->now < sim->dies ? HEALTHY : DEAD;
     message->outcome = ADMISSION_DELIVERED;
     switch (server) {
     case HEALTHY:
@@ -106,6 +108,8 @@ static void serve(struct simulation *sim, struct message *message)
     case DEAD:
         message->service = simulation_between(sim, 30000 * MS, 30100 * MS);
         message->outcome = ADMISSION_DEFERRED;
+        break;
+    case DYING:
         break;
     case BUSY:
         message->service = simulation_between(sim, 3 * MS, 10 * MS);

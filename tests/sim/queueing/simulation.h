@@ -30,7 +30,7 @@
 #define GOOD_END (100 * ADMISSION_SECOND)
 #define END (160 * ADMISSION_SECOND)
 
-enum server { HEALTHY, DEAD, SLOW, BUSY, LATE, SECOND };
+enum server { HEALTHY, DEAD, SLOW, BUSY, LATE, SECOND, DYING };
 
 enum event_kind { EVENT_ARRIVE, EVENT_END, EVENT_WAKE };
 
@@ -64,7 +64,7 @@ struct simulation {
     size_t event_count;
     uint64_t order;
     uint64_t random;
-    int64_t now, heal, wake, until;
+    int64_t now, heal, dies, wake, until;
     struct domain *domains;
     int domain_count;
     struct message *messages;

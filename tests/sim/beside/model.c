@@ -1,0 +1,446 @@
+/* The model: see model.h. */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/admission/room.h"
+#include "tests/sim/beside/model.h"
+
+#define EVENTS (2 * MESSAGES + 1000)
+#define PARTS (CLIENTS + ROOM)
+#define REFUSAL (3 * MS) /* a server's quick answer */
+
+/* Growth of L as supervisor/limit/limit.c has it while memory is there: a step a second, while it is used. */
+#define GROWTH 1.127
+#define GROWTH_EVERY SECOND
+
+static _Noreturn void broken(const char *what)
+{
+    fprintf(stderr, "beside: the core broke its promise: %s\n", what);
+    exit(2);
+}
+
+double model_uniform(struct model *model)
+{
+    uint64_t z = model->random += 0x9e3779b97f4a7c15U;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+}
+
+int64_t model_gap(struct model *model, double rate)
+{
+    return (int64_t)(-log(1 - model_uniform(model)) * 1e6 / rate);
+}
+
+static bool earlier(const struct event *a, const struct event *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void push(struct model *model, int64_t at, enum event_kind kind, int index)
+{
+    struct event event = {at, model->order++, kind, index};
+    size_t i = ++model->event_count;
+
+    if (i >= EVENTS)
+        broken("too many events");
+    for (; i > 1 && earlier(&event, &model->events[i / 2]); i /= 2)
+        model->events[i] = model->events[i / 2];
+    model->events[i] = event;
+}
+
+static struct event pop(struct model *model)
+{
+    struct event top = model->events[1], last = model->events[model->event_count--];
+    size_t i = 1;
+
+    for (size_t child = 2; child <= model->event_count; child = 2 * i) {
+        if (child < model->event_count && earlier(&model->events[child + 1], &model->events[child]))
+            child++;
+        if (earlier(&last, &model->events[child]))
+            break;
+        model->events[i] = model->events[child];
+        i = child;
+    }
+    model->events[i] = last;
+    return top;
+}
+
+static void queue_add(struct model *model, struct queue *queue, int index)
+{
+    model->messages[index].next = -1;
+    if (queue->count++ == 0)
+        queue->head = index;
+    else
+        model->messages[queue->tail].next = index;
+    queue->tail = index;
+}
+
+static int queue_take(struct model *model, struct queue *queue)
+{
+    int index = queue->head;
+
+    queue->head = model->messages[index].next;
+    queue->count--;
+    return index;
+}
+
+int model_domain(struct model *model, enum server server, int64_t time)
+{
+    struct domain *domain = &model->domains[model->domain_count];
+
+    if (model->domain_count == DOMAINS)
+        broken("too many domains");
+    *domain = (struct domain){.server = server, .time = time, .lines = 1};
+    snprintf(domain->name, sizeof domain->name, "d%d.example", model->domain_count);
+    return model->domain_count++;
+}
+
+void model_mail(struct model *model, int64_t at, int domain, enum kind kind)
+{
+    if (model->message_count == MESSAGES)
+        broken("too many messages");
+    model->messages[model->message_count] =
+        (struct message){.domain = domain, .arrived = at, .kind = kind, .first = true};
+    push(model, at, EVENT_ARRIVE, model->message_count++);
+}
+
+static struct hop *hop_of(struct model *model, const struct message *message)
+{
+    return &model->hops[model->plan->relay ? 0 : message->domain];
+}
+
+/* A line of the server that is free first; the message waits for it, or is refused. */
+static void serve_in_order(struct model *model, struct domain *domain, struct message *message,
+                           int64_t *service)
+{
+    unsigned best = 0;
+    int64_t wait;
+
+    for (unsigned i = 1; i < domain->lines; i++)
+        if (domain->free_at[i] < domain->free_at[best])
+            best = i;
+    wait = domain->free_at[best] > model->now ? domain->free_at[best] - model->now : 0;
+    if (domain->queue > 0 && wait > (int64_t)domain->queue * domain->time) {
+        message->outcome = ADMISSION_DEFERRED;
+        message->refused = true;
+        *service = REFUSAL;
+        return;
+    }
+    *service = wait + domain->time;
+    domain->free_at[best] = model->now + *service;
+}
+
+/* A process has the message: what the server does with it, and when that is over. */
+static void serve(struct model *model, int index)
+{
+    const struct plan *plan = model->plan;
+    struct message *message = &model->messages[index];
+    struct domain *domain = &model->domains[message->domain];
+    int64_t service = domain->time;
+
+    message->begun = model->now;
+    message->outcome = ADMISSION_DELIVERED;
+    if (model->now >= plan->down_from && model->now < plan->down_until) {
+        service = REFUSAL;
+        message->outcome = ADMISSION_FAILED;
+    } else if (message->kind == KIND_POISON) {
+        service = plan->poison;
+        message->outcome = ADMISSION_DEFERRED;
+    } else if (message->kind == KIND_BUSY) {
+        message->outcome = ADMISSION_DEFERRED;
+    } else if (domain->server == SERVER_ORDER) {
+        serve_in_order(model, domain, message, &service);
+    } else if (domain->server == SERVER_DEAD) {
+        message->outcome = ADMISSION_DEFERRED;
+    }
+    if (++model->busy > model->peak)
+        model->peak = model->busy;
+    push(model, model->now + service, EVENT_END, index);
+}
+
+static void wake_at(struct model *model, int64_t when)
+{
+    if (when == ADMISSION_NEVER || (model->wake > model->now && model->wake <= when))
+        return;
+    if (when <= model->now)
+        when = model->now + 1;
+    model->wake = when;
+    push(model, when, EVENT_WAKE, 0);
+}
+
+static void ended(struct model *model, int index, bool failed);
+
+/* Takes the part of an own deferral out. */
+static void postpone(struct model *model, int part)
+{
+    int index = model->held[part];
+
+    if (index < 0 || model->messages[index].exempt)
+        broken("a part was deferred that must not be");
+    model->held[part] = -1;
+    model->spare[model->spare_count++] = (unsigned)part;
+    model->messages[index].deferred = true;
+    ended(model, index, false);
+}
+
+static bool full(const struct model *model)
+{
+    const struct room room = {
+        .waiting_max = ROOM, .clients_max = CLIENTS, .bytes_max = UINT64_C(64) << 20};
+    struct admission_counters counters;
+
+    admission_count(model->admission, &counters);
+    return room_full(&room, counters.waiting - model->exempt, model->busy, counters.waiting * 1000);
+}
+
+static void accept_one(struct model *model)
+{
+    int index = queue_take(model, &model->connected);
+    struct message *message = &model->messages[index];
+    const struct domain *domain = &model->domains[message->domain];
+    const struct admission_arrival arrival = {.key = domain->name,
+                                              .key_length = strlen(domain->name),
+                                              .first = message->first,
+                                              .exempt = message->exempt};
+    unsigned part = model->spare[--model->spare_count];
+
+    model->held[part] = index;
+    message->part = part;
+    model->exempt += message->exempt;
+    if (admission_arrive(model->admission, part, &arrival, model->now) != 0)
+        broken("an arrival was refused");
+}
+
+static void grow(struct model *model)
+{
+    struct admission_counters counters;
+    bool barred;
+
+    if (model->workers >= model->plan->workers_most || model->now - model->grown < GROWTH_EVERY)
+        return;
+    admission_count(model->admission, &counters);
+    barred = counters.waiting > 0 &&
+             admission_runnable(model->admission, (unsigned)model->workers, model->now, 1) == 0;
+    if (model->busy >= model->workers / (barred ? 8 : 2))
+        model->workers = fmin(model->workers * GROWTH, model->plan->workers_most);
+    model->grown = model->now;
+    push(model, model->now + GROWTH_EVERY, EVENT_WAKE, 0);
+}
+
+/* What the dispatcher does after every event. */
+static void pump(struct model *model)
+{
+    bool again = true;
+    int64_t due;
+    int part;
+
+    grow(model);
+    while (again) {
+        struct admission_choice choice =
+            admission_next(model->admission, (unsigned)model->workers, model->now);
+        again = choice.answer == ADMISSION_START;
+        if (again) {
+            if (admission_started(model->admission, choice.part, model->now) != 0)
+                broken("a choice cannot be started");
+            model->exempt -= model->messages[model->held[choice.part]].exempt;
+            serve(model, model->held[choice.part]);
+            continue;
+        }
+        wake_at(model, choice.again);
+        while ((part = admission_expire(model->admission, model->now, &due)) >= 0)
+            postpone(model, part);
+        wake_at(model, due);
+        while (model->connected.count > 0 && model->spare_count > 0 && !full(model)) {
+            accept_one(model);
+            again = true;
+            if (full(model) && (part = admission_victim(model->admission, model->now)) >= 0)
+                postpone(model, part);
+        }
+    }
+}
+
+static void stock_pump(struct model *model)
+{
+    while (model->connected.count > 0 && model->busy < model->plan->processes)
+        serve(model, queue_take(model, &model->connected));
+}
+
+/* qmgr(8): hands over as many as the window of the next hop lets. */
+static void hand_over(struct model *model, struct hop *hop)
+{
+    while (hop->todo.count > 0 && !hop->dead && hop->in_flight < (unsigned)hop->window) {
+        hop->in_flight++;
+        queue_add(model, &model->connected, queue_take(model, &hop->todo));
+    }
+}
+
+/* qmgr(8) has the answer. `failed`: with a DSN. */
+static void ended(struct model *model, int index, bool failed)
+{
+    struct hop *hop = hop_of(model, &model->messages[index]);
+
+    hop->in_flight--;
+    if (failed) {
+        hop->cohorts += 1.0 / fmax(hop->window, 1);
+        hop->window = fmax(hop->window - 1, 1);
+        hop->dead = hop->dead || hop->cohorts >= 1;
+    } else {
+        hop->cohorts = 0;
+        if (hop->window < model->plan->limit)
+            hop->window += 1;
+    }
+    while (hop->dead && hop->todo.count > 0)
+        model->messages[queue_take(model, &hop->todo)].deferred = true;
+    hand_over(model, hop);
+}
+
+static void end(struct model *model, int index)
+{
+    struct message *message = &model->messages[index];
+    int64_t service = model->now - message->begun;
+
+    model->busy--;
+    message->answered = model->now;
+    message->deferred = message->outcome != ADMISSION_DELIVERED;
+    if (!message->deferred)
+        message->ended = model->now;
+    if (!model->stock) {
+        if (admission_finished(model->admission, message->part, message->outcome, service,
+                               model->now) != 0)
+            broken("what ran cannot be finished");
+        model->held[message->part] = -1;
+        model->spare[model->spare_count++] = message->part;
+    }
+    ended(model, index, message->outcome == ADMISSION_FAILED);
+}
+
+/* Everybody delivered something a minute ago. */
+static void warm(struct model *model)
+{
+    for (int i = 0; i < model->domain_count; i++) {
+        struct admission_memory memory = {.success_age = 60 * SECOND,
+                                          .failure_age = ADMISSION_NEVER,
+                                          .answer_age = ADMISSION_NEVER,
+                                          .service = model->domains[i].time,
+                                          .window =
+                                              model->plan->limit < 20 ? model->plan->limit : 20};
+        memcpy(memory.key, model->domains[i].name, sizeof model->domains[i].name);
+        if (model->domains[i].server != SERVER_DEAD)
+            admission_teach(model->admission, &memory, 0);
+    }
+}
+
+void model_create(struct model *model)
+{
+    *model = (struct model){
+        .events = calloc(EVENTS, sizeof *model->events),
+        .messages = calloc(MESSAGES, sizeof *model->messages),
+        .held = calloc(PARTS, sizeof *model->held),
+        .spare = calloc(PARTS, sizeof *model->spare),
+    };
+    if (!model->events || !model->messages || !model->held || !model->spare)
+        broken("no memory");
+}
+
+void model_destroy(struct model *model)
+{
+    free(model->events);
+    free(model->messages);
+    free(model->held);
+    free(model->spare);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void figures_take(const struct model *model, struct figures *figures)
+{
+    static double waits[MESSAGES];
+    size_t count = 0;
+
+    *figures = (struct figures){.peak = model->peak};
+    for (int i = 0; i < model->message_count; i++) {
+        const struct message *message = &model->messages[i];
+        if (message->kind == KIND_OTHER) {
+            figures->others = fmax(figures->others, (double)message->answered / 1e6);
+            figures->others_waiting += message->answered == 0;
+        }
+        if (message->kind != KIND_GOOD)
+            continue;
+        figures->good++;
+        figures->deferred += message->deferred;
+        figures->refused += message->refused;
+        if (message->ended == 0)
+            continue;
+        figures->delivered++;
+        figures->time = fmax(figures->time, (double)message->ended / 1e6);
+        if (message->arrived >= model->plan->judged_from)
+            waits[count++] = (double)(message->ended - message->arrived) / 1e6;
+    }
+    qsort(waits, count, sizeof *waits, ascending);
+    if (count == 0)
+        return;
+    figures->p50 = waits[count / 2];
+    figures->p99 = waits[count * 99 / 100];
+    figures->most = waits[count - 1];
+}
+
+void model_run(struct model *model, struct plan *plan, bool stock, struct figures *figures)
+{
+    struct admission_settings settings;
+    struct model keep = *model;
+
+    *model = (struct model){.events = keep.events,
+                            .messages = keep.messages,
+                            .held = keep.held,
+                            .spare = keep.spare,
+                            .plan = plan,
+                            .stock = stock,
+                            .random = 1,
+                            .workers = plan->workers};
+    admission_defaults(&settings);
+    settings.waiting_most = 9000 * SECOND;
+    model->admission = admission_create(&settings, PARTS, DOMAINS);
+    if (model->admission == NULL)
+        broken("no memory");
+    for (unsigned i = 0; i < PARTS; i++) {
+        model->held[i] = -1;
+        model->spare[model->spare_count++] = i;
+    }
+    plan->set_up(plan, model);
+    push(model, GROWTH_EVERY, EVENT_WAKE, 0);
+    for (int i = 0; i < DOMAINS; i++)
+        model->hops[i].window = plan->warm ? plan->limit : plan->initial;
+    if (plan->warm)
+        warm(model);
+    while (model->event_count > 0 && model->events[1].at <= plan->until) {
+        struct event event = pop(model);
+        model->now = event.at;
+        if (event.kind == EVENT_ARRIVE) {
+            struct hop *hop = hop_of(model, &model->messages[event.index]);
+            if (hop->dead) {
+                model->messages[event.index].deferred = true;
+            } else {
+                queue_add(model, &hop->todo, event.index);
+                hand_over(model, hop);
+            }
+        } else if (event.kind == EVENT_END) {
+            end(model, event.index);
+        }
+        if (stock)
+            stock_pump(model);
+        else
+            pump(model);
+    }
+    admission_destroy(model->admission);
+    figures_take(model, figures);
+}
