@@ -78,9 +78,12 @@ static void waits(struct parts *parts, const struct part *part)
     struct job *job = part->job;
 
     parts->view.waiting++;
+    job->waiting++;
+    if (job->exempt)
+        return;
     if (part->own)
         parts->view.bytes += part->length;
-    if (job->waiting++ > 0)
+    if (job->waiting > 1)
         return;
     parts->view.requests++;
     parts->view.bytes += job->length;
@@ -91,12 +94,30 @@ static void waits_no_more(struct parts *parts, const struct part *part)
     struct job *job = part->job;
 
     parts->view.waiting--;
+    job->waiting--;
+    if (job->exempt)
+        return;
     if (part->own)
         parts->view.bytes -= part->length;
-    if (--job->waiting > 0)
+    if (job->waiting > 0)
         return;
     parts->view.requests--;
     parts->view.bytes -= job->length;
+}
+
+void parts_exempt(struct parts *parts, struct job *job)
+{
+    struct part *part;
+
+    if (job->exempt)
+        return;
+    SLIST_FOREACH(part, &job->parts, of_job)
+    if (part->state == PART_WAITING)
+        waits_no_more(parts, part);
+    job->exempt = true;
+    SLIST_FOREACH(part, &job->parts, of_job)
+    if (part->state == PART_WAITING)
+        waits(parts, part);
 }
 
 struct job *parts_job(struct parts *parts, struct client *client, size_t length)

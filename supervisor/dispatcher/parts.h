@@ -39,6 +39,7 @@ struct job {
     size_t length;    /* bytes of the request */
     unsigned left;    /* parts that have not ended */
     unsigned waiting; /* parts that are WAITING */
+    bool exempt;      /* may not be deferred by headroom: takes no place in the waiting room */
     struct merge merge;
     SLIST_ENTRY(job) link; /* free */
 };
@@ -73,6 +74,9 @@ unsigned parts_handle(const struct parts *parts, const struct part *part);
 /* A job without parts, for the client's request of `length` bytes. */
 struct job *parts_job(struct parts *parts, struct client *client, size_t length);
 
+/* The job takes no place in the waiting room from now on, whatever waits of it. */
+void parts_exempt(struct parts *parts, struct job *job);
+
 /* The request as one part, WAITING. */
 struct part *parts_whole(struct parts *parts, struct job *job, const char *bytes);
 
@@ -92,7 +96,7 @@ void parts_free(struct parts *parts, struct job *job);
 
 struct parts_view {
     unsigned waiting;  /* parts that are WAITING */
-    unsigned requests; /* jobs of which a part is WAITING */
+    unsigned requests; /* jobs of which a part is WAITING, those that are exempt not counted */
     uint64_t bytes;    /* of these requests, and of WAITING shares */
 };
 

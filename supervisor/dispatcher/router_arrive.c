@@ -16,7 +16,7 @@ struct dividing {
 /* The part waits in admission from now on. */
 static void wait_as(struct router *router, struct part *part, struct admission_arrival *arrival)
 {
-    arrival->exempt = arrival_exempt(router->postconf, &part->job->client->request, clock_wall());
+    arrival->exempt = part->job->exempt;
     router_must(router,
                 admission_arrive(router->admission, parts_handle(router->parts, part), arrival,
                                  router_now(router)),
@@ -68,6 +68,7 @@ void router_arrive(struct router *router, struct client *client)
     struct job *job = parts_job(router->parts, client, client->length);
 
     client->work = job;
+    job->exempt = arrival_exempt(router->postconf, &client->request, clock_wall());
     /* Without room for several parts the request waits for the slowest of its destinations. */
     if (!divide(router, client, job))
         router_wait(router, parts_whole(router->parts, job, client->bytes), &client->request);

@@ -42,6 +42,7 @@ static void defer(struct router *router, int handle, enum deferral_reason reason
     struct request request;
 
     if (arrival_exempt(router->postconf, &part->job->client->request, clock_wall())) {
+        parts_exempt(router->parts, part->job);
         request_init(&request);
         router_must(router, request_parse(&request, part->bytes, part->length), part);
         router_wait(router, part, &request);
