@@ -80,13 +80,13 @@ static void room_write(const struct router *router, char *text, size_t size)
     unsigned most = router->config->waiting_max;
     unsigned bound = router_room(router);
 
-    if (view.requests >= most)
-        snprintf(text, size, "waiting.max %u", most);
-    else if (bound < most && view.requests >= bound)
+    /* Some have left since then, but which of the three is the nearest has not changed. */
+    if (view.bytes / (view.requests + 1) * bound > router->room.bytes_max / 2)
+        snprintf(text, size, "%u MB of recipients wait", (unsigned)(view.bytes >> 20));
+    else if (bound < most)
         snprintf(text, size, "%u wait, which is what open files allow", bound);
     else
-        snprintf(text, size, "%u wait with %u MB of recipients", view.requests,
-                 (unsigned)(view.bytes >> 20));
+        snprintf(text, size, "waiting.max %u", most);
 }
 
 /* Constant text first, so that deferrals can be counted by it; figures last. */
