@@ -220,12 +220,14 @@ unsigned share_spare(const struct admission *admission, enum admission_lane lane
                      unsigned total, unsigned sum)
 {
     unsigned room = share_room(admission, lane, limit, total, sum);
-    unsigned most = (admission_share(lane, limit) * SPARE + SPARE_OF - 1) / SPARE_OF;
+    unsigned most = (unsigned)((uint64_t)admission_share(lane, limit) * SPARE / SPARE_OF);
 
     bool delivers = lane == ADMISSION_PROVEN || lane == ADMISSION_SLOW;
     bool alone = list_empty(&admission->lane[ADMISSION_FIRST].ring) &&
                  list_empty(&admission->lane[ADMISSION_PASSED].ring);
 
+    if (most == 0)
+        most = 1;
     if (sum >= most || !(delivers || (lane == ADMISSION_FIRST && alone)))
         return 0;
     return room < most - sum ? room : most - sum;

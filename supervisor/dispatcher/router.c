@@ -8,9 +8,17 @@
 #include "cgroup/schedstat.h"
 #include "supervisor/limits.h"
 
+/*
+ * L for what is handed out here: a predecessor's workers have their part of it until they are done. Shares of the whole could
+ * all go to mail that hangs, and the next good message would find no worker.
+ */
 static unsigned limit_of(const struct router *router)
 {
-    return regulator_view(router->regulator).decision->limit;
+    const struct regulator_view view = regulator_view(router->regulator);
+    unsigned least = view.settings->min > 0 ? view.settings->min : 1;
+    unsigned limit = view.decision->limit;
+
+    return limit > view.strangers + least ? limit - view.strangers : least;
 }
 
 /* No sink is entered from within another: a module that calls one has done its work. */
