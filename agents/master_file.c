@@ -17,6 +17,7 @@
 #define COLUMN_NAME 0
 #define COLUMN_TYPE 1
 #define COLUMN_PRIVATE 2
+#define COLUMN_CHROOT 4
 #define COLUMN_LIMIT 6
 #define COLUMN_COMMAND 7
 
@@ -59,6 +60,7 @@ static void take(char *text, unsigned number, struct master_file *file)
         .name = column[COLUMN_NAME],
         .type = column[COLUMN_TYPE],
         .public = strcmp(column[COLUMN_PRIVATE], "n") == 0,
+        .chroot = strcmp(column[COLUMN_CHROOT], "y") == 0,
         .limit = limit_of(column[COLUMN_LIMIT]),
         .command = slash ? slash + 1 : column[COLUMN_COMMAND],
         .arguments = text,
@@ -68,10 +70,12 @@ static void take(char *text, unsigned number, struct master_file *file)
         at++;
     if (at == MASTER_FILE_LINES_MAX)
         return;
-    if (at == file->count)
+    if (at == file->count) {
         file->count++;
-    else
+    } else {
         line.replaced = file->line[at].number;
+        line.replaced_command = file->line[at].command;
+    }
     file->line[at] = line;
 }
 

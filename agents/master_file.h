@@ -23,12 +23,14 @@
 struct master_line {
     const char *name;
     const char *type;
-    bool public;           /* "n" in the column `private` */
-    int limit;             /* the process limit; 0: unlimited; or MASTER_LIMIT_DEFAULT */
+    bool public; /* "n" in the column `private` */
+    bool chroot; /* "y" in the column `chroot`; its default depends on compatibility_level */
+    int limit;   /* the process limit; 0: unlimited; or MASTER_LIMIT_DEFAULT */
     const char *command;   /* its last part */
     const char *arguments; /* the rest of the line; may be empty */
     unsigned number;       /* of its first line in the file, from 1 */
     unsigned replaced;     /* the same, of the last equal service that this one replaces; or 0 */
+    const char *replaced_command; /* its command; or NULL */
 };
 
 struct master_file {

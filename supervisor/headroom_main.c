@@ -71,6 +71,10 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct program *program,
     journal_close(program->journal, 1000);
     /* main() closes it, too. */
     program->journal = NULL;
+    /* Who holds the lock runs; this one does not. */
+    if (program->lock > 0)
+        close(program->lock);
+    program->lock = 0;
     sleep(1);
     return EXIT_FAILURE;
 }
@@ -87,16 +91,19 @@ static void report_configuration(void *context, enum config_severity severity, c
 static int identify(struct program *program, int argc, char **argv)
 {
     char error[512];
+    int result;
 
     /* Until Postfix's parameters are known; master(8) exports these for its children, the last two when maillog_file is set. */
     program->journal_options.syslog_name =
         getenv("MAIL_LOGTAG") ? getenv("MAIL_LOGTAG") : "postfix";
     program->journal_options.postlog = getenv("POSTLOG_SERVICE");
     program->journal_options.host = getenv("POSTLOG_HOSTNAME");
-    if (master_arguments_parse(argc, argv, &program->arguments, error, sizeof error) < 0 ||
+    result = master_arguments_parse(argc, argv, &program->arguments, error, sizeof error);
+    /* -n comes before what an operator wrote, so that a line about his mistake names the service. */
+    program->journal_options.service = program->arguments.service;
+    if (result < 0 ||
         master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
         return refuse(program, "%s", error);
-    program->journal_options.service = program->arguments.service;
     if (master_generation_parse(getenv("GENERATION"), &program->generation) < 0)
         return refuse(program, "GENERATION in the environment is not a number of master(8)'s");
     for (unsigned i = 0; i < program->arguments.sockets; i++)

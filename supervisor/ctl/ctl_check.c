@@ -12,10 +12,19 @@
 #include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_check_lines.h"
+#include "supervisor/ctl/ctl_check_master.h"
+#include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_check_setup.h"
 
 /* An error outside of a service's own part is found once for each service. */
 #define LINES_MAX (CONFIG_REPORTS_MAX + 1)
+
+struct service {
+    const struct master_line *line;
+    struct ctl_last last;
+    struct config config;
+};
 
 struct check {
     struct ctl *ctl;
@@ -24,6 +33,7 @@ struct check {
     size_t lines;
     char line[LINES_MAX][CONFIG_LINE_SIZE];
     char *text;
+    struct service service[CTL_SERVICES_MAX];
 };
 
 static void on_report(void *context, enum config_severity severity, const char *line)
@@ -130,7 +140,7 @@ static void find_bound(struct check *check, const struct master_line *line, stru
 }
 
 static void check_service(struct check *check, const struct master_line *line, const char *given,
-                          struct config *config)
+                          const struct ctl_last *last, struct config *config)
 {
     char file[PATH_MAX + 32];
     bool named = true;
@@ -143,36 +153,52 @@ static void check_service(struct check *check, const struct master_line *line, c
     }
     read_config(check, file, line->name, named, config);
     find_bound(check, line, config);
-    ctl_check_service(check->ctl, line, config, file, &check->findings);
+    ctl_check_line(&check->master, line, &check->findings);
+    ctl_check_service(check->ctl, line, config, &check->findings);
+    ctl_check_running(check->ctl, line->name, file, last, &check->findings);
+}
+
+static void print_verdict(const struct ctl_findings *findings)
+{
+    printf("\n%u wrong, %u warning%s\n", findings->wrong, findings->warnings,
+           findings->warnings == 1 ? "" : "s");
+    ctl_findings_repeat(findings);
 }
 
 static int run(struct check *check, const char *given)
 {
-    struct config config[CTL_SERVICES_MAX];
-    const struct master_line *line[CTL_SERVICES_MAX];
+    struct service *service = check->service;
     size_t count = 0;
+    pid_t master;
 
     if (ctl_read_master(check->ctl, &check->text, &check->master) != 0)
         return CTL_FAILED;
     for (size_t i = 0; i < check->master.count && count < CTL_SERVICES_MAX; i++)
         if (strcmp(check->master.line[i].command, "headroom") == 0)
-            line[count++] = &check->master.line[i];
+            service[count++].line = &check->master.line[i];
+    /* The journal is read from here: where master(8) is, it may be hidden. */
     for (size_t i = 0; i < count; i++)
-        check_service(check, line[i], given, &config[i]);
+        ctl_last_start(check->ctl, service[i].line->name, &service[i].last);
+    master = ctl_master_pid(check->ctl);
+    if (master > 0)
+        ctl_check_master(master, &check->master, &check->findings);
+    for (size_t i = 0; i < count; i++)
+        check_service(check, service[i].line, given, &service[i].last, &service[i].config);
     if (count == 0) {
-        ctl_found(
-            &check->findings, CTL_WRONG,
-            "postconf -M lmtp/unix=\"lmtp unix - - y - - headroom\" && postfix reload, or the "
-            "name of your transport",
-            "no service in master.cf of %s runs headroom", check->ctl->postconf.config_directory);
+        ctl_found(&check->findings, CTL_WRONG,
+                  "write headroom in the place of lmtp as the command of your transport, then "
+                  "postfix reload: see headroom(8)",
+                  "no service in master.cf of %s runs headroom",
+                  check->ctl->postconf.config_directory);
         /* The file may be checked before it is used. */
-        if (given && read_config(check, given, "lmtp", true, &config[0]) == 0)
-            print_config("lmtp", &config[0]);
+        if (given && read_config(check, given, "lmtp", true, &service[0].config) == 0)
+            print_config("lmtp", &service[0].config);
     }
-    ctl_check_machine(check->ctl, &check->master, &check->findings);
+    ctl_check_lines(&check->master, &check->findings);
+    ctl_check_machine(check->ctl, &check->findings);
     for (size_t i = 0; i < count; i++)
-        print_config(line[i]->name, &config[i]);
-    printf("\n%u wrong, %u warnings\n", check->findings.wrong, check->findings.warnings);
+        print_config(service[i].line->name, &service[i].config);
+    print_verdict(&check->findings);
     return check->findings.wrong > 0 ? 1 : 0;
 }
 

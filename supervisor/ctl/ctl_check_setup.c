@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cgroup/group.h"
+#include "supervisor/ctl/ctl_check_master.h"
 #include "supervisor/ctl/ctl_words.h"
 #include "supervisor/report/metrics.h"
 
@@ -16,6 +18,7 @@ static void check_directory(const struct ctl *ctl, struct ctl_findings *findings
 {
     const char *path = ctl->postconf.data_directory;
     const struct passwd *owner = getpwnam(ctl->postconf.mail_owner);
+    struct statvfs system;
     struct stat found;
 
     if (!owner)
@@ -30,6 +33,29 @@ static void check_directory(const struct ctl *ctl, struct ctl_findings *findings
     else
         ctl_found(findings, CTL_GOOD, NULL, "data_directory %s belongs to %s", path,
                   ctl->postconf.mail_owner);
+    if (statvfs(path, &system) == 0 && (system.f_flag & ST_RDONLY) != 0)
+        ctl_found(findings, CTL_WARNING, "ReadWritePaths= in Postfix's unit, or mount it rw",
+                  "data_directory %s is read-only", path);
+    else if (statvfs(path, &system) == 0 && (system.f_bavail == 0 || system.f_favail == 0))
+        ctl_found(findings, CTL_WARNING, "make room",
+                  "the file system of data_directory %s is full", path);
+}
+
+/* Whether /proc shows processes only: ProcSubset=pid of systemd.exec(5). */
+static bool proc_is_subset(void)
+{
+    static const char path[] = "/proc/self/mountinfo";
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+    FILE *file = fopen(path, "re");
+
+    while (file && !found && getline(&line, &size, file) > 0)
+        found = strstr(line, " /proc ") && strstr(line, "subset=pid");
+    free(line);
+    if (file)
+        fclose(file);
+    return found;
 }
 
 static void check_pressure(struct ctl_findings *findings)
@@ -41,6 +67,11 @@ static void check_pressure(struct ctl_findings *findings)
 
     if (length > 0)
         ctl_found(findings, CTL_GOOD, NULL, "memory pressure is shown by the kernel");
+    else if (proc_is_subset())
+        ctl_found(findings, CTL_WARNING,
+                  "ProcSubset=all in a drop-in of Postfix's unit, systemctl daemon-reload, and "
+                  "restart Postfix",
+                  "%s is hidden from master(8) by ProcSubset=pid of its unit", path);
     else
         ctl_found(findings, CTL_WARNING,
                   "boot with psi=1; without it, available memory and workers.max still hold",
@@ -49,19 +80,8 @@ static void check_pressure(struct ctl_findings *findings)
         close(fd);
 }
 
-void ctl_check_machine(const struct ctl *ctl, const struct master_file *master,
-                       struct ctl_findings *findings)
+void ctl_check_machine(const struct ctl *ctl, struct ctl_findings *findings)
 {
-    const struct master_line *retry = master_file_find(master, "retry", "unix", NULL);
-
-    if (!retry)
-        ctl_found(findings, CTL_WRONG, "postconf -M retry/unix=\"retry unix - - y - - error\"",
-                  "master.cf has no service retry: what is deferred gets no record and no reason");
-    else if (strcmp(retry->command, "error") != 0)
-        ctl_found(findings, CTL_WRONG, "postconf -M retry/unix=\"retry unix - - y - - error\"",
-                  "the service retry in master.cf runs %s, not error", retry->command);
-    else
-        ctl_found(findings, CTL_GOOD, NULL, "master.cf has the service retry");
     check_directory(ctl, findings);
     check_pressure(findings);
 }
@@ -80,24 +100,6 @@ static void check_program(const struct ctl *ctl, const char *program, struct ctl
                   path);
     else
         ctl_found(findings, CTL_GOOD, NULL, "%s is there", path);
-}
-
-static pid_t master_pid(const struct ctl *ctl)
-{
-    char path[PATH_MAX + 32];
-    char text[64] = ""; /* padded to 32 */
-    FILE *file;
-    long pid = 0;
-
-    snprintf(path, sizeof path, "%s/pid/master.pid", ctl->postconf.queue_directory);
-    file = fopen(path, "re");
-    if (file) {
-        if (fgets(text, sizeof text, file))
-            pid = strtol(text, NULL, 10);
-        fclose(file);
-    }
-    snprintf(path, sizeof path, "/proc/%ld/cgroup", pid);
-    return pid > 0 && access(path, R_OK) == 0 ? (pid_t)pid : 0;
 }
 
 /* A directory that shows /proc as master(8) sees it: headroom will be in its group, not in ours. */
@@ -144,7 +146,7 @@ static void check_group(const struct ctl *ctl, const char *service, const struct
         [CONFIG_CGROUP_OBSERVE] = GROUP_WISH_OBSERVE,
     };
     char proc[] = "/tmp/headroomctl.XXXXXX";
-    pid_t master = master_pid(ctl);
+    pid_t master = ctl_master_pid(ctl);
     bool made = master != 0 && proc_make(proc, master);
     const struct group_config wanted = {
         .service = service,
@@ -203,44 +205,11 @@ static void check_metrics(const struct ctl *ctl, const char *service, const stru
                   "node_exporter does not read %s", slash + 1);
 }
 
-static void check_running(const struct ctl *ctl, const char *service, const char *file,
-                          struct ctl_findings *findings)
-{
-    enum ctl_running running = ctl_running(ctl, service);
-    struct status *status = malloc(sizeof *status);
-    struct stat found;
-    char date[CTL_WORD_SIZE];
-
-    if (running == CTL_RUNS_NOT)
-        ctl_found(findings, CTL_GOOD, NULL,
-                  "service %s does not run now; master(8) starts it with the next mail", service);
-    else if (running == CTL_UNKNOWN)
-        ctl_found(findings, CTL_WARNING, "run this as root",
-                  "whether service %s runs cannot be seen", service);
-    else if (status && ctl_load(ctl, service, status) == 0) {
-        ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
-                  ctl_date(status->started, date), status->state.name);
-        if (stat(file, &found) == 0 && found.st_mtim.tv_sec * INT64_C(1000000) > status->started)
-            ctl_found(findings, CTL_WARNING, "postfix reload",
-                      "%s was changed after service %s started: what stands below is not in force "
-                      "yet",
-                      file, service);
-    } else
-        ctl_found(findings, CTL_GOOD, NULL, "service %s runs", service);
-    free(status);
-}
-
 void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
-                       const struct config *config, const char *file, struct ctl_findings *findings)
+                       const struct config *config, struct ctl_findings *findings)
 {
-    if (strcmp(line->type, "unix") != 0)
-        ctl_found(findings, CTL_WRONG, "write unix in the second column, as stock lmtp has it",
-                  "master.cf: service %s is of type %s", line->name, line->type);
-    else
-        ctl_found(findings, CTL_GOOD, NULL, "master.cf: service %s runs headroom", line->name);
     check_program(ctl, "headroom", findings);
     check_program(ctl, config->agent, findings);
     check_group(ctl, line->name, config, findings);
     check_metrics(ctl, line->name, config, findings);
-    check_running(ctl, line->name, file, findings);
 }

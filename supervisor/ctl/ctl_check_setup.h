@@ -10,12 +10,10 @@
 #include "supervisor/ctl/ctl_findings.h"
 
 /* What is needed whatever the service. */
-void ctl_check_machine(const struct ctl *ctl, const struct master_file *master,
-                       struct ctl_findings *findings);
+void ctl_check_machine(const struct ctl *ctl, struct ctl_findings *findings);
 
-/* What one service needs. `file`: where its configuration is. */
+/* What one service needs. */
 void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
-                       const struct config *config, const char *file,
-                       struct ctl_findings *findings);
+                       const struct config *config, struct ctl_findings *findings);
 
 #endif

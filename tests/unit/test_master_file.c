@@ -36,6 +36,7 @@ Test(master_file, columns)
     cr_expect_eq(line->number, 2);
     cr_expect_eq(line->replaced, 0);
     cr_expect_not(line->public);
+    cr_expect(line->chroot);
     cr_expect(master_line_config(line, path, sizeof path));
     cr_expect_str_eq(path, "/etc/x.json");
     line = master_file_find(&file, "retry", "unix", "error");
@@ -47,6 +48,7 @@ Test(master_file, columns)
     cr_assert_not_null(line);
     cr_expect_eq(line->limit, 1);
     cr_expect(line->public);
+    cr_expect_not(line->chroot);
     cr_expect_str_eq(line->command, "local");
     cr_expect_eq(master_file_find(&file, "all", "unix", NULL)->limit, 0);
     cr_expect_null(master_file_find(&file, "filter", "inet", NULL));
@@ -100,6 +102,7 @@ Test(master_file, the_last_of_two_equal_lines)
     cr_expect_eq(line->limit, 30);
     cr_expect_eq(line->number, 6);
     cr_expect_eq(line->replaced, 5);
+    cr_expect_str_eq(line->replaced_command, "headroom");
     /* A public service is another one. */
     line = master_file_find(&file, "filter", "unix", "lmtp");
     cr_assert_not_null(line);

@@ -1,0 +1,90 @@
+#include "supervisor/ctl/ctl_check_running.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "supervisor/ctl/ctl_words.h"
+
+#define SINCE (INT64_C(2) * 24 * 3600 * 1000000)
+
+static void keep(void *context, const struct ctl_entry *entry)
+{
+    struct ctl_last *last = context;
+
+    last->entry = *entry;
+}
+
+void ctl_last_start(const struct ctl *ctl, const char *service, struct ctl_last *last)
+{
+    static const char *const events[] = {"start", "setup", NULL};
+
+    memset(last, 0, sizeof *last);
+    last->count = ctl_journal_read(ctl, service, ctl_now() - SINCE, events, keep, last);
+}
+
+/* Whether its last attempt to start failed: then it says so, with the line that it wrote. */
+static bool failed(const char *service, const struct ctl_last *last, struct ctl_findings *findings)
+{
+    char date[CTL_WORD_SIZE];
+
+    if (last->count <= 0 || strcmp(last->entry.event, "setup") != 0)
+        return false;
+    ctl_found(findings, CTL_WRONG,
+              "what the line says; then postfix reload, and the next mail starts it: check again",
+              "service %s could not start at %s, its mail waits: %s", service,
+              ctl_date(last->entry.time, date), last->entry.text);
+    return true;
+}
+
+static void check_file(const char *service, const char *file, const struct status *status,
+                       struct ctl_findings *findings)
+{
+    struct stat found;
+
+    if (stat(file, &found) == 0 && found.st_mtim.tv_sec * INT64_C(1000000) > status->started)
+        ctl_found(findings, CTL_WARNING, "postfix reload",
+                  "%s was changed after service %s started: what stands below is not in force yet",
+                  file, service);
+}
+
+void ctl_check_running(const struct ctl *ctl, const char *service, const char *file,
+                       const struct ctl_last *last, struct ctl_findings *findings)
+{
+    enum ctl_running running = ctl_running(ctl, service);
+    struct status *status = malloc(sizeof *status);
+    bool known = status && ctl_load(ctl, service, status) == 0;
+    enum ctl_life life = CTL_ENDED;
+    char date[CTL_WORD_SIZE];
+
+    if (known)
+        life = ctl_life_of(status, running, ctl_process_state((pid_t)status->pid), ctl_now());
+    if (life == CTL_ANSWERS) {
+        ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
+                  ctl_date(status->started, date), status->state.name);
+        check_file(service, file, status, findings);
+    } else if (life == CTL_SILENT) {
+        ctl_found(findings, CTL_WRONG, "`headroomctl status` says what ends it",
+                  "service %s does not answer since %s", service, ctl_date(status->written, date));
+    } else if (running == CTL_UNKNOWN) {
+        ctl_found(findings, CTL_WARNING, "run this as root",
+                  "whether service %s runs cannot be seen", service);
+    } else if (failed(service, last, findings)) {
+        /* Said. */
+    } else if (running == CTL_RUNS) {
+        ctl_found(findings, CTL_WARNING, "check again in a minute, or see the log",
+                  "service %s has not got ready: a process of it holds the lock, but nothing "
+                  "answers",
+                  service);
+    } else {
+        ctl_found(findings, CTL_GOOD, NULL,
+                  "service %s does not run now; master(8) starts it with the next mail", service);
+        if (last->count < 0)
+            ctl_found(findings, CTL_WARNING,
+                      "run this as root or in group systemd-journal, or see Postfix's log",
+                      "the journal cannot be read (%s): whether service %s could start last time "
+                      "is not known",
+                      strerror((int)-last->count), service);
+    }
+    free(status);
+}
