@@ -101,8 +101,7 @@ static int identify(struct program *program, int argc, char **argv)
     result = master_arguments_parse(argc, argv, &program->arguments, error, sizeof error);
     /* -n comes before what an operator wrote, so that a line about his mistake names the service. */
     program->journal_options.service = program->arguments.service;
-    if (result < 0 ||
-        master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
+    if (result < 0 || master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
         return refuse(program, "%s", error);
     if (master_generation_parse(getenv("GENERATION"), &program->generation) < 0)
         return refuse(program, "GENERATION in the environment is not a number of master(8)'s");
