@@ -685,14 +685,12 @@ Test(fleet, a_busy_one_is_never_ended)
     cr_expect_eq(t.events, 1);
 }
 
-/* The channel is full: it is told at a later tick, once. */
-Test(fleet, a_parent_that_does_not_read)
+/* The channel is full: the parent is told at a later tick, once. */
+static void expect_kill_later(int number)
 {
     const struct channel_message filler = {.kind = CHANNEL_KILL, .worker = MAX - 1};
-    int number = idle();
     unsigned fillers = 0;
 
-    fleet_retire(t.fleet, 1);
     while (channel_send(t.channel, &filler, NULL) == 0)
         fillers++;
     later(GREET_TIMEOUT);
@@ -702,10 +700,24 @@ Test(fleet, a_parent_that_does_not_read)
     for (; fillers > 0; fillers--)
         cr_assert_eq(told(CHANNEL_KILL), MAX - 1);
     cr_expect(told_nothing());
+    later(SECOND);
     fleet_tick(t.fleet);
     cr_expect_eq(told(CHANNEL_KILL), number);
     fleet_tick(t.fleet);
+    later(GREET_TIMEOUT);
+    fleet_tick(t.fleet);
     cr_expect(told_nothing());
+}
+
+Test(fleet, a_parent_that_does_not_read)
+{
+    int number = idle();
+
+    fleet_retire(t.fleet, 1);
+    expect_kill_later(number);
+    tell(CHANNEL_EXITED, number, 1000 + number, SIGKILL);
+    settle_down();
+    expect_kill_later(start());
 }
 
 /* A start that cannot be told is a failed start: nothing of it is left. */
