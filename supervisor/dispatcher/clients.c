@@ -60,6 +60,10 @@ void clients_destroy(struct clients *clients)
     if (!clients)
         return;
     for (unsigned i = 0; i < clients->touched; i++) {
+        if (clients->client[i].connection >= 0)
+            close(clients->client[i].connection);
+        if (clients->client[i].lock >= 0)
+            close(clients->client[i].lock);
         free(clients->client[i].bytes);
         merge_free(&clients->client[i].merge);
     }
@@ -376,6 +380,7 @@ static struct client *client_free(struct clients *clients)
 
     if (!client) {
         client = &clients->client[clients->touched++];
+        client->connection = client->lock = -1;
         LIST_INSERT_HEAD(&clients->free, client, link);
     }
     return client;
@@ -458,6 +463,7 @@ void clients_tick(struct clients *clients)
 
         if (client->paused) {
             client->paused = false;
+            client->since = now; /* what did not come was not asked for */
             watch_change(clients->config.loop, &client->watch, EPOLLIN);
         }
         /* Before the first byte there is no limit: qmgr(8) may be swapped out, and would take the
