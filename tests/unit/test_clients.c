@@ -752,6 +752,7 @@ Test(clients, hang_up_without_a_lock)
     cr_expect_eq(t.budget.held, 0);
     clients_tick(t.clients);
     cr_expect_eq(t.events, 0);
+    cr_expect_eq(t.totals.refused, 0);
 }
 
 /* --- no memory ----------------------------------------------------------------------------------- */
@@ -834,6 +835,7 @@ Test(clients, hang_up_without_memory)
     settle_down();
     expect_view(0, 0);
     cr_expect_eq(t.events, 0);
+    cr_expect_eq(t.totals.refused, 0);
     cr_expect_eq(t.budget.held, 0);
 }
 
