@@ -1,6 +1,7 @@
 #include "supervisor/limit/limit_view.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #define MIB (1024.0 * 1024.0)
@@ -49,11 +50,7 @@
 
 double limit_fade(double x)
 {
-    double part = x >= 64.0 ? 0.0 : 1.0 - x / 64.0;
-
-    for (int i = 0; i < 6; i++)
-        part *= part;
-    return part;
+    return exp(-x);
 }
 
 /* A counter that went backwards belongs to a new group: it begins again. */
