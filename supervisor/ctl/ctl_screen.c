@@ -8,6 +8,9 @@
 
 /* A trend needs some time, and a difference that is no chance. Microseconds; parts of the former figure. */
 #define TREND_SPAN UINT64_C(20000000)
+
+/* A worker that has not greeted for this long is not just starting. Microseconds. */
+#define READY_AFTER INT64_C(3000000)
 #define TREND_PART 10
 #define TREND_LEAST 5
 
@@ -66,6 +69,14 @@ static bool trouble_holds(const struct status *status)
             waiting_for_trouble(status) * 2 >= status->requests.waiting);
 }
 
+/* A stock agent greets within a hundredth of a second; one that waits for proxymap(8), say, does not. */
+static bool none_is_ready(const struct status *status)
+{
+    return status->workers.starting > 0 && status->workers.starting_since > 0 &&
+           status->workers.busy + status->workers.connecting + status->workers.idle == 0 &&
+           status->written - status->workers.starting_since >= READY_AFTER;
+}
+
 enum ctl_cause ctl_cause_of(const struct status *status)
 {
     bool waits = status->requests.waiting > 0;
@@ -73,6 +84,8 @@ enum ctl_cause ctl_cause_of(const struct status *status)
 
     if (status->faults.failed_starts > 0)
         return CTL_STARTS;
+    if (none_is_ready(status))
+        return CTL_NOT_READY;
     if (!open_state(status) && (waits || status->state.memory))
         return CTL_MEMORY;
     if (!waits && hanging(status) == 0)
@@ -170,6 +183,8 @@ static void put_other_side(FILE *out, const struct status *status)
 
 static void put_cause(FILE *out, const struct status *status)
 {
+    char span[CTL_WORD_SIZE];
+
     ctl_screen_label(out, "Cause");
     switch (ctl_cause_of(status)) {
     case CTL_NOTHING:
@@ -180,6 +195,12 @@ static void put_cause(FILE *out, const struct status *status)
                 status->faults.failed_starts,
                 status->faults.start_error[0] != '\0' ? status->faults.start_error
                                                       : "they end before they are ready");
+        break;
+    case CTL_NOT_READY:
+        fprintf(out,
+                "us: no worker is ready: one was started %s ago and has not greeted; the log has "
+                "what it says, headroomctl check what it needs",
+                ctl_span(status->written - status->workers.starting_since, span));
         break;
     case CTL_MEMORY:
         fprintf(out, "us: memory keeps the limit at %" PRIu64, status->state.limit);
@@ -218,6 +239,10 @@ static void put_limit(FILE *out, const struct status *status)
             status->settings.fixed ? "fixed, " : "", bound_text(status), status->workers.live,
             status->workers.busy + status->workers.connecting, status->workers.idle,
             status->workers.starting, status->workers.leaving);
+    if (status->workers.why[0] != '\0') {
+        ctl_screen_label(out, "New workers");
+        fprintf(out, "none: %s\n", status->workers.why);
+    }
 }
 
 static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)

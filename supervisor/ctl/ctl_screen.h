@@ -15,6 +15,7 @@
 enum ctl_cause {
     CTL_NOTHING,    /* nothing waits, nothing hangs */
     CTL_STARTS,     /* workers cannot be started */
+    CTL_NOT_READY,  /* no worker has been ready for seconds, and one is starting */
     CTL_MEMORY,     /* us: memory, pressure, the kernel */
     CTL_MAXIMUM,    /* us: workers.max */
     CTL_GROWING,    /* us, for seconds: the limit grows with demand */

@@ -2,31 +2,21 @@
 
 #include "supervisor/limits.h"
 
-static const struct {
-    const char *word;
-    const char *text;
-} words[SPAWN_WHYS] = {
-    [SPAWN_START] = {"start", "one is being started"},
-    [SPAWN_NOT_NEEDED] = {"not-needed", "no more are needed"},
-    [SPAWN_LANES] = {"lanes",
-                     "what waits may not run now: it is for slow, dead or new destinations, "
-                     "which have a share of the limit"},
-    [SPAWN_BACKOFF] = {"back-off", "starts have failed; the next try comes in its time"},
-    [SPAWN_DESCRIPTORS] = {"descriptors", "there is no descriptor for it: raise LimitNOFILE="},
-    [SPAWN_MAX] = {"max", "workers.max is reached"},
-    [SPAWN_AT_ONCE] = {"at-once", "as many are starting as may at a time"},
-    [SPAWN_FASTER] = {"faster", "those that there are come back sooner than a new one would start"},
-    [SPAWN_MEMORY] = {"memory", "memory allows no more now"},
+static const char *const texts[SPAWN_WHYS] = {
+    [SPAWN_START] = "one is being started",
+    [SPAWN_NOT_NEEDED] = "no more are needed",
+    [SPAWN_LANES] = "what waits may not run now: slow, dead and new destinations have their shares",
+    [SPAWN_BACKOFF] = "starts have failed; the next try comes in its time",
+    [SPAWN_DESCRIPTORS] = "there is no descriptor for it: raise LimitNOFILE= of Postfix's unit",
+    [SPAWN_MAX] = "workers.max is reached",
+    [SPAWN_AT_ONCE] = "as many are starting as may at a time",
+    [SPAWN_FASTER] = "those that there are come back sooner than a new one would start",
+    [SPAWN_MEMORY] = "the limit allows no more now",
 };
-
-const char *spawn_word(enum spawn_why why)
-{
-    return words[why].word;
-}
 
 const char *spawn_text(enum spawn_why why)
 {
-    return words[why].text;
+    return texts[why];
 }
 
 /* Without a greeting nothing can be accepted: one worker is wanted for it. */

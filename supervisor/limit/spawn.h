@@ -58,10 +58,7 @@ struct spawn {
 /* To be asked for each worker that is to be started. */
 struct spawn_answer spawn_ask(struct spawn *spawn, const struct spawn_view *view, uint64_t now);
 
-/* One word for JSON: "memory". */
-const char *spawn_word(enum spawn_why why);
-
-/* A phrase for people: "workers.max is reached". */
+/* A phrase: "workers.max is reached". */
 const char *spawn_text(enum spawn_why why);
 
 #endif

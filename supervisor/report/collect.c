@@ -56,7 +56,8 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->workers.busy = pool->count[WORKER_BUSY];
     status->workers.leaving = pool->count[WORKER_LEAVING];
     status->workers.most = view->most;
-    status_text(status->workers.why, sizeof status->workers.why, spawn_word(view->why));
+    status_text(status->workers.why, sizeof status->workers.why,
+                view->why == SPAWN_START ? "" : spawn_text(view->why));
     status->workers.starting_since =
         view->starting == 0 ? 0 : wall_of(status, view, (int64_t)view->starting);
     status->requests.held = view->held;

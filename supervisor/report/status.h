@@ -94,7 +94,7 @@ struct status {
         uint64_t busy;
         uint64_t leaving;
         uint64_t most;              /* at a time, since the start */
-        char why[STATUS_WORD_SIZE]; /* no more are started: a word of limit/spawn.h */
+        char why[STATUS_NAME_SIZE]; /* no more are started: a phrase of limit/spawn.h */
         int64_t starting_since;     /* the oldest start that waits for its greeting */
     } workers;
 

@@ -245,6 +245,25 @@ Test(ctl_screen, whose_fault_it_is)
     free(status);
 }
 
+/* A worker that needs a service that is not there starts, and does not get ready. */
+Test(ctl_screen, no_worker_is_ready)
+{
+    struct status *status = calm();
+
+    status->workers.live = status->workers.starting = 1;
+    status->workers.busy = status->workers.idle = 0;
+    status->workers.starting_since = status->written - 2 * SECOND;
+    cr_expect_eq(ctl_cause_of(status), CTL_NOTHING);
+    status->workers.starting_since = status->written - 20 * SECOND;
+    cr_expect_eq(ctl_cause_of(status), CTL_NOT_READY);
+    SHOWS(status, true, "us: no worker is ready: one was started 20 s ago");
+    status->workers.idle = 1;
+    cr_expect_eq(ctl_cause_of(status), CTL_NOTHING);
+    status_text(status->workers.why, sizeof status->workers.why, "workers.max is reached");
+    SHOWS(status, true, "none: workers.max is reached");
+    free(status);
+}
+
 Test(ctl_screen, what_was_deferred_and_lost)
 {
     struct status *status = calm();
