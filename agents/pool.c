@@ -5,6 +5,7 @@
 
 #define SECOND UINT64_C(1000000)
 #define PAUSE_FIRST 1 /* s */
+#define PAUSE_KILLED (SECOND / 10)
 #define PAUSE_MOST 60 /* s; master's service_throttle_time */
 
 #define BIT(state) (1U << (state))
@@ -134,11 +135,21 @@ unsigned pool_start_failed(struct pool *pool, uint64_t now)
     return pause;
 }
 
+bool pool_start_killed(struct pool *pool, uint64_t now)
+{
+    if (pool->kills >= POOL_KILLS_MOST)
+        return false;
+    pool->kills++;
+    if (pool_may_start(pool, now))
+        pool->start_after = now + PAUSE_KILLED;
+    return true;
+}
+
 bool pool_start_succeeded(struct pool *pool)
 {
     bool failing = pool->failures > 0;
 
-    pool->failures = 0;
+    pool->failures = pool->kills = 0;
     pool->start_after = 0;
     return failing;
 }

@@ -22,7 +22,9 @@
  *
  * Failed starts: a worker that goes before its first greeting is a failed start. After one,
  * nothing is started for 1 s, then 2 s, and so on up to 60 s, as master(8) throttles a service
- * (service_throttle_time); one good start ends it.
+ * (service_throttle_time); one good start ends it. One that was killed (SIGKILL) before its greeting
+ * says nothing of the program: somebody, or systemd-oomd, ended all of the group. After it nothing
+ * is started for 0.1 s, but POOL_KILLS_MOST in a row are a failed start like another.
  */
 
 #include <stdbool.h>
@@ -41,6 +43,9 @@ enum worker_state {
 #define WORKER_STATES (WORKER_LEAVING + 1)
 #define POOL_NONE (-1)
 
+/* Twice as many as start at a time: those that start when all are killed, and once more. */
+#define POOL_KILLS_MOST 16
+
 struct pool_worker {
     enum worker_state state;
     uint64_t since; /* when it came into this state */
@@ -56,6 +61,7 @@ struct pool {
     int newest_idle; /* ends of the list of idle workers */
     int oldest_idle;
     unsigned failures; /* failed starts since the last good one */
+    unsigned kills;    /* starts that were killed since then */
     uint64_t start_after;
 };
 
@@ -84,6 +90,9 @@ bool pool_may_start(const struct pool *pool, uint64_t now);
 /* A start failed. Returns the pause in seconds; starts that fail within a pause do not lengthen it.
  */
 unsigned pool_start_failed(struct pool *pool, uint64_t now);
+
+/* A start was killed. True: it starts again in a moment. False: it is to be taken for a failed one. */
+bool pool_start_killed(struct pool *pool, uint64_t now);
 
 /* A worker greeted for the first time. Returns whether starts had been failing. */
 bool pool_start_succeeded(struct pool *pool);

@@ -320,7 +320,7 @@ int group_renew(struct pool_group *group)
     group_renounce(group);
     close_door(&group->unified_directory);
     group->clone_directory = -1;
-    group->adopted = false;
+    group->adopted = group->doubt = false;
     result = make_groups(group);
     open_doors(group);
     return result == 0 ? 1 : result;

@@ -89,7 +89,13 @@ int group_count_processes(const struct pool_group *group);
  * Returns the child's pid, 0 in the child, or a negative errno (-EAGAIN, -ENOMEM: no room for a
  * process). The caller has a single thread; the child calls only what signal-safety(7) allows,
  * until it executes a program. Does not allocate. */
-pid_t group_clone(const struct pool_group *group);
+pid_t group_clone(struct pool_group *group);
+
+/* A process of the pool was ended by SIGKILL: perhaps all of them, by cgroup.kill. After a write to that file some kernels
+ * (seen: 6.18) kill every process that is cloned into the group from outside it, for as long as the group is there; those
+ * that attach themselves live. The next group_clone tries it with a process of its own, and attaches from then on if
+ * that is killed. */
+void group_was_killed(struct pool_group *group);
 
 /* Makes the pool's groups again, with their limits, when somebody has removed them (an empty group can be, at any time); to be
  * called before group_clone. 0 when nothing was missing, 1 when they were made, or a negative errno. */

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* clone3(2) has no wrapper in the C library, which therefore does not know of the child: the child calls only what is
@@ -27,8 +28,30 @@ static void enter(int processes)
         return;
 }
 
-pid_t group_clone(const struct pool_group *group)
+/* True when the kernel kills what is cloned into the group, before its first instruction. */
+static bool is_deadly(int directory)
 {
+    int status = 0;
+    const pid_t process = clone_into(directory);
+    if (process == 0)
+        _exit(0);
+    if (process < 0)
+        return false;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFSIGNALED(status);
+}
+
+void group_was_killed(struct pool_group *group)
+{
+    group->doubt = true;
+}
+
+pid_t group_clone(struct pool_group *group)
+{
+    if (group->doubt && group->clone_directory >= 0 && is_deadly(group->clone_directory))
+        group->clone_directory = -1;
+    group->doubt = false;
     const bool into = group->clone_directory >= 0;
     pid_t process = into ? clone_into(group->clone_directory) : -ENOSYS;
     bool inside = process >= 0;

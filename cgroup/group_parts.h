@@ -16,6 +16,7 @@ struct pool_group {
     bool unified_made;             /* hybrid: `unified` is a group of ours */
     int unified_directory;         /* the same, open; or -1 */
     int clone_directory;           /* what to clone into: unified_directory, or -1 */
+    bool doubt;                    /* whether what is cloned into it lives has to be tried */
     int enter_memory;              /* cgroup.procs of the v1 group, for writing, or -1 */
     int enter_unified;             /* cgroup.procs of the cgroup2 group, for writing, or -1 */
     uint64_t limit;                /* as configured, for group_renew */

@@ -1,6 +1,7 @@
 #include "supervisor/dispatcher/fleet.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,7 +384,9 @@ static void exited(struct worker *worker, int status)
 
     worker->gone = true;
     finish(worker);
-    if (state_of(worker) == WORKER_STARTING && !greeted_before_its_end(worker)) {
+    if (state_of(worker) == WORKER_STARTING && !greeted_before_its_end(worker) &&
+        !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+          pool_start_killed(&fleet->pool, fleet->config.loop->now))) {
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
                  WIFSIGNALED(status) ? "signal" : "exit status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));

@@ -30,17 +30,18 @@ void journal_budget_spend(struct journal_budget *budget, uint64_t now)
     budget->spent++;
 }
 
-static bool spend(struct journal_limit *limit, uint64_t now)
+static bool spend(struct journal_limit *limit, unsigned most, uint64_t now)
 {
-    if (journal_budget_left(&limit->lines, JOURNAL_LIMIT_BURST, JOURNAL_LIMIT_INTERVAL, now) == 0)
+    if (journal_budget_left(&limit->lines, most, JOURNAL_LIMIT_INTERVAL, now) == 0)
         return false;
     journal_budget_spend(&limit->lines, now);
     return true;
 }
 
-bool journal_limit_happened(struct journal_limit *limit, uint64_t now, uint64_t *unsaid)
+bool journal_limit_happened(struct journal_limit *limit, unsigned most, uint64_t now,
+                            uint64_t *unsaid)
 {
-    if (!spend(limit, now)) {
+    if (!spend(limit, most, now)) {
         limit->unsaid++;
         return false;
     }
@@ -51,7 +52,7 @@ bool journal_limit_happened(struct journal_limit *limit, uint64_t now, uint64_t 
 
 bool journal_limit_remainder(struct journal_limit *limit, uint64_t now, bool last, uint64_t *unsaid)
 {
-    if (limit->unsaid == 0 || (!spend(limit, now) && !last))
+    if (limit->unsaid == 0 || (!spend(limit, JOURNAL_LIMIT_BURST, now) && !last))
         return false;
     *unsaid = limit->unsaid;
     limit->unsaid = 0;

@@ -34,9 +34,11 @@ struct journal_limit {
 
 /*
  * It happened. True: say it, and that it happened `*unsaid` times more since the last line (often 0). False: it is
- * counted.
+ * counted. `most` is JOURNAL_LIMIT_BURST; one less leaves the last line of a burst to journal_limit_remainder(), so that how
+ * often is told at once, not a minute later.
  */
-bool journal_limit_happened(struct journal_limit *limit, uint64_t now, uint64_t *unsaid);
+bool journal_limit_happened(struct journal_limit *limit, unsigned most, uint64_t now,
+                            uint64_t *unsaid);
 
 /*
  * To be asked now and then (each minute, and at the end with `last`), so that a flood that is over is still told.

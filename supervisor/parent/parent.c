@@ -210,6 +210,8 @@ static void reap(struct state *state)
             if (state->slot[i].pid != pid)
                 continue;
             state->slot[i].pid = 0;
+            if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+                group_was_killed(state->parent->group);
             tell(state, i,
                  (struct channel_message){.kind = CHANNEL_EXITED, .pid = pid, .status = status});
             break;

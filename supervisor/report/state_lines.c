@@ -163,7 +163,8 @@ static bool change_is_due(struct state_lines *lines, const struct report_view *v
     soon = lines->told == 0 || mode > lines->told_mode || view->now - lines->told >= CHANGE_SOONEST;
     if (!first && (!soon || left == 0))
         return false;
-    return journal_limit_happened(&lines->changes, view->now, &polled) || first;
+    return journal_limit_happened(&lines->changes, JOURNAL_LIMIT_BURST, view->now, &polled) ||
+           first;
 }
 
 static bool summary_is_due(struct state_lines *lines, const struct report_view *view)

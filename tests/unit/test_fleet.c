@@ -735,6 +735,28 @@ Test(fleet, a_start_that_cannot_be_told)
 
 /* --- the parent tells of its end, in each state ------------------------------------------------- */
 
+/* All of the group was killed: that says nothing of the program, unless it goes on and on. */
+Test(fleet, killed_before_it_was_ready)
+{
+    for (unsigned i = 0; i < POOL_KILLS_MOST; i++) {
+        int number = start();
+
+        forget_events();
+        dies(number, -1, SIGKILL);
+        settle_down();
+        EXPECT_EVENTS(number, FLEET_ENDED);
+        cr_expect_gt(fleet_view(t.fleet).start_after, peer_loop.now);
+        later(SECOND / 10);
+        cr_expect_leq(fleet_view(t.fleet).start_after, peer_loop.now);
+    }
+    cr_expect_eq(said.times[COMPLAINT_START], 0);
+    dies(start(), -1, SIGKILL);
+    settle_down();
+    cr_expect_eq(said.times[COMPLAINT_START], 1);
+    cr_expect(strstr(said.last, "it ended with signal 9 before it was ready"), "%s", said.last);
+    expect_count(WORKER_FREE, MAX);
+}
+
 Test(fleet, ended_before_it_was_ready)
 {
     int number = start();

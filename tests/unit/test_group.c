@@ -364,7 +364,7 @@ static bool in_groups(pid_t process, const struct pool_group *group)
 }
 
 /* Starts a process in the group that says when it is inside (group_clone has returned in it). */
-static pid_t start(const struct pool_group *group)
+static pid_t start(struct pool_group *group)
 {
     int ready[2];
     char byte;
@@ -537,6 +537,35 @@ Test(live, no_room_for_a_process)
     if (worker == 0)
         _exit(0);
     cr_expect_eq(worker, -EAGAIN);
+    cr_expect_eq(group_remove(group), 0);
+    group_close(group);
+}
+
+/* Whether or not this kernel kills what is cloned into a group after cgroup.kill: a worker lives. */
+Test(live, killed_as_a_whole)
+{
+    char instance[64];
+    char path[KERNEL_PATH_MAX];
+    struct pool_group *group;
+    struct group_config config = live_config(instance);
+    int status = 0;
+    cr_assert_eq(group_open(&group, &config), 0);
+    pid_t worker = start(group);
+    cr_assert_eq(kernel_join(path, sizeof path, group->unified, "cgroup.kill"), 0);
+    if (kernel_write_at(AT_FDCWD, path, "1") != 0) {
+        live_end(worker);
+        (void)group_remove(group);
+        group_close(group);
+        cr_skip_test("no cgroup.kill before Linux 5.14");
+    }
+    cr_assert_eq(waitpid(worker, &status, 0), worker);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    group_was_killed(group);
+    for (int round = 0; round < 2; round++) {
+        worker = start(group);
+        cr_expect(in_groups(worker, group));
+        live_end(worker);
+    }
     cr_expect_eq(group_remove(group), 0);
     group_close(group);
 }

@@ -158,6 +158,29 @@ Test(pool, failed_starts)
     pool_destroy(&pool);
 }
 
+/* All of the group was killed: that is no failure of the program, unless it goes on. */
+Test(pool, killed_starts)
+{
+    struct pool pool;
+    uint64_t now = 5;
+
+    cr_assert_eq(pool_create(&pool, 2), 0);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < POOL_KILLS_MOST / 2; i++) {
+            /* two at a time: one pause */
+            cr_assert(pool_start_killed(&pool, now));
+            cr_assert(pool_start_killed(&pool, now + 1));
+            cr_assert(!pool_may_start(&pool, now + SECOND / 10 - 1));
+            now += SECOND / 10;
+            cr_assert(pool_may_start(&pool, now));
+        }
+        cr_assert(!pool_start_killed(&pool, now));
+        cr_assert_eq(pool_start_failed(&pool, now), 1);
+        cr_assert(pool_start_succeeded(&pool));
+    }
+    pool_destroy(&pool);
+}
+
 Test(pool, of_no_size)
 {
     struct pool pool;
