@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SIZE_TEXT 32                 /* holds any size that is taken */
 #define WHOLE_MAX 9007199254740992.0 /* 2^53: up to here a double holds every whole number */
 
 /* Largest first: printing takes the first that divides. */
@@ -130,8 +131,24 @@ static int get_count(const struct config_key *key, const cJSON *item, uint32_t *
     return 0;
 }
 
+/* "64MB" and "64MiB" are 64M: what is meant is beyond doubt. Copies the text without the rest behind the letter. */
+static const char *without_b(const char *text, char copy[SIZE_TEXT])
+{
+    size_t length = strlen(text);
+    size_t end = length;
+
+    if (end > 2 && text[end - 1] == 'B')
+        end -= text[end - 2] == 'i' ? 2 : 1;
+    if (end == length || end >= SIZE_TEXT || is_digit(text[end - 1]))
+        return text;
+    memcpy(copy, text, end);
+    copy[end] = '\0';
+    return copy;
+}
+
 static int get_size(const struct config_key *key, const cJSON *item, uint64_t *to)
 {
+    char copy[SIZE_TEXT];
     double value;
 
     if (cJSON_IsNumber(item)) {
@@ -141,7 +158,8 @@ static int get_size(const struct config_key *key, const cJSON *item, uint64_t *t
             *to = word_value(key);
             return 0;
         }
-        if (with_unit(item->valuestring, config_size_units, CONFIG_SIZE_UNITS, &value) != 0)
+        if (with_unit(without_b(item->valuestring, copy), config_size_units, CONFIG_SIZE_UNITS,
+                      &value) != 0)
             return -EINVAL;
         value /= CONFIG_MILLIONTHS;
     } else {

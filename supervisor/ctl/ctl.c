@@ -57,61 +57,69 @@ int ctl_read_master(const struct ctl *ctl, char **text, struct master_file *mast
     return CTL_FAILED;
 }
 
-/* A directory outlives its service: of one that was taken out of master.cf nothing is to be said, once it has ended. */
-static void drop_unused(const struct ctl *ctl, struct ctl_services *services)
+static void add_service(struct ctl_services *services, const char *name)
+{
+    if (services->count == CTL_SERVICES_MAX || strlen(name) >= STATUS_NAME_SIZE)
+        return;
+    for (size_t i = 0; i < services->count; i++)
+        if (strcmp(services->name[i], name) == 0)
+            return;
+    status_text(services->name[services->count++], STATUS_NAME_SIZE, name);
+}
+
+static int add_configured(const struct ctl *ctl, struct ctl_services *services)
 {
     struct master_file *master = malloc(sizeof *master);
     char *text = NULL;
-    size_t kept = 0;
+    int result = master ? ctl_read_master(ctl, &text, master) : CTL_FAILED;
 
-    if (master && services->count > 0 && ctl_read_master(ctl, &text, master) == 0) {
-        for (size_t i = 0; i < services->count; i++) {
-            const char *name = services->name[i];
-
-            if (master_file_find(master, name, "unix", "headroom") ||
-                ctl_running(ctl, name) == CTL_RUNS)
-                memmove(services->name[kept++], name, STATUS_NAME_SIZE);
-        }
-        services->count = kept;
-    }
+    for (size_t i = 0; result == 0 && i < master->count; i++)
+        if (strcmp(master->line[i].command, "headroom") == 0 &&
+            strcmp(master->line[i].type, "unix") == 0)
+            add_service(services, master->line[i].name);
     free(master);
     free(text);
+    return result;
+}
+
+/* Those that were taken out of master.cf and still finish what they have. Their directories outlive them. */
+static int add_running(const struct ctl *ctl, struct ctl_services *services)
+{
+    const char *directory = ctl->postconf.data_directory;
+    const struct dirent *entry;
+    DIR *found = opendir(directory);
+
+    if (!found) {
+        ctl_error("%s: %s; run this as root or %s", directory, strerror(errno),
+                  ctl->postconf.mail_owner);
+        return CTL_FAILED;
+    }
+    while ((entry = readdir(found)))
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+            ctl_running(ctl, entry->d_name + strlen(PREFIX)) == CTL_RUNS)
+            add_service(services, entry->d_name + strlen(PREFIX));
+    closedir(found);
+    return 0;
 }
 
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services)
 {
-    const char *directory = ctl->postconf.data_directory;
-    const struct dirent *entry;
-    DIR *found;
-
     services->count = 0;
     if (named) {
         if (strlen(named) >= STATUS_NAME_SIZE || strchr(named, '/')) {
             ctl_error("%s is not the name of a service: see the first column of master.cf", named);
             return CTL_FAILED;
         }
-        status_text(services->name[services->count++], STATUS_NAME_SIZE, named);
+        add_service(services, named);
         return 0;
     }
-    found = opendir(directory);
-    if (!found) {
-        ctl_error("%s: %s; run this as root or %s", directory, strerror(errno),
-                  ctl->postconf.mail_owner);
+    if (add_configured(ctl, services) != 0 || add_running(ctl, services) != 0)
         return CTL_FAILED;
-    }
-    while ((entry = readdir(found)) && services->count < CTL_SERVICES_MAX)
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
-            strlen(entry->d_name) - strlen(PREFIX) < STATUS_NAME_SIZE)
-            status_text(services->name[services->count++], STATUS_NAME_SIZE,
-                        entry->d_name + strlen(PREFIX));
-    closedir(found);
-    drop_unused(ctl, services);
     qsort(services->name, services->count, sizeof services->name[0], by_name);
     if (services->count > 0)
         return 0;
-    ctl_error("no service of this Postfix has run headroom yet (nothing of one in %s); "
-              "`headroomctl check` says what is missing",
-              directory);
+    ctl_error("no service in master.cf of %s runs headroom; `headroomctl check` says how to begin",
+              ctl->postconf.config_directory);
     return CTL_FAILED;
 }
 
@@ -223,6 +231,8 @@ enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running,
 
 int ctl_exit_of(const struct status *status, enum ctl_life life)
 {
+    if (life == CTL_WAITS)
+        return CTL_OPEN;
     if (life != CTL_ANSWERS)
         return CTL_STOPPED;
     if (strcmp(status->state.name, "OPEN") == 0)

@@ -45,6 +45,7 @@ enum ctl_life {
     CTL_ANSWERS,
     CTL_SILENT, /* it runs, but its dispatcher is stopped, or has written nothing for CTL_SILENT_AFTER */
     CTL_ENDED,
+    CTL_WAITS, /* it has ended in order, or was never started: master(8) starts it with the next mail */
 };
 
 /* A dispatcher replaces its snapshot at least every 10 s. Microseconds. */
@@ -61,8 +62,8 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *format, ...);
 int ctl_open(struct ctl *ctl);
 
 /*
- * The services that have a state directory and are in master.cf or still run; or the one that is named. 0, or CTL_FAILED
- * after a line, also when there is none.
+ * The services of master.cf that run headroom, and those that were taken out of it and still run; or the one that is named. 0,
+ * or CTL_FAILED after a line, also when there is none.
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 

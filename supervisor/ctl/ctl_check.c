@@ -94,9 +94,8 @@ static int read_config(struct check *check, const char *file, const char *servic
                   "correct the name or the rights, or put a right file there", "%s: %s", file,
                   config_file_error(result));
     if (result < 0)
-        ctl_found(&check->findings, CTL_WARNING, NULL,
-                  "until %s is mended, service %s uses %s, as below", file, service,
-                  fall_back(check, service, config));
+        printf("%-8s until that is mended, service %s uses %s, as below\n", "", service,
+               fall_back(check, service, config));
     else
         ctl_found(&check->findings, CTL_GOOD, NULL, "%s can be used for service %s", file, service);
     free(text);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "supervisor/ctl/ctl_check_master.h"
 #include "supervisor/ctl/ctl_words.h"
 
 #define SINCE (INT64_C(2) * 24 * 3600 * 1000000)
@@ -17,10 +19,20 @@ static void keep(void *context, const struct ctl_entry *entry)
 
 void ctl_last_start(const struct ctl *ctl, const char *service, struct ctl_last *last)
 {
-    static const char *const events[] = {"start", "setup", NULL};
+    static const char *const events[] = {"start", "setup", "exit", NULL};
 
     memset(last, 0, sizeof *last);
     last->count = ctl_journal_read(ctl, service, ctl_now() - SINCE, events, keep, last);
+}
+
+bool ctl_waits_for_mail(const struct ctl *ctl, const struct ctl_last *last, bool never)
+{
+    char path[PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/headroom", ctl->postconf.daemon_directory);
+    if (ctl_master_pid(ctl) == 0 || access(path, X_OK) < 0)
+        return false;
+    return last->count > 0 ? strcmp(last->entry.event, "exit") == 0 : never;
 }
 
 /* Whether its last attempt to start failed: then it says so, with the line that it wrote. */

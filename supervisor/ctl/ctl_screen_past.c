@@ -94,8 +94,21 @@ static void put_deferred(FILE *out, const struct status *status, const struct ct
                 status->totals.deferred_full, status->totals.deferred_slow);
 }
 
+static void put_waits(FILE *out, const struct status *status)
+{
+    fprintf(out, "%s: WAITS FOR MAIL; master(8) starts it with the next mail for it\n",
+            status->service);
+}
+
 void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view)
 {
+    if (view->life == CTL_WAITS) {
+        put_waits(out, status);
+        /* It may never have run. */
+        if (status->written != 0)
+            put_deferred(out, status, view);
+        return;
+    }
     if (view->life == CTL_ENDED) {
         put_ended(out, status, view);
     } else {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_private.h"
 #include "supervisor/ctl/ctl_screen.h"
 
@@ -26,10 +27,37 @@ static int print_json(const struct status *status, enum ctl_life life, bool firs
     int length = text ? status_write(status, text, STATUS_TEXT_MAX) : -ENOMEM;
 
     if (length >= 0)
-        printf("%s\n{\"running\": %s, \"answering\": %s, \"status\": %s}", first ? "" : ",",
-               life != CTL_ENDED ? "true" : "false", life == CTL_ANSWERS ? "true" : "false", text);
+        printf("%s\n{\"running\": %s, \"answering\": %s, \"waits_for_mail\": %s, \"status\": %s}",
+               first ? "" : ",", life == CTL_ANSWERS || life == CTL_SILENT ? "true" : "false",
+               life == CTL_ANSWERS ? "true" : "false", life == CTL_WAITS ? "true" : "false", text);
     free(text);
     return length < 0 ? CTL_FAILED : 0;
+}
+
+/* What one that does not run is: CTL_WAITS or CTL_ENDED. */
+static enum ctl_life ended_how(const struct ctl *ctl, const char *service, bool never)
+{
+    struct ctl_last *last = malloc(sizeof *last);
+    bool waits = false;
+
+    if (last) {
+        ctl_last_start(ctl, service, last);
+        waits = ctl_waits_for_mail(ctl, last, never);
+    }
+    free(last);
+    return waits ? CTL_WAITS : CTL_ENDED;
+}
+
+/* Whether it never ran, and only because no mail for it has come; then *status says nothing but its name. */
+static bool never_needed(const struct ctl *ctl, const char *service, enum ctl_running running,
+                         struct status *status)
+{
+    if (running != CTL_RUNS_NOT || ctl_load(ctl, service, status) != -ENOENT ||
+        ended_how(ctl, service, true) != CTL_WAITS)
+        return false;
+    memset(status, 0, sizeof *status);
+    status_text(status->service, sizeof status->service, service);
+    return true;
 }
 
 /* One that has just started is about to replace what its predecessor wrote. */
@@ -53,14 +81,17 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
     enum ctl_running running = ctl_running(ctl, service);
     struct ctl_view view = {0};
     bool first = !*shown;
-    int result = load(ctl, service, running == CTL_RUNS, status);
+    bool never = never_needed(ctl, service, running, status);
+    int result = never ? 0 : load(ctl, service, running == CTL_RUNS, status);
 
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
     *shown = true;
     view.now = ctl_now();
-    view.process = ctl_process_state((pid_t)status->pid);
-    view.life = ctl_life_of(status, running, view.process, view.now);
+    view.process = never ? '\0' : ctl_process_state((pid_t)status->pid);
+    view.life = never ? CTL_WAITS : ctl_life_of(status, running, view.process, view.now);
+    if (view.life == CTL_ENDED && running == CTL_RUNS_NOT)
+        view.life = ended_how(ctl, service, false);
     if (json)
         return print_json(status, view.life, first) != 0 ? CTL_FAILED
                                                          : ctl_exit_of(status, view.life);

@@ -91,7 +91,7 @@ static void print_line(const struct watch *watch)
 
     if (watch->view.life != CTL_ANSWERS) {
         printf("%s %s %s\n", ctl_date(watch->view.now, date), status->service,
-               watch->view.life == CTL_ENDED ? "not running" : "not answering");
+               watch->view.life == CTL_SILENT ? "not answering" : "not running");
         return;
     }
     printf("%s %s %s limit %" PRIu64 " workers %" PRIu64 " busy %" PRIu64 " waiting %" PRIu64

@@ -67,6 +67,18 @@ journalctl --sync
 check_exit 0 "^ok .*service $SERVICE runs since" '^ok .*has the capabilities that headroom needs' '^0 wrong'
 never 'mounts of its own'
 
+say 'after a reload, before the first mail'
+postfix_reload "$p"
+wait_for 10 no_supervisor || fail 'it has not ended'
+waits()
+{
+    "$BUILD/headroomctl" -c "$p/etc" status >"$TEST_DIR/out" 2>&1 &&
+        grep -q "^$SERVICE: WAITS FOR MAIL" "$TEST_DIR/out"
+}
+wait_for 5 waits || fail "status: $(cat "$TEST_DIR/out")"
+send more 1
+wait_for 20 settled 6 || fail "not delivered: $(accounts)"
+
 say 'it does not answer'
 pid=$(dispatcher)
 kill -STOP "$pid"

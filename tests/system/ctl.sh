@@ -85,12 +85,17 @@ for verb in "history $SERVICE" "plot $SERVICE"; do
 done
 
 say 'what other services left, and words too many'
-# In master.cf, but it has never run: a directory, no snapshot. The first of the two.
+# In master.cf, but it has never run: nothing is wrong with that. The first of the two.
 postfix_service "$p" a-new "a-new unix - - n - - headroom"
-mkdir "$p/data/headroom.a-new"
-ctl_exit 3 status --json
+ctl_exit 0 status --json
 "$BUILD/lib/json_get" 0.status.service <"$TEST_DIR/out" >"$TEST_DIR/value" || fail "no JSON: $(cat "$TEST_DIR/out")"
-expect 'the one that has a snapshot' "$(cat "$TEST_DIR/value")" "$SERVICE"
+expect 'the one that never ran' "$(cat "$TEST_DIR/value")" a-new
+expect 'waits' "$("$BUILD/lib/json_get" 0.waits_for_mail <"$TEST_DIR/out")" true
+expect 'waits' "$("$BUILD/lib/json_get" 1.waits_for_mail <"$TEST_DIR/out")" false
+ctl_exit 0 status a-new
+shows '^a-new: WAITS FOR MAIL; master(8) starts it'
+expect 'lines of the one that never ran' "$(wc -l <"$TEST_DIR/out")" 1
+mkdir "$p/data/headroom.a-new"
 # Its snapshot is another's.
 cp "$p/data/headroom.$SERVICE/status.json" "$p/data/headroom.a-new/"
 ctl_exit 3 status a-new

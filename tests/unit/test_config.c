@@ -160,6 +160,8 @@ Test(config, reads_sizes)
 {
     cr_expect_eq(good("{\"memory\": {\"limit\": 67108864}}").memory_limit, 64 * MIB);
     cr_expect_eq(good("{\"memory\": {\"limit\": \"64M\"}}").memory_limit, 64 * MIB);
+    cr_expect_eq(good("{\"memory\": {\"limit\": \"64MB\"}}").memory_limit, 64 * MIB);
+    cr_expect_eq(good("{\"memory\": {\"limit\": \"64MiB\"}}").memory_limit, 64 * MIB);
     cr_expect_eq(good("{\"memory\": {\"limit\": \"65536K\"}}").memory_limit, 64 * MIB);
     cr_expect_eq(good("{\"memory\": {\"limit\": \"1.5G\"}}").memory_limit, 1536 * MIB);
     cr_expect_eq(good("{\"memory\": {\"limit\": \"65536G\"}}").memory_limit, UINT64_C(1) << 46);
@@ -238,25 +240,41 @@ static bool same_bytes(const void *left, const void *right, size_t size)
 static const struct {
     const char *section;
     const char *name;
-    const char *values[24];
+    const char *values[28];
 } bad[] = {
     {"workers",
      "max",
      {"0", "10001", "-1", "1.5", "\"500\"", "\"many\"", "true", "null", "[1]", "{}", "\"auto\"",
       "1e9", "4294967297", "-1e300"}},
     {"workers", "limit", {"\"Memory\"", "\"\"", "0", "null", "\"memory \"", "true"}},
-    {"memory", "limit", {"\"auto\"",   "\"64MB\"",
-                         "\"64m\"",    "\"64\"",
-                         "\"M\"",      "\"\"",
-                         "\" 64M\"",   "\"-64M\"",
-                         "\"+64M\"",   "\"64 M\"",
-                         "1",          "\"8191K\"",
-                         "\"65537G\"", "\"99999999999999999999G\"",
-                         "67108864.5", "\"64T\"",
-                         "true",       "null",
-                         "\"1e3M\"",   "\"1.M\"",
-                         "\".5G\"",    "\"64M\\n\"",
-                         "1e300"}},
+    {"memory",
+     "limit",
+     {"\"auto\"",
+      "\"64MBB\"",
+      "\"64B\"",
+      "\"64iB\"",
+      "\"B\"",
+      "\"64m\"",
+      "\"64\"",
+      "\"M\"",
+      "\"\"",
+      "\" 64M\"",
+      "\"-64M\"",
+      "\"+64M\"",
+      "\"64 M\"",
+      "1",
+      "\"8191K\"",
+      "\"65537G\"",
+      "\"99999999999999999999G\"",
+      "67108864.5",
+      "\"64T\"",
+      "true",
+      "null",
+      "\"1e3M\"",
+      "\"1.M\"",
+      "\".5G\"",
+      "\"64M\\n\"",
+      "1e300"}},
     {"memory", "min_available", {"\"none\"", "-1", "\"0.1\"", "\"Auto\""}},
     {"shed",
      "after",
@@ -275,7 +293,7 @@ static const struct {
 Test(config, refuses_wrong_values_and_leaves_the_rest_as_it_was)
 {
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        for (size_t j = 0; j < 24 && bad[i].values[j] != NULL; j++) {
+        for (size_t j = 0; j < 28 && bad[i].values[j] != NULL; j++) {
             struct config config;
             struct config before;
             struct heard heard;
