@@ -27,6 +27,7 @@ struct memory_stall {
     bool known;
     uint64_t some; /* us in which at least one task waited for memory */
     uint64_t full; /* us in which all did */
+    double recent; /* the kernel's own avg10 of `some`, a fraction; 0 where it is not told */
 };
 
 struct memory_sample {

@@ -98,6 +98,25 @@ static bool parse_total(const char *at, const char *end, uint64_t *value)
     return false;
 }
 
+/* The percentage after " avg10=", which has two decimals, as a fraction; 0 without one. */
+static double parse_recent(const char *at, const char *end)
+{
+    uint64_t whole, part;
+
+    while (at < end) {
+        if (skip_word(&at, end, " avg10=")) {
+            if (!parse_digits(&at, end, &whole) || whole > 100 || at >= end || *at != '.')
+                return 0.0;
+            const char *decimals = ++at;
+            if (!parse_digits(&at, end, &part) || at - decimals != 2)
+                return 0.0;
+            return ((double)whole + (double)part / 100) / 100;
+        }
+        at++;
+    }
+    return 0.0;
+}
+
 bool memory_parse_stall(const char *text, size_t length, struct memory_stall *stall)
 {
     const char *const stop = text + length;
@@ -109,6 +128,7 @@ bool memory_parse_stall(const char *text, size_t length, struct memory_stall *st
             if (!parse_total(rest - 1, end, &found.some))
                 return false;
             found.known = true;
+            found.recent = parse_recent(rest - 1, end);
         } else if (skip_word(&rest, end, "full ") && !parse_total(rest - 1, end, &found.full)) {
             return false;
         }

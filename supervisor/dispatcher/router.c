@@ -83,10 +83,14 @@ static void replied(struct router *router, struct part *part, const struct fleet
         router->totals->delivered++;
     else
         router->totals->failed++;
-    learn(router, part,
-          delivered                      ? ADMISSION_DELIVERED
-          : event->reply->dsn[0] != '\0' ? ADMISSION_FAILED
-                                         : ADMISSION_DEFERRED);
+    /* An agent is done with a probe whatever the server said: 0 is an answer, not a delivery. */
+    if (delivered && request_is_probe(&part->job->client->request))
+        learn(router, part, ADMISSION_DEFERRED);
+    else
+        learn(router, part,
+              delivered                      ? ADMISSION_DELIVERED
+              : event->reply->dsn[0] != '\0' ? ADMISSION_FAILED
+                                             : ADMISSION_DEFERRED);
     settle(router, part, event->reply, event->bytes);
 }
 

@@ -5,7 +5,7 @@
  * But the server behind may have a limited group of its own as well, which our deliveries fill. Then the machine's stall is
  * the only warning (scenario "buffers" of tests/sim/limit.c). The two are told apart by what precedes and follows the stall:
  *
- *   - it is a neighbour's while at most LAW_START workers live, or when it begins beside as many as were calm before;
+ *   - it is a neighbour's when it was there before the first worker, while at most FOREIGN_LEAST workers live, or when it begins beside as many as were calm before;
  *   - it may be ours when the pool has grown beyond that. The law then lowers L. Fewer workers that make no difference
  *     for CALM seconds prove the neighbour, and the law's former L is restored.
  *
@@ -24,7 +24,7 @@
 #define GROWN 1.1
 #define GROWN_KNEE 0.9
 
-/* So much fewer workers, or LAW_START of them, must lower a stall of ours below this part. */
+/* So much fewer workers, or FOREIGN_LEAST of them, must lower a stall of ours below this part. */
 #define FEWER 0.75
 #define LOWER 0.5
 
@@ -37,8 +37,8 @@ static void calm_follow(struct limit_state *state, double live, double tick)
 
 static bool grown(const struct limit_state *state, double live)
 {
-    return live > LAW_START && (live > state->calm_live * GROWN ||
-                                (state->knee > 0.0 && live >= state->knee * GROWN_KNEE));
+    return live > FOREIGN_LEAST && (live > state->calm_live * GROWN ||
+                                    (state->knee > 0.0 && live >= state->knee * GROWN_KNEE));
 }
 
 /* The machine is calm: after CALM seconds of that a suspicion is over. */
@@ -54,7 +54,7 @@ static void calm(struct limit_state *state, double live, double tick)
 /* A stall of the machine that was taken for ours: there are fewer workers for CALM seconds, and as much of it. */
 static bool acquitted(struct limit_state *state, double live, double tick)
 {
-    if (live > at_least(state->suspect_live * FEWER, LAW_START)) {
+    if (live > at_least(state->suspect_live * FEWER, FOREIGN_LEAST)) {
         state->suspect_stall = at_least(state->suspect_stall, state->stall_mean);
         state->suspect_age = 0.0;
         return false;

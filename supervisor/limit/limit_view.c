@@ -293,6 +293,9 @@ static void stall_update(const struct limit_settings *settings, struct limit_sta
     const struct memory_stall *machine = &sample->machine;
     uint64_t time = sample->time;
 
+    /* What stalled before the first worker of ours was there is a neighbour's. */
+    if (!state->machine_some.known && machine->known && demand->live == 0)
+        state->foreign = machine->recent;
     meter_update(&state->pool_some, time, pool->known, pool->some, WINDOW_SOME);
     meter_update(&state->pool_full, time, pool->known, pool->full, WINDOW_FULL);
     meter_update(&state->machine_some, time, machine->known, machine->some, WINDOW_SOME);

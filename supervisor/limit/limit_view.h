@@ -8,8 +8,8 @@
 
 #include "supervisor/limit/limit.h"
 
-/* L before anything is known of demand or pressure. Fewer workers are never the cause of a stall elsewhere. */
-#define LAW_START 32.0
+/* Fewer workers than this are never the cause of a stall elsewhere. */
+#define FOREIGN_LEAST 32.0
 
 /* Calm that is asked for before a mode is left, s. */
 #define CALM 6.0

@@ -113,6 +113,11 @@ static inline double world_neighbour(const struct world_scenario *plan, double t
     return plan->neighbour * world_change_at(&plan->takes, time);
 }
 
+static inline double world_thrash(const struct world_scenario *plan, double time)
+{
+    return plan->thrash * world_change_at(&plan->thrashes, time);
+}
+
 static inline double world_server(const struct world *world)
 {
     return world->plan->served * (world->good + world->bad);
@@ -287,7 +292,7 @@ static inline void world_stalls(struct world *world)
                       world_stall(above, plan->parent, WORLD_STALL_FROM));
     double all = world_stall(world_used(world), plan->total, WORLD_STALL_FROM);
     double server = world_stall(world_server(world), plan->served_max, WORLD_SERVER_FROM);
-    double thrash = plan->thrash * world_change_at(&plan->thrashes, world->time);
+    double thrash = world_thrash(plan, world->time);
     double inside = fmax(own, all);
     double anywhere = fmax(inside, server);
 
@@ -364,7 +369,8 @@ static inline void world_sample(const struct world *world, struct memory_sample 
                                          .full = (uint64_t)(world->full_pool * 1e6)};
     sample->machine = (struct memory_stall){.known = !plan->no_stall,
                                             .some = (uint64_t)(world->some_machine * 1e6),
-                                            .full = (uint64_t)(world->full_machine * 1e6)};
+                                            .full = (uint64_t)(world->full_machine * 1e6),
+                                            .recent = world_thrash(plan, world->time)};
     sample->events_known = !plan->no_events && !plan->no_group;
     sample->max = world->max;
     sample->oom_kill = world->kills;

@@ -37,6 +37,7 @@ Test(limit_foreign, a_pool_grows_beside_a_neighbour_as_without_one)
     struct scene s;
     scene_begin(&alone);
     scene_begin(&s);
+    s.sample.machine.recent = 0.4;
     for (int i = 0; i < 60; i++) {
         beside(&alone, 1, 0, 1000);
         cr_assert_eq(beside(&s, 1, i % 2 == 0 ? 0.5 : 0.3, 1000), 0);

@@ -96,7 +96,14 @@ Test(parse, stall)
                        &stall));
     cr_expect(stall.known && stall.some == 1469231 && stall.full == 866832);
     cr_expect(stall_of("some avg10=0.00 avg60=0.00 avg300=0.00 total=5\n", &stall));
-    cr_expect(stall.known && stall.some == 5 && stall.full == 0);
+    cr_expect(stall.known && stall.some == 5 && stall.full == 0 && stall.recent == 0);
+    cr_expect(stall_of("some avg10=23.07 avg60=15.02 avg300=4.94 total=17\n", &stall));
+    cr_expect_float_eq(stall.recent, 0.2307, 1e-9);
+    /* What is not as the kernel writes it says nothing. */
+    cr_expect(stall_of("some avg10=2.5 avg60=0.00 avg300=0.00 total=17\n", &stall));
+    cr_expect(stall.recent == 0);
+    cr_expect(stall_of("some avg10=900.00 avg60=0.00 avg300=0.00 total=17\n", &stall));
+    cr_expect(stall.recent == 0);
     static const char *const bad[] = {
         "",
         "\n",
