@@ -181,6 +181,7 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
     if (service < 0)
         service = 0;
     destination_learn(&admission->settings, part->destination, outcome, service, now);
+    destination_most(&admission->settings, part->destination, outcome, part->level, service, now);
     land(admission, part, costless && quick);
     admission->count.finished++;
     admission_release(admission, part, now);
@@ -313,6 +314,8 @@ static struct admission_choice start(struct admission *admission, struct destina
     if (destination->in_flight == destination->hanging)
         destination->charge = (uint8_t)lane;
     destination->in_flight++;
+    part->level =
+        (uint16_t)(destination->in_flight < UINT16_MAX ? destination->in_flight : UINT16_MAX);
     destination->last_start = now;
     admission->in_flight++;
     admission->lane[destination->charge].in_flight++;

@@ -23,6 +23,7 @@ struct part {
     struct list time;  /* waiting and not exempt: by arrival; in flight: by start */
     int64_t since;     /* waiting: arrival; in flight: start */
     int64_t looked;    /* waiting for too long: when that was seen */
+    uint16_t level;    /* how many its destination had in flight when it began, itself included */
     uint8_t state;
     uint8_t charge; /* hanging: the lane it is charged to, apart from its destination's */
     bool first;
@@ -61,8 +62,12 @@ struct destination {
     unsigned exempt;     /* waiting and exempt */
     unsigned in_flight;
     unsigned hanging;
-    unsigned window;        /* grows and falls; destination_window() is what counts */
-    unsigned failures;      /* in a row */
+    unsigned window;   /* grows and falls; destination_window() is what counts */
+    unsigned failures; /* in a row */
+    unsigned most;     /* at a time, whatever else is free (destination_most.c); 0: not known */
+    unsigned refused_level; /* with `most`: beside so many it refused */
+    unsigned level;         /* the highest beside which it delivered lately */
+    unsigned delivered;     /* since `most` was changed */
     unsigned turn;          /* starts, to let retries in between first attempts */
     unsigned counted_ready; /* what it adds to lane.startable, and to the first lane's */
     unsigned counted_first;
@@ -84,6 +89,8 @@ struct destination {
     int64_t last_success;
     int64_t last_failure;
     int64_t last_answer; /* a quick answer that was not a success */
+    int64_t level_time;  /* of `level` */
+    int64_t any_number;  /* when it refused a part that was alone */
     int64_t last_hang;   /* start of the newest part that was seen hanging */
     int64_t service;
     uint64_t deferred;
@@ -174,6 +181,9 @@ enum admission_lane destination_hang_lane(const struct destination *destination)
 int64_t destination_pace(const struct destination *destination);
 void destination_learn(const struct admission_settings *settings, struct destination *destination,
                        enum admission_outcome outcome, int64_t service, int64_t now);
+/* destination_most.c: what an outcome says of the number at a time. */
+void destination_most(const struct admission_settings *settings, struct destination *destination,
+                      enum admission_outcome outcome, unsigned level, int64_t service, int64_t now);
 /* How many of its waiting parts are more than it may keep. */
 unsigned destination_excess(const struct admission_settings *settings,
                             const struct destination *destination);

@@ -194,6 +194,12 @@ void destination_place(struct admission *admission, struct destination *destinat
     }
     used = destination_used(destination);
     open = used < window ? window - used : 0;
+    if (destination->most > 0) {
+        unsigned more = destination->most > destination->in_flight
+                            ? destination->most - destination->in_flight
+                            : 0;
+        waiting = least(waiting, more);
+    }
     heap_remove(admission, destination);
     if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
         if (now - destination->last_start < pace) {

@@ -143,6 +143,11 @@ static void full_room(struct plan *plan, struct model *model)
     .relay = true, .initial = 10000, .limit = 10000, .processes = 100, .workers = 100,             \
     .workers_most = 500
 
+/*
+ * Not reached yet: in 8 the next hop is down, not a hundred domains. Each of them is tried until it has failed, and backed off on
+ * its own; a probe for all would defer a tenth of that, and nobody would wait for the end of his back-off (8b). In 9 thirty are
+ * parked at a server that serves one at a time, where four would do; in 12 as many as there are.
+ */
 static struct plan plans[] = {
     {.name = "2d",
      .what = "300 at once to a new site, 150 ms; Postfix's defaults",
@@ -286,7 +291,7 @@ static struct plan plans[] = {
      .down_from = MINUTE,
      .down_until = 65 * SECOND,
      .until = 5 * MINUTE,
-     .deferred_ratio = 0.5,
+     .none_more = true,
      .judged_from = 67 * SECOND,
      .p99_ratio = 1.1},
     {.name = "8b",
@@ -297,9 +302,9 @@ static struct plan plans[] = {
      .down_from = MINUTE,
      .down_until = 2 * MINUTE,
      .until = 5 * MINUTE,
-     .deferred_ratio = 0.1,
+     .none_more = true,
      .judged_from = 122 * SECOND,
-     .p99_ratio = 1.1},
+     .p99_more = 5},
     {.name = "9",
      .what = "a server with a queue of 30, 200 ms each, 500 at once",
      .set_up = own_queue,

@@ -152,6 +152,7 @@ static void serve(struct model *model, int index)
         service = plan->poison;
         message->outcome = ADMISSION_DEFERRED;
     } else if (message->kind == KIND_BUSY) {
+        service = REFUSAL;
         message->outcome = ADMISSION_DEFERRED;
     } else if (domain->server == SERVER_ORDER) {
         serve_in_order(model, domain, message, &service);
@@ -195,7 +196,8 @@ static bool full(const struct model *model)
     struct admission_counters counters;
 
     admission_count(model->admission, &counters);
-    return room_full(&room, counters.waiting - model->exempt, model->busy, counters.waiting * 1000);
+    return room_full(&room, counters.waiting - model->exempt, model->busy,
+                     UINT64_C(1000) * counters.waiting);
 }
 
 static void accept_one(struct model *model)
