@@ -1,6 +1,6 @@
 #!/bin/sh
-# Under what hardened units take from root: it starts, delivers, and ends within a second, nothing of it is left, and
-# neither is the pool's group.
+# Under what hardened units take from root, and what else contains it: it starts, delivers, and ends within a second, nothing
+# of it is left, and neither is the pool's group. tests/vm/properties.sh does the same with systemd's own properties.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
@@ -12,13 +12,25 @@ command -v setpriv >/dev/null || skip 'no setpriv (util-linux)'
 debian13=chown,dac_override,dac_read_search,setgid,setuid,net_bind_service,sys_chroot
 few=dac_override,net_bind_service,setgid,setuid
 
-# with CAPABILITIES COMMAND...: COMMAND by a root who has only these.
+# with CAPABILITIES COMMAND...: COMMAND by a root who has only these. $before is a command that comes before.
+before=
 with()
 {
     with_set=-all$(printf ',%s' "$1" | sed 's/,/,+/g')
     shift
-    setpriv --bounding-set "$with_set" --inh-caps=-all "$@"
+    # shellcheck disable=SC2086
+    $before setpriv --bounding-set "$with_set" --inh-caps=-all "$@"
 }
+# hidden COMMAND...: with groups that are read-only and a /proc that shows nobody else and nothing of the machine, as by
+# ProtectControlGroups=yes, ProtectProc=invisible and ProcSubset=pid.
+cat >"$TEST_DIR/hidden" <<'H'
+sed -n 's/^[^ ]* [^ ]* [^ ]* [^ ]* \(\/sys\/fs\/cgroup[^ ]*\) .*/\1/p' /proc/self/mountinfo | sort -r |
+    while read -r tree; do
+        mount -o remount,bind,ro "$tree" || exit
+    done
+mount -t proc -o hidepid=invisible,subset=pid proc /proc || exit
+exec "$@"
+H
 
 started()
 {
@@ -36,9 +48,10 @@ nothing()
 {
     [ -z "$(postfix_pids "$p" headroom)" ] && [ -z "$(postfix_pids "$p" lmtp)" ]
 }
+# None where it only observes.
 group_of()
 {
-    sed -n 's/.* memory group: [a-z]*, \(\/[^,]*\)\(,.*\)\{0,1\}$/\1/p' "$(postfix_log "$p")" | tail -n 1
+    sed -n 's/.* memory group: [uh][a-z]*, \(\/[^,]*\)\(,.*\)\{0,1\}$/\1/p' "$(postfix_log "$p")" | tail -n 1
 }
 
 total=0
@@ -48,7 +61,7 @@ round()
     name=$1
     capabilities=$2
     shift 2
-    say "$name: $capabilities $*"
+    [ "$name" = all ] || say "$name: $capabilities $*"
     sink_tell "$s" heal >/dev/null
     : >"$(postfix_log "$p")"
     with "$capabilities" "$@" postfix -c "$p/etc" start >"$p/start.log" 2>&1 || true
@@ -67,10 +80,13 @@ round()
     wait_for 20 busy || fail "$name: only $(sink_value "$s" open) deliveries at once"
     kill -STOP "$(workers | head -n 1)"
     group=$(group_of)
+    # master(8) would start a successor, for the mail that waits: it is stopped until the end was seen.
+    kill -STOP "$(postfix_master_pid "$p")"
     kill -TERM "$(parent)"
     within 1000 nothing ||
         fail "$name: a second after SIGTERM: headroom $(postfix_pids "$p" headroom), lmtp $(postfix_pids "$p" lmtp)"
     [ -z "$group" ] || [ ! -d "$group" ] || fail "$name: the memory group $group is still there"
+    kill -CONT "$(postfix_master_pid "$p")"
     expect "$name: signals that failed" "$(said 'cannot be sent signal')" 0
     calm
     sink_tell "$s" heal >/dev/null
@@ -83,5 +99,12 @@ sink_start "$s" "$SINK"
 round all "$(setpriv --dump | sed -n 's/^Capability bounding set: //p')"
 round debian13 "$debian13"
 round few "$few"
+round privileges "$debian13" setpriv --no-new-privs
+round files "$debian13" prlimit --nofile=1024:1024
+# Where the groups cannot be written there is none for the pool.
+before="unshare -m --propagation private sh $TEST_DIR/hidden"
+round hidden "$few" setpriv --no-new-privs prlimit --nofile=1024:1024
+# Once by each of the two that it started.
+expect 'hidden: what is said of memory' "$(said 'memory group: observe, .*read-only')" 2
 accounts --may-double 60 >"$TEST_DIR/accounts" || fail "$(cat "$TEST_DIR/accounts")"
 say "$(cat "$TEST_DIR/accounts")"
