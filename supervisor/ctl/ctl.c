@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,12 +189,16 @@ int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *s
         ctl_error("%s/" PREFIX "%s/" STATUS_FILE ": %s; run this as root or %s",
                   ctl->postconf.data_directory, service, strerror(-result),
                   ctl->postconf.mail_owner);
+    else if (result == -EPROTO)
+        ctl_error("%s/" PREFIX "%s/" STATUS_FILE " has format %" PRIu64
+                  ", and this headroomctl reads format %d: they are of different releases; "
+                  "`postfix reload` starts the headroom that is installed",
+                  ctl->postconf.data_directory, service, status->format, STATUS_FORMAT);
     else
         ctl_error("%s/" PREFIX "%s/" STATUS_FILE " cannot be read (%s); a running service replaces "
                   "it within 10 s",
                   ctl->postconf.data_directory, service,
-                  result == -EINVAL ? "damaged, or of another service or version"
-                                    : strerror(-result));
+                  result == -EINVAL ? "damaged, or of another service" : strerror(-result));
     return CTL_FAILED;
 }
 

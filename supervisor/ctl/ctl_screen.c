@@ -248,6 +248,7 @@ static void put_limit(FILE *out, const struct status *status)
 static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char clock[CTL_WORD_SIZE];
+    char reasons[TOTALS_REASONS_SIZE];
 
     ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
@@ -255,11 +256,9 @@ static void put_deferred(FILE *out, const struct status *status, const struct ct
         fprintf(out, "nothing by us since the start at %s\n", clock);
         return;
     }
-    fprintf(out,
-            "%" PRIu64 " by us since the start at %s (memory %" PRIu64 ", too many wait %" PRIu64
-            ", slow or dead destination %" PRIu64 "), %" PRIu64 " in the last minute\n",
-            status->totals.deferred, clock, status->totals.deferred_memory,
-            status->totals.deferred_full, status->totals.deferred_slow, status->minute.deferred);
+    totals_write_reasons(&status->totals, reasons, sizeof reasons);
+    fprintf(out, "%" PRIu64 " by us since the start at %s (%s), %" PRIu64 " in the last minute\n",
+            status->totals.deferred, clock, reasons, status->minute.deferred);
 }
 
 static void put_trend(FILE *out, const struct status *status)

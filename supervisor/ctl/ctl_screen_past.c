@@ -81,17 +81,16 @@ static void put_figures(FILE *out, const struct status *status, const struct ctl
 static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char clock[CTL_WORD_SIZE];
+    char reasons[TOTALS_REASONS_SIZE];
 
     ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
+    totals_write_reasons(&status->totals, reasons, sizeof reasons);
     if (status->totals.deferred == 0)
         fprintf(out, "nothing had been deferred by us since the start at %s\n", clock);
     else
-        fprintf(out,
-                "%" PRIu64 " had been deferred by us since the start at %s (memory %" PRIu64
-                ", too many waited %" PRIu64 ", slow or dead destination %" PRIu64 ")\n",
-                status->totals.deferred, clock, status->totals.deferred_memory,
-                status->totals.deferred_full, status->totals.deferred_slow);
+        fprintf(out, "%" PRIu64 " had been deferred by us since the start at %s (%s)\n",
+                status->totals.deferred, clock, reasons);
 }
 
 static void put_waits(FILE *out, const struct status *status)

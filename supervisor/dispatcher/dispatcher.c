@@ -331,34 +331,6 @@ static void say_start(const struct dispatcher *dispatcher)
                     dispatcher->budget.clients_max, wanted, router_room(&dispatcher->router));
 }
 
-static void say_exit(const struct dispatcher *dispatcher)
-{
-    struct journal_field fields[TOTALS_COUNT + 1];
-    char text[JOURNAL_TEXT_MAX];
-    uint64_t unsaid = state_lines_unsaid(&dispatcher->lines);
-    unsigned count = 0;
-    size_t used = 0;
-
-    for (unsigned n = 0; n < TOTALS_COUNT; n++) {
-        uint64_t value = totals_value(&dispatcher->totals, n);
-
-        if (totals_table[n].text[0] == '\0')
-            continue;
-        fields[count] = JOURNAL_NUMBER(totals_table[n].field, (int64_t)value);
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRIu64 " %s",
-                                 count == 0 ? "" : ", ", value, totals_table[n].text);
-        count++;
-    }
-    fields[count++] = JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid);
-    used += (size_t)snprintf(text + used, sizeof text - used, ", at most %u at a time",
-                             fleet_view(dispatcher->router.fleet).most);
-    if (unsaid > 0)
-        snprintf(text + used, sizeof text - used, "; changes of the state not said: %" PRIu64,
-                 unsaid);
-    journal_log(dispatcher->journal, EVENT_EXIT, LOG_INFO, fields, count, "headroom ends: %s",
-                text);
-}
-
 /* The dispatcher as reports see it, at this moment. */
 static struct report_view view_of(const struct dispatcher *dispatcher)
 {
@@ -433,6 +405,8 @@ static void report(struct dispatcher *dispatcher, bool last)
 
     complaints_flush(&dispatcher->complaints, dispatcher->loop.now, last);
     snapshot_tick(dispatcher->snapshot, &view, last);
+    if (last)
+        state_lines_end(&dispatcher->lines, &view, dispatcher->journal);
 }
 
 /* Once a second. After a long stop of the machine: one tick, not all that were missed. */
@@ -484,7 +458,6 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         result = run(dispatcher);
         remember(dispatcher);
         report(dispatcher, true);
-        say_exit(dispatcher);
     } else {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
                     "the dispatcher cannot start: %s", strerror(-result));

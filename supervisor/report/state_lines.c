@@ -3,14 +3,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A change for the better is logged when nothing was logged for this long. Microseconds. */
+/* Time without a line before a change for the better, and before a summary. Microseconds. */
 #define CHANGE_SOONEST UINT64_C(10000000)
 #define SUMMARY_EVERY UINT64_C(60000000)
 
-/* Lines at once, and the time in which one is earned back. */
+/* Lines at once, the time in which one is earned back (us), and how many a summary leaves. */
 #define LINES_MOST 10
 #define LINES_EVERY UINT64_C(600000000)
 #define LINES_FOR_CHANGES 4
+
+/* Texts, with the largest numbers. */
+#define DEFERRED_SIZE (TOTALS_REASONS_SIZE + 32)
+#define AWAY_SIZE (TOTALS_REASONS_SIZE + 192)
 
 /* Value and threshold in the unit of the input that binds. */
 static void figure_write(const struct limit_reason *reason, double figure, char *text, size_t size)
@@ -21,7 +25,7 @@ static void figure_write(const struct limit_reason *reason, double figure, char 
         snprintf(text, size, "%.0f", figure < 0 ? 0 : figure);
 }
 
-/* Whom most of the waiting mail is for; nothing unless journal.domains is true. */
+/* The destination with the longest queue; nothing unless journal.domains is true. */
 static void longest_write(const struct report_view *view, char *text, size_t size)
 {
     struct admission_view longest;
@@ -31,23 +35,25 @@ static void longest_write(const struct report_view *view, char *text, size_t siz
         snprintf(text, size, ", most of them for %s (%u)", longest.key, longest.waiting);
 }
 
-/* Back in OPEN: what the time since the last OPEN was like. */
+/* In a line that says OPEN: what happened since OPEN was last logged, while it was left. */
 static void away_write(const struct state_lines *lines, const struct report_view *view, char *text,
                        size_t size)
 {
     const struct totals *away = &lines->away_totals;
+    char reasons[TOTALS_REASONS_SIZE];
 
     text[0] = '\0';
-    if (view->decision->mode == LIMIT_OPEN && lines->away != 0)
-        snprintf(text, size,
-                 "; it was not open for %" PRIu64 " s: %" PRIu64 " delivered, %" PRIu64
-                 " failed by workers, %" PRIu64 " deferred (memory %" PRIu64 ", full %" PRIu64
-                 ", slow %" PRIu64 "), %" PRIu64 " lost",
-                 lines->away / 1000000, away->delivered, away->failed, away->deferred,
-                 away->deferred_memory, away->deferred_full, away->deferred_slow, away->lost);
+    if (view->decision->mode != LIMIT_OPEN || lines->away == 0)
+        return;
+    totals_write_reasons(away, reasons, sizeof reasons);
+    snprintf(text, size,
+             "; it was not open for %" PRIu64 " s: %" PRIu64 " delivered, %" PRIu64
+             " failed by workers, %" PRIu64 " deferred (%s), %" PRIu64 " lost",
+             lines->away / 1000000, away->delivered, away->failed, away->deferred, reasons,
+             away->lost);
 }
 
-/* What headroom deferred since the last line. */
+/* Counts since the last line. */
 static struct totals since_told(const struct state_lines *lines, const struct report_view *view)
 {
     struct totals since = {0};
@@ -56,16 +62,22 @@ static struct totals since_told(const struct state_lines *lines, const struct re
     return since;
 }
 
+/* "7 deferred (memory 7, ...)". */
 static void deferred_write(const struct totals *since, char *text, size_t size)
 {
-    text[0] = '\0';
-    if (since->deferred > 0)
-        snprintf(text, size, " (memory %" PRIu64 ", too many wait %" PRIu64 ", slow %" PRIu64 ")",
-                 since->deferred_memory, since->deferred_full, since->deferred_slow);
+    char reasons[TOTALS_REASONS_SIZE];
+
+    snprintf(text, size, "%" PRIu64 " deferred", since->deferred);
+    if (since->deferred == 0)
+        return;
+    totals_write_reasons(since, reasons, sizeof reasons);
+    snprintf(text, size, "%" PRIu64 " deferred (%s)", since->deferred, reasons);
 }
 
-/* What a line leaves out. A summary tells the mode, but not that it is another one since the last
- * line. Returns how much. */
+/*
+ * Writes how many changes the line leaves out, and returns the number. A summary names the mode, but
+ * not that the mode is another one since the last line, so it leaves out one more.
+ */
 static uint64_t unsaid_write(const struct state_lines *lines, bool changed, char *text, size_t size)
 {
     uint64_t unsaid = changed ? lines->unsaid : state_lines_unsaid(lines);
@@ -76,7 +88,7 @@ static uint64_t unsaid_write(const struct state_lines *lines, bool changed, char
     return unsaid;
 }
 
-/* One line: the state, the figures, and which input bound. */
+/* One line: the state, the figures, and the input that binds. */
 static void write_line(const struct state_lines *lines, const struct report_view *view,
                        struct journal *journal, bool changed)
 {
@@ -85,15 +97,15 @@ static void write_line(const struct state_lines *lines, const struct report_view
     const struct totals since = since_told(lines, view);
     double pool = view->state->pool_some.fraction;
     double machine = view->state->machine_some.fraction;
-    char reason[256], value[32], threshold[32], pressure[32], longest[128], away[320], why[128];
-    char left_out[80];
+    char reason[256], value[32], threshold[32], pressure[32], longest[128], away[AWAY_SIZE];
+    char deferred[DEFERRED_SIZE], left_out[80];
     uint64_t unsaid;
 
     limit_reason_write(&decision->reason, reason, sizeof reason);
     figure_write(&decision->reason, decision->reason.value, value, sizeof value);
     figure_write(&decision->reason, decision->reason.threshold, threshold, sizeof threshold);
     snprintf(pressure, sizeof pressure, "%.2f%%", 100 * (pool > machine ? pool : machine));
-    deferred_write(&since, why, sizeof why);
+    deferred_write(&since, deferred, sizeof deferred);
     longest_write(view, longest, sizeof longest);
     away_write(lines, view, away, sizeof away);
     unsaid = unsaid_write(lines, changed, left_out, sizeof left_out);
@@ -117,10 +129,10 @@ static void write_line(const struct state_lines *lines, const struct report_view
             JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid),
         },
         14,
-        "%s %s: %s; limit %u, %u workers, %u busy, %u waiting%s, %" PRIu64 " deferred%s (%" PRIu64
+        "%s %s: %s; limit %u, %u workers, %u busy, %u waiting%s, %s (%" PRIu64
         " s in this state%s)%s",
         changed ? "now" : "still", limit_mode_name(decision->mode), reason, decision->limit,
-        demand->live, demand->busy, demand->waiting, longest, since.deferred, why,
+        demand->live, demand->busy, demand->waiting, longest, deferred,
         (view->now - view->changed) / 1000000, left_out, away);
 }
 
@@ -147,19 +159,21 @@ static unsigned lines_left(struct state_lines *lines, uint64_t now)
     return journal_budget_left(&lines->lines, LINES_MOST, LINES_EVERY, now);
 }
 
-/* Five changes, then one a minute, as long as there are lines left. */
+/*
+ * A change for the worse is due at once, one for the better after CHANGE_SOONEST: five, then one a
+ * minute, while lines are left.
+ */
 static bool change_is_due(struct state_lines *lines, const struct report_view *view)
 {
     enum limit_mode mode = view->decision->mode;
     unsigned left = lines_left(lines, view->now);
     bool first, soon;
-    uint64_t polled; /* not the changes that were not logged */
+    uint64_t polled; /* calls since the last line, not changes: not used */
 
     if (left == LINES_MOST)
         lines->worst = LIMIT_OPEN;
-    /* What is worse than all that was logged is never late: SHED is when mail is deferred. */
+    /* A mode worse than all that were logged has no limit: in SHED mail is deferred. */
     first = mode > lines->worst;
-    /* For the worse at once. For the better when it has lasted. */
     soon = lines->told == 0 || mode > lines->told_mode || view->now - lines->told >= CHANGE_SOONEST;
     if (!first && (!soon || left == 0))
         return false;
@@ -178,7 +192,7 @@ void state_lines_tick(struct state_lines *lines, const struct report_view *view,
                       struct journal *journal)
 {
     enum limit_mode mode = view->decision->mode;
-    /* Also when it is OPEN as was logged, but was not in between: nothing else would tell of that. */
+    /* OPEN, as logged, with unlogged changes in between, is a change: no other line tells of them. */
     bool changed = mode != lines->told_mode || (mode == LIMIT_OPEN && lines->unsaid > 0);
 
     if (!(changed ? change_is_due(lines, view) : summary_is_due(lines, view)))
@@ -206,4 +220,24 @@ void state_lines_changed(struct state_lines *lines, const struct report_view *vi
 uint64_t state_lines_unsaid(const struct state_lines *lines)
 {
     return lines->unsaid + (lines->untold ? 1 : 0);
+}
+
+void state_lines_end(const struct state_lines *lines, const struct report_view *view,
+                     struct journal *journal)
+{
+    struct journal_field fields[TOTALS_COUNT + 1];
+    char counters[JOURNAL_TEXT_MAX], left_out[80] = "";
+    uint64_t unsaid = state_lines_unsaid(lines);
+    size_t count = 0;
+
+    for (unsigned n = 0; n < TOTALS_COUNT; n++)
+        if (totals_table[n].field[0] != '\0')
+            fields[count++] =
+                JOURNAL_NUMBER(totals_table[n].field, (int64_t)totals_value(view->totals, n));
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid);
+    totals_write(view->totals, counters, sizeof counters);
+    if (unsaid > 0)
+        snprintf(left_out, sizeof left_out, "; changes of the state not said: %" PRIu64, unsaid);
+    journal_log(journal, EVENT_EXIT, LOG_INFO, fields, count,
+                "headroom ends: %s, at most %u at a time%s", counters, view->most, left_out);
 }

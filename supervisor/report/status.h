@@ -170,7 +170,11 @@ struct status {
  */
 int status_write(const struct status *status, char *text, size_t size);
 
-/* Reads it. -EINVAL: not JSON, or not a snapshot; -EPROTO: one of another STATUS_FORMAT; *status is then undefined. Allocates (cJSON) and gives back all of it. */
+/*
+ * Reads it. -EINVAL: not JSON, or not a snapshot. -EPROTO: a snapshot of another format than
+ * STATUS_FORMAT; status->format has its number (0: from before formats had numbers). Else *status
+ * is undefined after an error. Allocates (cJSON), and frees all of it.
+ */
 int status_read(const char *text, size_t length, struct status *status);
 
 /* Puts a text into a field: cut to size at the end of a character. */

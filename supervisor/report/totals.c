@@ -1,5 +1,9 @@
 #include "supervisor/report/totals.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 #define ENTRY(name, field, metric, label, help, text) {#name, field, metric, label, help, text},
 
 const struct totals_entry totals_table[TOTALS_COUNT] = {TOTALS(ENTRY)};
@@ -10,4 +14,28 @@ void totals_add(struct totals *sum, const struct totals *then, const struct tota
 
     for (unsigned n = 0; n < TOTALS_COUNT; n++)
         to[n] += totals_value(now, n) - totals_value(then, n);
+}
+
+void totals_write(const struct totals *totals, char *text, size_t size)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (unsigned n = 0; n < TOTALS_COUNT && used < size; n++)
+        if (totals_table[n].field[0] != '\0')
+            used += (size_t)snprintf(text + used, size - used, "%s%" PRIu64 " %s",
+                                     used == 0 ? "" : ", ", totals_value(totals, n),
+                                     totals_table[n].text);
+}
+
+void totals_write_reasons(const struct totals *totals, char *text, size_t size)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (unsigned n = 0; n < TOTALS_COUNT && used < size; n++)
+        if (strcmp(totals_table[n].metric, "deferred") == 0)
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s%s %" PRIu64, used == 0 ? "" : ", ",
+                                 totals_table[n].text, totals_value(totals, n));
 }

@@ -2,23 +2,25 @@
 #define SUPERVISOR_REPORT_TOTALS_H
 
 /*
- * What has been counted since the start: one table. A line of TOTALS gives the member of struct
- * totals, its name in the snapshot's JSON, its metric, and its words in the line at the end. A new
- * counter is one line here, and one `totals->NAME++` where it happens; test_totals.c compares the
- * table with the manuals.
+ * Counters since the start: one table. A line of TOTALS gives a member of struct totals, its name
+ * in the snapshot's JSON, its field in the journal, its metric, and its words. A new counter is one
+ * line here, one item in the manual headroomctl(8), and one `totals->NAME++` where it happens.
+ * test_totals.c compares the table with the manual.
  *
- * Deferred is what headroom sent to retry(8); failed is what an agent could not deliver.
+ * Deferred is what headroom sent to retry(8); failed is what an agent could not deliver. A reason
+ * of deferral is a line whose metric is "deferred". Pure.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
  * X(name, field, metric, label, help, text)
- *   field   its field in the journal; "" when it is not in the line at the end
- *   metric  family of the metric, without headroom_ and _total; "" for none
- *   label   value of the label `reason` in that family; "" for a family of its own
- *   help    what it counts, for # HELP and the manuals
- *   text    its words in the line at the end, "" when it is not in it
+ *   field   of the last line in the journal; "": the counter is not in that line
+ *   metric  family of the metric, without headroom_ and _total; "": none
+ *   label   value of the label `reason` in that family; "": the family has no label
+ *   help    one sentence, for # HELP; the same in all lines of a family, which stand together
+ *   text    its words in the last line, or the words of the reason; "": in neither
  */
 #define TOTALS(X)                                                                                  \
     X(requests, "HEADROOM_REQUESTS", "requests", "", "Delivery requests that were read.",          \
@@ -28,9 +30,12 @@
     X(failed, "HEADROOM_FAILED", "failed", "",                                                     \
       "Parts that an agent could not deliver: the other side.", "failed by workers")               \
     X(deferred, "HEADROOM_DEFERRED", "", "", "Parts that headroom deferred.", "deferred")          \
-    X(deferred_memory, "", "deferred", "memory", "Parts that headroom deferred, by reason.", "")   \
-    X(deferred_full, "", "deferred", "full", "Parts that headroom deferred, by reason.", "")       \
-    X(deferred_slow, "", "deferred", "slow", "Parts that headroom deferred, by reason.", "")       \
+    X(deferred_memory, "", "deferred", "memory", "Parts that headroom deferred, by reason.",       \
+      "memory")                                                                                    \
+    X(deferred_full, "", "deferred", "full", "Parts that headroom deferred, by reason.",           \
+      "too many wait")                                                                             \
+    X(deferred_slow, "", "deferred", "slow", "Parts that headroom deferred, by reason.",           \
+      "slow or dead destination")                                                                  \
     X(unrecorded, "", "unrecorded", "", "Of the deferred, those without service retry.", "")       \
     X(lost, "HEADROOM_LOST", "lost", "", "Parts whose worker died.", "lost with a worker")         \
     X(refused, "HEADROOM_REFUSED", "requests_refused", "", "Malformed, or without a queue file.",  \
@@ -44,9 +49,7 @@ struct totals {
     TOTALS(TOTALS_MEMBER)
 };
 
-#define TOTALS_ONE(name, field, metric, label, help, text) +1
-
-enum { TOTALS_COUNT = 0 TOTALS(TOTALS_ONE) };
+#define TOTALS_COUNT (sizeof(struct totals) / sizeof(uint64_t))
 
 struct totals_entry {
     const char *name;
@@ -57,9 +60,10 @@ struct totals_entry {
     const char *text;
 };
 
-/* In the order of the members: the n-th is ((const uint64_t *)totals)[n]. */
+/* In the order of the members. */
 extern const struct totals_entry totals_table[TOTALS_COUNT];
 
+/* The n-th member. */
 static inline uint64_t totals_value(const struct totals *totals, unsigned n)
 {
     return ((const uint64_t *)totals)[n];
@@ -67,5 +71,14 @@ static inline uint64_t totals_value(const struct totals *totals, unsigned n)
 
 /* Adds to `sum` what happened between `then` and `now`. */
 void totals_add(struct totals *sum, const struct totals *then, const struct totals *now);
+
+/* Counters with a field, as words: "12 requests, 9 delivered, ...". Cuts them to `size`. */
+void totals_write(const struct totals *totals, char *text, size_t size);
+
+/* All reasons, with the largest numbers. */
+#define TOTALS_REASONS_SIZE 256
+
+/* Reasons of deferral, as words: "memory 2, too many wait 3, ...". Cuts them to `size`. */
+void totals_write_reasons(const struct totals *totals, char *text, size_t size);
 
 #endif

@@ -85,7 +85,7 @@ expect 'deferrals in the totals' \
     "$(sed 's/.* \([0-9]*\) deferred (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" | awk '{ all += $1; memory += $2 } END { print all " " memory }')" \
     "$(told_deferred) $(told_deferred)"
 expect 'totals of another kind' \
-    "$(grep -v -c ', 0 failed by workers, .*, full 0, slow 0), 0 lost$' "$TEST_DIR/totals")" 0
+    "$(grep -v -c ', 0 failed by workers, .*, too many wait 0, slow or dead destination 0), 0 lost$' "$TEST_DIR/totals")" 0
 expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
 memory_drain "$p" "$s" 30
 

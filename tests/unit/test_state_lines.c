@@ -1,30 +1,17 @@
 /*
- * supervisor/report/state_lines.c: what is said of the limit, read where journald would read it. The test is in the place of the
- * limit and of the clock: it changes the mode when it likes, and hours take no time.
+ * supervisor/report/state_lines.c, read where journald would read it. The test is in the place of
+ * the limit and of the clock: it changes the mode when it likes, and hours take no time.
  */
 
-#include <criterion/criterion.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "supervisor/report/state_lines.h"
+#include "tests/unit/journald.h"
 
 #define SECOND UINT64_C(1000000)
 #define MINUTE (60 * SECOND)
 
-/* Longer than anything here takes, also under load; only a failure waits for it. ms */
-#define PATIENCE 5000
-
-/* What is promised for a flush of 20,000 messages, and how many of them are not about the state: two at the start, one at the end. */
+/* Promised for a flush of 20,000 messages; three are not about the state: two at the start, one at the end. */
 #define LINES_ALLOWED 20
 #define LINES_OTHER 3
 
@@ -48,8 +35,6 @@ struct scene {
     struct totals totals;
     struct report_view view;
     struct state_lines told;
-    struct journal *journal;
-    int journald;
     uint64_t begun;
     uint64_t changes; /* of the mode, that the test made */
     size_t lines;
@@ -58,51 +43,20 @@ struct scene {
 
 static struct scene scene;
 
-/* The value of a field in journald's native form, "NAME=value\n" each. */
-static void field_read(const char *datagram, const char *name, char *value, size_t size)
-{
-    size_t length = strlen(name);
-    const char *end;
-
-    for (const char *at = datagram; *at != '\0'; at = end + 1) {
-        end = strchr(at, '\n');
-        cr_assert_not_null(end);
-        if (strncmp(at, name, length) == 0 && at[length] == '=') {
-            snprintf(value, size, "%.*s", (int)(end - at - (long)length - 1), at + length + 1);
-            return;
-        }
-    }
-    cr_assert_fail("no %s in %s", name, datagram);
-}
-
-/* A line of our own ends what was said until now; it is not kept. */
 static void scene_read(void)
 {
-    char datagram[8192], number[32];
-    static const char mark[] = "that was all";
-
-    journal_log(scene.journal, EVENT_EXIT, LOG_INFO, NULL, 0, mark);
-    for (;;) {
-        struct pollfd wait = {.fd = scene.journald, .events = POLLIN};
+    journald_mark();
+    while (journald_next()) {
         struct line *line = &scene.line[scene.lines];
-        ssize_t got;
 
-        cr_assert_eq(poll(&wait, 1, PATIENCE), 1, "the log is silent");
-        got = recv(scene.journald, datagram, sizeof datagram - 1, 0);
-        cr_assert_gt(got, 0);
-        datagram[got] = '\0';
         cr_assert_lt(scene.lines, LINES_MAX, "lines without end");
-        field_read(datagram, "MESSAGE", line->text, sizeof line->text);
-        if (strcmp(line->text, mark) == 0)
-            return;
+        snprintf(line->text, sizeof line->text, "%s", journald_text());
         line->time = scene.view.now;
         line->changed = strncmp(line->text, "now ", 4) == 0;
         cr_assert(line->changed || strncmp(line->text, "still ", 6) == 0, "%s", line->text);
-        field_read(datagram, "HEADROOM_STATE", line->state, sizeof line->state);
-        field_read(datagram, "HEADROOM_UNSAID", number, sizeof number);
-        line->unsaid = strtoull(number, NULL, 10);
-        field_read(datagram, "HEADROOM_DEFERRED", number, sizeof number);
-        line->deferred = strtoull(number, NULL, 10);
+        snprintf(line->state, sizeof line->state, "%s", journald_field("HEADROOM_STATE"));
+        line->unsaid = journald_number("HEADROOM_UNSAID");
+        line->deferred = journald_number("HEADROOM_DEFERRED");
         scene.lines++;
     }
 }
@@ -119,7 +73,7 @@ static void scene_step(enum limit_mode mode, uint64_t then)
         state_lines_changed(&scene.told, &scene.view, before);
         scene.changes++;
     }
-    state_lines_tick(&scene.told, &scene.view, scene.journal);
+    state_lines_tick(&scene.told, &scene.view, journald.journal);
     /* Only where there may be one: to ask each time would take long. */
     if (scene.told.told != told)
         scene_read();
@@ -174,18 +128,7 @@ static void expect_all_counted(void)
 
 static void set_up(void)
 {
-    static const char socket_name[] = "/run/systemd/journal/socket";
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-        cr_skip_test("no mounts of one's own here");
-    cr_assert_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-    cr_assert_eq(mount("none", "/run", "tmpfs", 0, NULL), 0);
-    cr_assert(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
-    memcpy(address.sun_path, socket_name, sizeof socket_name);
-    scene.journald = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(scene.journald, (const struct sockaddr *)&address, sizeof address), 0);
-
+    journald_open();
     config_defaults(&scene.config);
     scene.view = (struct report_view){
         .config = &scene.config,
@@ -194,20 +137,11 @@ static void set_up(void)
         .decision = &scene.decision,
         .sample = &scene.sample,
     };
-    cr_assert_eq(journal_open(&scene.journal,
-                              &(struct journal_options){.syslog_name = "test", .service = "relay"}),
-                 0);
     /* As a machine that has been up for a while. */
     scene.begun = scene.view.now = scene.view.changed = 5000 * SECOND;
 }
 
-static void tear_down(void)
-{
-    if (scene.journal)
-        journal_close(scene.journal, PATIENCE);
-}
-
-TestSuite(state_lines, .init = set_up, .fini = tear_down);
+TestSuite(state_lines, .init = set_up, .fini = journald_close);
 
 Test(state_lines, totals_are_of_the_time_that_was_not_open)
 {
@@ -240,7 +174,7 @@ Test(state_lines, totals_are_of_the_time_that_was_not_open)
     cr_assert(last()->changed && strcmp(last()->state, "OPEN") == 0, "%s", last()->text);
     expect_text(last(),
                 "; it was not open for 42 s: 40 delivered, 4 failed by workers, 22 deferred "
-                "(memory 7, full 12, slow 3), 2 lost");
+                "(memory 7, too many wait 12, slow or dead destination 3), 2 lost");
     expect_all_counted();
 }
 
@@ -275,7 +209,9 @@ Test(state_lines, open_all_the_time)
     cr_assert_eq(scene.lines, 1);
     cr_expect_eq(last()->deferred, 6);
     expect_text(last(), "still OPEN");
-    expect_text(last(), " 6 deferred (memory 0, too many wait 0, slow 6) (600 s in this state)");
+    expect_text(last(),
+                " 6 deferred (memory 0, too many wait 0, slow or dead destination 6) (600 s "
+                "in this state)");
     cr_expect(strstr(last()->text, "not open") == NULL, "%s", last()->text);
 }
 
@@ -431,4 +367,38 @@ Test(state_lines, calm_earns_the_lines_back)
     noisy = scene.lines;
     scene_stay(LIMIT_HOLD, 5 * MINUTE + SECOND);
     cr_expect_eq(scene.lines - noisy, 6);
+}
+
+/* The last line has each counter as a word and as a field, and the changes that had no line. */
+Test(state_lines, the_end)
+{
+    static const struct totals totals = {.requests = 12,
+                                         .delivered = 5,
+                                         .failed = 4,
+                                         .deferred = 3,
+                                         .deferred_slow = 3,
+                                         .lost = 2,
+                                         .refused = 1,
+                                         .started = 6};
+
+    /* Six changes in six seconds: the first one has a line. */
+    for (int i = 0; i < 6; i++)
+        scene_stay(i % 2 == 0 ? LIMIT_SHED : LIMIT_OPEN, SECOND);
+    scene.totals = totals;
+    scene.view.most = 7;
+    state_lines_end(&scene.told, &scene.view, journald.journal);
+    journald_read();
+    cr_expect_str_eq(journald_text(),
+                     "headroom ends: 12 requests, 5 delivered, 4 failed by workers, 3 deferred, "
+                     "2 lost with a worker, 1 refused, 6 workers started, at most 7 at a time; "
+                     "changes of the state not said: 5");
+    cr_expect_eq(journald_number("HEADROOM_REQUESTS"), 12);
+    cr_expect_eq(journald_number("HEADROOM_DELIVERED"), 5);
+    cr_expect_eq(journald_number("HEADROOM_FAILED"), 4);
+    cr_expect_eq(journald_number("HEADROOM_DEFERRED"), 3);
+    cr_expect_eq(journald_number("HEADROOM_LOST"), 2);
+    cr_expect_eq(journald_number("HEADROOM_REFUSED"), 1);
+    cr_expect_eq(journald_number("HEADROOM_STARTED"), 6);
+    cr_expect_eq(journald_number("HEADROOM_UNSAID"), 5);
+    cr_expect_str_eq(journald_field("HEADROOM_EVENT"), "exit");
 }
