@@ -8,26 +8,26 @@
 static const struct {
     enum journal_event event;
     int priority;
-    /* Of a burst: all of its lines, or one less, so that the number follows at the next tick. */
-    unsigned burst;
     const char *rest; /* "7 more REST, since this was last said" */
+    unsigned kept;    /* lines of a burst kept for the rest, which is then told at the next tick */
 } kinds[COMPLAINTS] = {
-    [COMPLAINT_START] = {EVENT_WORKER_START_FAILED, LOG_ERR, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_START] = {EVENT_WORKER_START_FAILED, LOG_ERR,
                          "times starts of workers began to fail, between others that did not"},
-    [COMPLAINT_REFUSED] = {EVENT_REQUEST_REFUSED, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_REFUSED] = {EVENT_REQUEST_REFUSED, LOG_WARNING,
                            "delivery requests were refused and stay in the queue"},
-    [COMPLAINT_LOST] = {EVENT_WORKER_LOST, LOG_WARNING, JOURNAL_LIMIT_BURST - 1,
-                        "workers ended with a request, which is deferred and will be tried again"},
-    [COMPLAINT_DESCRIPTORS] = {EVENT_DESCRIPTORS, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_LOST] = {EVENT_WORKER_LOST, LOG_WARNING,
+                        "workers ended with a request, which is deferred and will be tried again",
+                        .kept = 1},
+    [COMPLAINT_DESCRIPTORS] = {EVENT_DESCRIPTORS, LOG_WARNING,
                                "times there was no descriptor left; raise LimitNOFILE= of "
                                "Postfix's unit"},
-    [COMPLAINT_RETRY] = {EVENT_RETRY_UNREACHABLE, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_RETRY] = {EVENT_RETRY_UNREACHABLE, LOG_WARNING,
                          "requests were deferred without service retry, and without a record"},
-    [COMPLAINT_LEARNED] = {EVENT_STATE_FILE, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_LEARNED] = {EVENT_STATE_FILE, LOG_WARNING,
                            "times it could not be kept what was learned of destinations"},
-    [COMPLAINT_SNAPSHOT] = {EVENT_STATE_FILE, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_SNAPSHOT] = {EVENT_STATE_FILE, LOG_WARNING,
                             "times status.json could not be written"},
-    [COMPLAINT_METRICS] = {EVENT_STATE_FILE, LOG_WARNING, JOURNAL_LIMIT_BURST,
+    [COMPLAINT_METRICS] = {EVENT_STATE_FILE, LOG_WARNING,
                            "times the file of metrics.textfile could not be written"},
 };
 
@@ -39,7 +39,8 @@ bool complain(struct complaints *complaints, enum complaint which, uint64_t now,
     uint64_t unsaid;
     va_list list;
 
-    if (!journal_limit_happened(&complaints->limit[which], kinds[which].burst, now, &unsaid))
+    if (!journal_limit_happened(&complaints->limit[which], JOURNAL_LIMIT_BURST - kinds[which].kept,
+                                now, &unsaid))
         return false;
     if (count >= JOURNAL_FIELDS_MAX)
         count = JOURNAL_FIELDS_MAX - 1;
