@@ -276,6 +276,25 @@ int group_pressure_directory(const struct pool_group *group)
     return group->unified_directory;
 }
 
+int group_kill(const struct pool_group *group)
+{
+    const struct timespec pause = {.tv_nsec = REMOVE_PAUSE};
+    int result;
+
+    if (!group->made || group->unified_directory < 0 ||
+        (group->plan.mode != GROUP_UNIT && !group->unified_made))
+        return -EOPNOTSUPP;
+    result = kernel_write_at(group->unified_directory, "cgroup.kill", "1");
+    if (result != 0)
+        return result == -ENOENT ? -EOPNOTSUPP : result;
+    for (unsigned attempt = 0; attempt < REMOVE_TRIES; attempt++) {
+        if (group_count_processes(group) <= 0)
+            return 0;
+        (void)nanosleep(&pause, NULL);
+    }
+    return -EBUSY;
+}
+
 int group_remove(struct pool_group *group)
 {
     int result = 0;

@@ -105,6 +105,11 @@ int group_renew(struct pool_group *group);
  * (observe: our own group's), or -1 when there is none. Owned by the group. */
 int group_pressure_directory(const struct pool_group *group);
 
+/* Ends all that runs in the pool's group, whoever started it and whatever rights we have left: cgroup.kill needs none over
+ * the processes. Waits up to 0.2 s until they have gone. 0, -EBUSY when some have not, -EOPNOTSUPP where there is no group of
+ * ours with that file (before Linux 5.14, or without a cgroup2 tree), or a negative errno. */
+int group_kill(const struct pool_group *group);
+
 /* Removes the pool's groups if nothing runs in them. -EBUSY: processes still finish; the group
  * stays, to be adopted by the successor. Waits up to 0.2 s for processes that are already reaped
  * but not yet gone. 0 when there was nothing to remove. In unit mode `main` stays: our own

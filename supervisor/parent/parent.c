@@ -271,6 +271,9 @@ static void children_end(struct state *state, bool with_workers)
         signal_child(state, state->parent->dispatcher, SIGKILL);
     if (with_workers)
         workers_kill(state, SIGKILL);
+    /* What could not be signalled ends with its group; reaped below, like the others. */
+    if (with_workers && state->signal_failed)
+        (void)group_kill(state->parent->group);
     /* The kernel ends them now; they are not left for master's own parent to reap. */
     deadline = now_ms() + REAP_KILLED_MS;
     while (children_left(state, with_workers) > 0 && (left = deadline - now_ms()) > 0) {
@@ -279,6 +282,23 @@ static void children_end(struct state *state, bool with_workers)
         poll(&watch, 1, (int)left);
         signals_read(state);
     }
+}
+
+/*
+ * A predecessor's workers, which finish after a reload, are in the group too. master(8) ends them with
+ * its whole process group where it has CAP_KILL; where it has not, the group does it.
+ */
+static void group_end(const struct state *state)
+{
+    const struct parent *parent = state->parent;
+    int result = group_remove(parent->group);
+
+    if (result == -EBUSY && (result = group_kill(parent->group)) == 0)
+        result = group_remove(parent->group);
+    if (result < 0)
+        journal_log(parent->journal, EVENT_GROUP, LOG_WARNING, NULL, 0,
+                    "memory group %s is left: %s; the next start takes it over",
+                    group_directory(parent->group), strerror(-result));
 }
 
 static int loop(struct state *state)
@@ -297,7 +317,7 @@ static int loop(struct state *state)
             return EXIT_FAILURE;
         if (watch[WATCH_SIGNALS].revents && signals_read(state) != 0) {
             children_end(state, true);
-            group_remove(parent->group);
+            group_end(state);
             return EXIT_SUCCESS;
         }
         /* master never writes there: readable is the end. */

@@ -10,8 +10,9 @@
  *   end of file on the status channel   (reload, or master has gone) ends at once with 0; workers
  *                                       in mid-delivery finish by themselves and mark the queue
  *                                       file (postfix-protocol.md 1.6, 4.6)
- *   SIGTERM, SIGINT                     ends its workers and the dispatcher within a second; master
- *                                       waits for us and does nothing else meanwhile (1.6)
+ *   SIGTERM, SIGINT                     ends its workers and the dispatcher within a second, and a
+ *                                       predecessor's that are in the pool's group; master waits for
+ *                                       us and does nothing else meanwhile (1.6)
  *   the dispatcher has ended            ends too; master starts a fresh pair. Idle workers see the
  *                                       end of their status channels, which the dispatcher held
  *

@@ -570,6 +570,36 @@ Test(live, killed_as_a_whole)
     group_close(group);
 }
 
+/* Those that were started by nobody we know end too, and those that cannot be signalled: it asks for no right over them. */
+Test(live, all_of_it_is_ended)
+{
+    char instance[64];
+    struct pool_group *group;
+    struct group_config config = live_config(instance);
+    cr_assert_eq(group_open(&group, &config), 0);
+    const pid_t first = start(group);
+    const pid_t second = start(group);
+    kill(second, SIGSTOP);
+    cr_expect_eq(group_remove(group), -EBUSY);
+    const int result = group_kill(group);
+    if (result == -EOPNOTSUPP) {
+        kill(second, SIGCONT);
+        live_end(first);
+        live_end(second);
+        (void)group_remove(group);
+        group_close(group);
+        cr_skip_test("no cgroup.kill before Linux 5.14");
+    }
+    cr_expect_eq(result, 0);
+    int status = 0;
+    cr_expect_eq(waitpid(first, &status, 0), first);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cr_expect_eq(waitpid(second, &status, 0), second);
+    cr_expect_eq(group_remove(group), 0);
+    cr_expect_eq(group_kill(group), -EOPNOTSUPP);
+    group_close(group);
+}
+
 /* Somebody removed the groups under us: mail goes on outside. */
 Test(live, group_gone)
 {
