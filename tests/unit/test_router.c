@@ -582,6 +582,69 @@ Test(router, to_a_worker_and_back)
     expect_empty();
 }
 
+/* How long it took, without the time that it waited. */
+Test(router, the_time_of_a_delivery_is_learned)
+{
+    struct admission_memory memory;
+    uint32_t cursor = 0;
+    int number, fd, connection;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    fd = ask("AAA");
+    connection = taken(number);
+    later(20 * SECOND);
+    peer_say(connection, WIRE_GREETING);
+    peer_expect(connection, request_of("AAA"));
+    later(2 * SECOND);
+    reply(connection, WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    cr_assert(admission_recall(t.router.admission, &cursor, (int64_t)peer_loop.now, &memory));
+    cr_expect_str_eq(memory.key, "example.com");
+    cr_expect(memory.service >= 2000000 && memory.service < 10000000, "%ld us",
+              (long)memory.service);
+    cr_expect_neq(memory.success_age, ADMISSION_NEVER);
+}
+
+/* The idle one has just gone, and nobody has told of it: its request waits for the next. */
+Test(router, nobody_is_at_home)
+{
+    int number, fd, other;
+
+    launch(MAX, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    settle_down();
+    close(t.process[number].listening);
+    fd = ask("AAA");
+    other = started();
+    reply(serve(other, "AAA"), WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
+/* Memory ends: those that have nothing to do go, all but the minimum. */
+Test(router, idle_workers_go_without_memory)
+{
+    int first, second, one, two, busy;
+
+    launch(4, CONFIG_LIMIT_MEMORY);
+    first = first_worker();
+    one = ask("AAA");
+    busy = serve(first, "AAA");
+    two = ask("BBB");
+    second = started();
+    reply(serve(second, "BBB"), WIRE_REPLY_DONE);
+    expect_answer(two, WIRE_REPLY_DONE);
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    cr_expect_eq(pool()->count[WORKER_IDLE], 2);
+    available(1);
+    for (unsigned i = 0; i < 20 && pool()->count[WORKER_LEAVING] == 0; i++)
+        later(SECOND);
+    cr_expect_eq(pool()->count[WORKER_LEAVING], 1);
+    cr_expect_eq(pool()->count[WORKER_IDLE], 1);
+}
+
 /* One that waits gets a worker of its own, as soon as that has greeted. */
 Test(router, a_worker_is_started_for_what_waits)
 {
