@@ -18,7 +18,7 @@
 #include "tests/unit/peer.h"
 
 #define MAX 8
-#define ROUNDS 160U
+#define ROUNDS 40U
 #define EVENTS 1000
 #define TIMEOUT (3600 * SECOND)
 #define ID "E5825A72641" /* of WIRE_REQUEST */

@@ -158,7 +158,7 @@ static void split(const char *const replies[3], const char *answer)
                 if (t.process[n].alive)
                     connection =
                         accept4(t.process[n].listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            turn();
+            later(SECOND / 100);
         }
         peer_say(connection, WIRE_GREETING);
         UNTIL((got = recv(connection, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0);
