@@ -323,7 +323,7 @@ static void hang(void *owner, int fd, uint32_t events)
     (void)fd;
     (void)events;
     for (;;)
-        round++;
+        round = round + 1;
 }
 
 Test(loop, a_handler_that_hangs_ends_the_process)

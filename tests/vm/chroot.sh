@@ -1,13 +1,24 @@
 #!/bin/sh
-# chroot.sh ROOT COMMAND...: runs COMMAND in a root of tests/vm/root.sh, on this machine's kernel, in this tree, which is
+# chroot.sh [-q] ROOT COMMAND...: runs COMMAND in a root of tests/vm/root.sh, on this machine's kernel, in this tree, which is
 # /headroom there. What COMMAND writes elsewhere is in memory, and gone at its end. Needs root.
+#
+#     -q   programs for arm64 are run by ROOT's qemu-user; in a user namespace of its own, which has binary formats of its own
+#          (Linux 6.7)
 set -eu
 
 # Mounts that go away with this process.
 if [ -z "${CHROOT_INSIDE:-}" ]; then
-    CHROOT_INSIDE=1 exec unshare -m --propagation private "$0" "$@"
+    user=
+    [ "$1" != -q ] || user='-U -r'
+    # shellcheck disable=SC2086
+    CHROOT_INSIDE=1 exec unshare $user -m --propagation private "$0" "$@"
 fi
 unset CHROOT_INSIDE
+foreign=false
+if [ "$1" = -q ]; then
+    foreign=true
+    shift
+fi
 lower=$(realpath "$1")
 tree=$(cd "${0%/*}/../.." && pwd)
 shift
@@ -20,7 +31,17 @@ mkdir -p $root/headroom
 mount --bind "$tree" $root/headroom
 mount --rbind /dev $root/dev
 mount --rbind /sys $root/sys
-mount -t proc proc $root/proc
+if $foreign; then
+    mount --rbind /proc $root/proc
+    mkdir /mnt/formats
+    mount -t binfmt_misc none /mnt/formats
+    # The first bytes of an ELF file: 64 bits, little endian, a program or a shared object, for machine 183.
+    elf='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+    mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+    printf '%s' ":arm64:M::$elf:$mask:/usr/bin/qemu-aarch64:" >/mnt/formats/register
+else
+    mount -t proc proc $root/proc
+fi
 mount -t tmpfs -o mode=1777 tmpfs $root/tmp
 mount -t tmpfs -o mode=755 tmpfs $root/run
 # Not this machine's: what is set up for it may not be there.
