@@ -30,15 +30,17 @@ int worker_listen(unsigned number)
 {
     struct sockaddr_un address = address_of(number);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error;
+    int error, kept = 0;
 
     if (fd < 0)
         return -errno;
-    unlink(address.sun_path);
+    if (unlink(address.sun_path) < 0)
+        kept = -errno;
     if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
         listen(fd, BACKLOG) == 0)
         return fd;
-    error = -errno;
+    /* An old name that cannot be taken away is not the cause, but why it cannot. */
+    error = errno == EADDRINUSE && kept < 0 ? kept : -errno;
     close(fd);
     return error;
 }

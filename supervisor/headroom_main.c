@@ -153,12 +153,14 @@ static int take(struct program *program)
     if (result < 0)
         return 1 + refuse(program, "lock %s/pid/headroom.%s: %s", postconf->queue_directory,
                           service, strerror(-result));
-    result = program->state_directory =
-        setup_state_directory(postconf->data_directory, service, program->owner);
+    result = setup_state_directory(postconf->data_directory, service, program->owner);
+    program->state_directory = result < 0 ? -1 : result;
     if (result < 0)
-        return 1 + refuse(program, "%s/headroom.%s must be a directory of %s: %s",
-                          postconf->data_directory, service, postconf->mail_owner,
-                          strerror(-result));
+        journal_log(program->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,
+                    "%s/headroom.%s cannot be a directory of %s: %s; mail flows without what is "
+                    "kept there: status for headroomctl, what was learned of destinations%s",
+                    postconf->data_directory, service, postconf->mail_owner, strerror(-result),
+                    setup_cure(result));
     copies = setup_copy_directory(service);
     if (copies < 0)
         journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0,

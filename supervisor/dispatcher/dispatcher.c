@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "agents/master.h"
-#include "agents/worker.h"
 #include "cgroup/schedstat.h"
 #include "supervisor/admission/learned.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/config/config_bound.h"
 #include "supervisor/dispatcher/router.h"
+#include "supervisor/dispatcher/sockets.h"
 #include "supervisor/limits.h"
 #include "supervisor/parent/setup.h"
 #include "supervisor/report/snapshot.h"
@@ -35,6 +35,7 @@ struct dispatcher {
     struct totals totals;
     struct loop loop;
     struct budget budget;
+    struct sockets sockets;
     struct router router; /* and by it all modules on the way of a request */
     struct state_lines lines;
     struct snapshot *snapshot;
@@ -45,7 +46,9 @@ struct dispatcher {
     int status;
     uint64_t tick;       /* when the next one is due */
     uint64_t remembered; /* when the learned was last written */
-    char place[512];     /* the state directory, for the log */
+    int state_directory; /* descriptor; -1: it cannot be used, which was said */
+    char place[512];     /* its name, for the log */
+    int remember_error;  /* why the learned could not be kept; 0: it could */
 };
 
 /* --- set-up --------------------------------------------------------------------------------- */
@@ -84,35 +87,35 @@ static int admission_start(struct dispatcher *dispatcher)
     if (!router->admission)
         return -ENOMEM;
     /* None yet, or damaged and thrown away: it is learned again. */
-    learned_load(dispatcher->settings->state_directory, LEARNED_FILE, router->admission,
-                 router_now(router), clock_wall());
+    learned_load(dispatcher->state_directory, LEARNED_FILE, router->admission, router_now(router),
+                 clock_wall());
     return 0;
 }
 
-/* Somebody has removed the state directory: it is made again, as at the start. */
+/*
+ * The state directory is not there, or could not be used at the start: made again. Its descriptor,
+ * or a negative errno.
+ */
 static int directory_renew(void *context)
 {
-    const struct dispatcher *dispatcher = context;
+    struct dispatcher *dispatcher = context;
     const struct dispatcher_settings *settings = dispatcher->settings;
-    int result = setup_state_directory(settings->postconf->data_directory, settings->service,
-                                       settings->owner);
-    int fd = result;
+    int fd = setup_state_directory(settings->postconf->data_directory, settings->service,
+                                   settings->owner);
+    int result = fd;
 
-    if (result < 0)
-        return result;
-    /* Sockets are named relative to the current directory, files relative to the descriptor. */
-    if (fchdir(fd) < 0 || dup3(fd, settings->state_directory, O_CLOEXEC) < 0)
+    if (fd < 0)
+        return fd;
+    if (dispatcher->state_directory < 0) {
+        dispatcher->state_directory = fd;
+        snapshot_place(dispatcher->snapshot, fd);
+        return fd;
+    }
+    /* Others know the number of the descriptor. */
+    if (dup3(fd, dispatcher->state_directory, O_CLOEXEC) < 0)
         result = -errno;
     close(fd);
-    return result < 0 ? result : 0;
-}
-
-/* The router does not know the directory: its `context` is the dispatcher. */
-static int fleet_renew(void *context)
-{
-    const struct router *router = context;
-
-    return directory_renew(router->context);
+    return result < 0 ? result : dispatcher->state_directory;
 }
 
 static void on_stepped(void *context, enum limit_mode before);
@@ -170,8 +173,7 @@ static int modules_create(struct dispatcher *dispatcher)
         .max = config->workers_max,
         .agent = config->agent,
         .directory = postconf->daemon_directory,
-        .renew = fleet_renew,
-        .place = dispatcher->place,
+        .sockets = &dispatcher->sockets,
         .sink = router_on_fleet,
         .context = router,
     };
@@ -266,17 +268,25 @@ static int prepare(struct dispatcher *dispatcher)
     if (result == 0)
         result = journal_open(&dispatcher->journal, &settings->journal);
     dispatcher->complaints.journal = dispatcher->journal;
-    /* Sockets of workers are named relative to it: their full names could be too long. */
-    if (result == 0 && fchdir(settings->state_directory) < 0)
-        result = -errno;
-    if (result == 0)
-        result = worker_sweep();
     if (result == 0)
         result = loop_create(&dispatcher->loop);
     if (result < 0)
         return result;
     snprintf(dispatcher->place, sizeof dispatcher->place, "%.400s/headroom.%.100s",
              settings->postconf->data_directory, settings->service);
+    dispatcher->state_directory = settings->state_directory;
+    sockets_open(&dispatcher->sockets,
+                 &(struct sockets_config){
+                     .complaints = &dispatcher->complaints,
+                     .owner = settings->owner,
+                     .service = settings->service,
+                     .queue_directory = settings->queue_directory,
+                     .queue_name = settings->postconf->queue_directory,
+                     .state_name = dispatcher->place,
+                     .renew = directory_renew,
+                     .context = dispatcher,
+                 },
+                 dispatcher->state_directory);
     budget_init(&dispatcher->budget, &dispatcher->complaints,
                 config->waiting_max + config->workers_max + DEFERRING_MAX, config->workers_max);
     *router = (struct router){
@@ -297,7 +307,7 @@ static int prepare(struct dispatcher *dispatcher)
     };
     result = modules_create(dispatcher);
     if (result == 0)
-        result = snapshot_create(&dispatcher->snapshot, settings->state_directory,
+        result = snapshot_create(&dispatcher->snapshot, dispatcher->state_directory,
                                  dispatcher->place, &dispatcher->complaints);
     if (result == 0)
         result = ends_watch(dispatcher);
@@ -387,12 +397,16 @@ static void on_stepped(void *context, enum limit_mode before)
 /* Keeps what was learned of destinations, for the next start. */
 static void remember(struct dispatcher *dispatcher)
 {
-    int result =
-        learned_save(dispatcher->settings->state_directory, LEARNED_FILE,
-                     dispatcher->router.admission, router_now(&dispatcher->router), clock_wall());
+    int before = dispatcher->remember_error;
+    int result;
 
     dispatcher->remembered = dispatcher->loop.now;
-    if (result < 0)
+    if (dispatcher->state_directory < 0 && directory_renew(dispatcher) < 0)
+        return;
+    result = learned_save(dispatcher->state_directory, LEARNED_FILE, dispatcher->router.admission,
+                          router_now(&dispatcher->router), clock_wall());
+    dispatcher->remember_error = result < 0 ? result : 0;
+    if (result < 0 && result != before)
         complain(&dispatcher->complaints, COMPLAINT_LEARNED, dispatcher->loop.now, NULL, 0,
                  "what was learned of destinations cannot be kept in %s/" LEARNED_FILE
                  ": %s; after a restart it is learned again",
@@ -463,6 +477,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
                     "the dispatcher cannot start: %s", strerror(-result));
         result = EXIT_FAILURE;
     }
+    sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);
     modules_destroy(dispatcher);
     loop_destroy(&dispatcher->loop);

@@ -44,11 +44,11 @@ struct dispatcher_settings {
     const char *service;
     struct journal_options journal;
     pid_t parent;
-    unsigned generation;        /* the parent's, for the status messages to master */
-    unsigned sockets;           /* listening sockets from MASTER_LISTEN_FD on */
-    int channel;                /* our end */
-    int queue_directory;        /* descriptors */
-    int state_directory;        /* of this service; belongs to mail_owner */
+    unsigned generation; /* the parent's, for the status messages to master */
+    unsigned sockets;    /* listening sockets from MASTER_LISTEN_FD on */
+    int channel;         /* our end */
+    int queue_directory; /* descriptors */
+    int state_directory; /* of this service, mail_owner's; -1: it cannot be used, which was said */
     const struct passwd *owner; /* mail_owner */
     const struct pool_group *group;
     struct memory_source *memory;

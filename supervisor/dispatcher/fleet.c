@@ -129,7 +129,8 @@ static void rest(struct worker *worker)
 
 int fleet_dial(struct worker *worker)
 {
-    int result = worker_connect((unsigned)worker->number);
+    int result =
+        sockets_connect(worker->fleet->config.sockets, (unsigned)worker->number, worker->place);
 
     if (result < 0)
         return result;

@@ -20,7 +20,8 @@
  * A worker without a request that does not answer within GREET_TIMEOUT is ended by force: nothing
  * is lost with it. So is one that was told to go and does not. A busy worker never is.
  *
- * Calls supervisor/base, agents, parent/channel, report/{totals,complaints}, budget, fleet_start.
+ * Calls supervisor/base, agents, parent/channel, report/{totals,complaints}, budget, sockets,
+ * fleet_start.
  * Knows no sibling. The sink is called as the last act on behalf of a worker.
  *
  * DIAGNOSTICS: failed starts (EVENT_WORKER_START_FAILED), once for each reason; that they succeed
@@ -37,6 +38,7 @@
 #include "agents/reply.h"
 #include "supervisor/base/loop.h"
 #include "supervisor/dispatcher/budget.h"
+#include "supervisor/dispatcher/sockets.h"
 #include "supervisor/report/totals.h"
 
 struct fleet;
@@ -78,8 +80,7 @@ struct fleet_config {
     unsigned max;
     const char *agent; /* for the log: what is started */
     const char *directory;
-    int (*renew)(void *context); /* makes the directory of sockets again; 0 or a negative errno */
-    const char *place;           /* of the sockets, for the log */
+    struct sockets *sockets; /* where workers listen */
     fleet_sink sink;
     void *context;
 };

@@ -34,18 +34,6 @@ void fleet_starts_succeed(struct fleet *fleet)
     fleet->start_said = false;
 }
 
-/* Somebody may have removed the directory: it is made again. A descriptor or a negative errno. */
-static int listen_for(const struct worker *worker)
-{
-    const struct fleet_config *config = &worker->fleet->config;
-    int result = worker_listen((unsigned)worker->number);
-
-    if (result != -ENOENT)
-        return result;
-    result = config->renew(config->context);
-    return result < 0 ? result : worker_listen((unsigned)worker->number);
-}
-
 /* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
 static int start(struct worker *worker, bool *listens)
 {
@@ -54,7 +42,8 @@ static int start(struct worker *worker, bool *listens)
     int ends[2];
     int result;
 
-    result = fds[0] = listen_for(worker);
+    result = fds[0] = sockets_listen(fleet->config.sockets, (unsigned)worker->number,
+                                     &worker->place, fleet->config.loop->now);
     *listens = result >= 0;
     if (result < 0)
         goto out;
@@ -110,8 +99,8 @@ int fleet_start(struct fleet *fleet)
     } else if (listens) {
         fleet_starts_fail(fleet, -result, strerror(-result));
     } else {
-        snprintf(reason, sizeof reason, "no socket for it in %.350s: %.40s", config->place,
-                 strerror(-result));
+        snprintf(reason, sizeof reason, "no socket for it in %.350s: %.40s",
+                 config->sockets->config.state_name, strerror(-result));
         fleet_starts_fail(fleet, -result, reason);
     }
     return result;

@@ -17,6 +17,7 @@ struct worker {
     pid_t pid;  /* once the parent has told */
     int status; /* its status channel, our end; -1: closed */
     struct watch status_watch;
+    int place;      /* where its socket is (sockets.h) */
     unsigned dials; /* connections that it got from us */
     struct conversation conversation;
     struct watch conversation_watch;

@@ -51,17 +51,14 @@ static int directory_check(int fd, const struct passwd *owner)
     return fchmod(fd, 0700) < 0 ? -errno : 0;
 }
 
-/* With the rights of `owner`. A descriptor, or a negative errno. */
-static int directory_open(const char *above, const char *name, const struct passwd *owner)
+/* With the rights of `owner`. */
+static int directory_open(int at, const char *path, const struct passwd *owner)
 {
-    char path[PATH_MAX];
     int fd, result;
 
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", above, name) >= sizeof path)
-        return -ENAMETOOLONG;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (mkdirat(at, path, 0700) < 0 && errno != EEXIST)
         return -errno;
-    fd = open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
+    fd = openat(at, path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
     if (fd < 0)
         return -errno;
     result = directory_check(fd, owner);
@@ -71,20 +68,43 @@ static int directory_open(const char *above, const char *name, const struct pass
     return result;
 }
 
+int setup_directory(int at, const char *path, const struct passwd *owner)
+{
+    int result = rights_borrow(owner);
+
+    if (result < 0)
+        return result;
+    result = directory_open(at, path, owner);
+    rights_return();
+    return result;
+}
+
 int setup_state_directory(const char *data_directory, const char *service,
                           const struct passwd *owner)
 {
-    char name[256];
-    int result;
+    char path[PATH_MAX];
 
-    if ((size_t)snprintf(name, sizeof name, "headroom.%s", service) >= sizeof name)
+    if ((size_t)snprintf(path, sizeof path, "%s/headroom.%s", data_directory, service) >=
+        sizeof path)
         return -ENAMETOOLONG;
-    result = rights_borrow(owner);
-    if (result < 0)
-        return result;
-    result = directory_open(data_directory, name, owner);
-    rights_return();
-    return result;
+    return setup_directory(AT_FDCWD, path, owner);
+}
+
+const char *setup_cure(int error)
+{
+    switch (-error) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room there";
+    case EROFS:
+        return "; mount it writable (ReadWritePaths= of Postfix's unit)";
+    case EPERM:
+    case EACCES:
+    case ENOTDIR:
+        return "; remove what is there, and see that Postfix's mail_owner may write there";
+    default:
+        return "";
+    }
 }
 
 int setup_copy_directory(const char *service)

@@ -20,14 +20,22 @@
 int setup_lock(const char *service, int status, int milliseconds);
 
 /*
- * The directory of the service, DATA_DIRECTORY/headroom.SERVICE, 0700, of mail_owner: sockets of
- * workers, what was learned. Made when it is not there.
- * All of it is done with the rights of mail_owner (rights.h), to whom data_directory belongs: root
- * needs no capability for it, and gives nothing away. What is found there must be a directory, not a
- * link, and mail_owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
+ * A directory of mail_owner's, shut for others: `path`, relative to the descriptor `at` as with
+ * openat(2). Made when it is not there. All of it is done with the rights of `owner` (rights.h), who
+ * may write above it: root needs no capability for it, and gives nothing away. What is found must be
+ * a directory, not a link, and the owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
+ */
+int setup_directory(int at, const char *path, const struct passwd *owner);
+
+/*
+ * The directory of the service, DATA_DIRECTORY/headroom.SERVICE: what was learned, the status, and
+ * sockets of workers. As setup_directory().
  */
 int setup_state_directory(const char *data_directory, const char *service,
                           const struct passwd *owner);
+
+/* What mends that a directory cannot be used, for the end of a line: "; make room there", or "". */
+const char *setup_cure(int error);
 
 /*
  * The directory of the last good configuration, pid/headroom-copy.SERVICE below the current directory,

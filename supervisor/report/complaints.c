@@ -23,6 +23,8 @@ static const struct {
                                "Postfix's unit"},
     [COMPLAINT_RETRY] = {EVENT_RETRY_UNREACHABLE, LOG_WARNING,
                          "requests were deferred without service retry, and without a record"},
+    [COMPLAINT_SOCKETS] = {EVENT_STATE_FILE, LOG_WARNING,
+                           "times sockets of workers began to be made elsewhere"},
     [COMPLAINT_LEARNED] = {EVENT_STATE_FILE, LOG_WARNING,
                            "times it could not be kept what was learned of destinations"},
     [COMPLAINT_SNAPSHOT] = {EVENT_STATE_FILE, LOG_WARNING,

@@ -20,6 +20,7 @@ enum complaint {
     COMPLAINT_LOST,        /* a worker ended with a request */
     COMPLAINT_DESCRIPTORS, /* there is no descriptor left */
     COMPLAINT_RETRY,       /* retry(8) cannot be had */
+    COMPLAINT_SOCKETS,     /* workers' sockets are not in the state directory */
     COMPLAINT_LEARNED,     /* what was learned cannot be kept */
     COMPLAINT_SNAPSHOT,    /* status.json cannot be written */
     COMPLAINT_METRICS,     /* the file of metrics.textfile cannot be written */

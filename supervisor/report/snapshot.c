@@ -70,6 +70,11 @@ void snapshot_destroy(struct snapshot *snapshot)
     free(snapshot);
 }
 
+void snapshot_place(struct snapshot *snapshot, int directory)
+{
+    snapshot->directory = directory;
+}
+
 void snapshot_changed(struct snapshot *snapshot, const struct report_view *view)
 {
     const struct limit_decision *decision = view->decision;
@@ -93,11 +98,14 @@ static void write_status(struct snapshot *snapshot, uint64_t now)
 {
     int length = status_write(&snapshot->status, snapshot->text, sizeof snapshot->text);
     int result = length;
+    int before;
 
     if (length >= 0)
         result = replace_file(snapshot->directory, STATUS_FILE, STATUS_FILE ".new", 0600,
                               snapshot->text, (size_t)length);
-    if (result < 0)
+    before = snapshot->error;
+    snapshot->error = result < 0 ? result : 0;
+    if (result < 0 && result != before)
         complain(snapshot->complaints, COMPLAINT_SNAPSHOT, now, NULL, 0,
                  "%s/" STATUS_FILE
                  " cannot be written: %s; headroomctl status shows an old state until it can",

@@ -9,7 +9,7 @@
  * A disk that is full costs a line in the log; one that is slow is left alone for twenty times as
  * long as a write took. collect.c fills in the figures.
  *
- * DIAGNOSTICS: a file that cannot be written (EVENT_STATE_FILE), rate-limited.
+ * DIAGNOSTICS: a file that cannot be written (EVENT_STATE_FILE), once for each cause, rate-limited.
  */
 
 #include <stdbool.h>
@@ -44,6 +44,7 @@ struct snapshot {
     int directory;     /* descriptor of the state directory; not owned */
     const char *place; /* its name, for the log */
     struct complaints *complaints;
+    int error;            /* why the file could not be written, which was said; 0: it could */
     struct status status; /* the changes stay in it */
     uint64_t figure[SNAPSHOT_FIGURES];
     uint64_t written;    /* monotonic, as the next two */
@@ -60,6 +61,9 @@ struct snapshot {
 int snapshot_create(struct snapshot **out, int directory, const char *place,
                     struct complaints *complaints);
 void snapshot_destroy(struct snapshot *snapshot);
+
+/* There was no state directory, and now there is. */
+void snapshot_place(struct snapshot *snapshot, int directory);
 
 /* The limit's state has changed: remembers it. */
 void snapshot_changed(struct snapshot *snapshot, const struct report_view *view);
