@@ -47,6 +47,9 @@ static struct {
     int parent;  /* and the parent's */
     unsigned renewed;
     int renew_result;
+    int directory; /* of sockets */
+    struct sockets sockets;
+    struct passwd owner;
     unsigned calls_again; /* works for which the sink calls a worker as soon as one has replied */
     uint64_t jump;        /* how far the clock moves in the sink */
     unsigned events;
@@ -86,7 +89,7 @@ static inline int renew(void *context)
 {
     cr_expect_eq(context, &t);
     t.renewed++;
-    return t.renew_result;
+    return t.renew_result < 0 ? t.renew_result : t.directory;
 }
 
 static inline void setup(void)
@@ -98,6 +101,20 @@ static inline void setup(void)
     t.channel = ends[0];
     t.parent = ends[1];
     t.budget.complaints = &t.complaints;
+    t.owner = (struct passwd){.pw_uid = geteuid(), .pw_gid = getegid()};
+    t.directory = open(peer_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(t.directory, 0);
+    /* No directory can have this name: there is no other place. */
+    sockets_open(&t.sockets,
+                 &(struct sockets_config){.complaints = &t.complaints,
+                                          .owner = &t.owner,
+                                          .service = "no/such",
+                                          .queue_directory = -1,
+                                          .queue_name = "/the/queue",
+                                          .state_name = "/the/place",
+                                          .renew = renew,
+                                          .context = &t},
+                 t.directory);
     const struct fleet_config config = {
         .loop = &peer_loop,
         .budget = &t.budget,
@@ -108,8 +125,7 @@ static inline void setup(void)
         .max = MAX,
         .agent = "lmtp",
         .directory = "/daemons",
-        .renew = renew,
-        .place = "/the/place",
+        .sockets = &t.sockets,
         .sink = on_fleet,
         .context = &t,
     };
@@ -119,6 +135,8 @@ static inline void setup(void)
 static inline void teardown(void)
 {
     fleet_destroy(t.fleet);
+    sockets_close(&t.sockets);
+    close(t.directory);
     peer_close();
 }
 

@@ -40,6 +40,9 @@ static struct {
     struct totals totals;
     struct budget budget;
     struct router router;
+    struct sockets sockets;
+    struct passwd owner;
+    int directory; /* of sockets */
     struct pool_group *group;
     struct memory_source memory;
     int channel;
@@ -201,7 +204,7 @@ static inline void stepped(void *context, enum limit_mode before)
 static inline int renew(void *context)
 {
     (void)context;
-    return 0;
+    return -ENOENT;
 }
 
 /* --- the dispatcher --------------------------------------------------------------------------------- */
@@ -260,6 +263,20 @@ static inline void modules_create(int queue, int status)
 {
     struct router *router = &t.router;
     struct admission_settings settings;
+
+    t.owner = (struct passwd){.pw_uid = geteuid(), .pw_gid = getegid()};
+    t.directory = open(peer_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(t.directory, 0);
+    /* No directory can have this name: there is no other place. */
+    sockets_open(&t.sockets,
+                 &(struct sockets_config){.complaints = &t.complaints,
+                                          .owner = &t.owner,
+                                          .service = "no/such",
+                                          .queue_directory = -1,
+                                          .queue_name = "/the/queue",
+                                          .state_name = "/the/place",
+                                          .renew = renew},
+                 t.directory);
     const struct clients_config clients = {.loop = &peer_loop,
                                            .budget = &t.budget,
                                            .complaints = &t.complaints,
@@ -281,8 +298,7 @@ static inline void modules_create(int queue, int status)
                                        .max = t.config.workers_max,
                                        .agent = "lmtp",
                                        .directory = "/daemons",
-                                       .renew = renew,
-                                       .place = "the test",
+                                       .sockets = &t.sockets,
                                        .sink = on_fleet,
                                        .context = router};
     struct retry_config retry = {.loop = &peer_loop,
@@ -370,6 +386,8 @@ static inline void teardown(void)
     regulator_destroy(t.router.regulator);
     retry_destroy(t.router.retry);
     fleet_destroy(t.router.fleet);
+    sockets_close(&t.sockets);
+    close(t.directory);
     admission_destroy(t.router.admission);
     parts_destroy(t.router.parts);
     clients_destroy(t.router.clients);

@@ -354,6 +354,7 @@ Test(fleet, it_ends_with_all_it_has)
                                   .max = 2,
                                   .agent = "lmtp",
                                   .directory = "/daemons",
+                                  .sockets = &t.sockets,
                                   .sink = on_fleet,
                                   .context = &t};
     int ends[2], number, connection, fds[CHANNEL_DESCRIPTORS];
