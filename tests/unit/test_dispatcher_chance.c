@@ -6,7 +6,7 @@
 
 #include "tests/unit/fake.h"
 
-#define REQUESTS 250
+#define REQUESTS 150
 #define TOGETHER 12
 
 /* What is known of request number i; its queue id says the number. */
