@@ -1,5 +1,7 @@
 #include "supervisor/base/clock.h"
+
 #include <time.h>
+
 uint64_t clock_monotonic(void)
 {
     struct timespec now;

@@ -5,20 +5,19 @@
  * The dispatcher: the process that speaks with qmgr(8) and with the workers, and decides. It runs
  * as mail_owner without a way to new privileges, and it is one event loop.
  *
- * The way of a request, each step in its file:
+ * router.c has the way of a request from top to bottom; the modules on it, each a manual:
  *
- *   clients.c      accept, greet, read, lock                      a client (one connection of qmgr)
- *   parts_admit.c  split, begin to wait                           a part (what one worker gets)
- *   parts.c        be chosen, be handed over, end
- *   fleet_start.c start                                           a worker, seen from here
- *   fleet.c        greet, reply, go back to idle, leave
- *   retry.c        or be deferred by way of retry(8)
- *   clients.c      merge, answer
+ *   clients    connections of qmgr(8) and local(8): accept, greet, read, lock, answer
+ *   arrival    what admission has to know of a request
+ *   parts      the table of parts: whole requests, and shares of those that are split
+ *   fleet      workers: start, greet, take, reply, leave; sockets has where they listen
+ *   retry      conversations with retry(8), which defers
+ *   regulator  how many workers there may be; limit/spawn.h says whether one more is started
+ *   budget     descriptors and bytes that may be held
+ *   states     the states of a client and of a part, as two tables
  *
- * Who may run is decided by admission.h, how many by limit.h, which regulator.c asks; regulator_say.c says what came of it.
- *
- * dispatcher.c holds what joins them: set-up, the pump that brings waiting parts and idle workers
- * together, and what happens once a second.
+ * dispatcher.c drops the privileges, creates them all, turns the loop, and fills in the view of
+ * those who report (report/view.h). Include goes down only: packaging/ranks.
  *
  * It ends, with 0, on the end of file of master's status channel or of the parent's, and on
  * SIGTERM; there is nothing to drain (postfix-protocol.md 1.6).
