@@ -23,20 +23,20 @@ postfix_reload "$p"
 postfix_flush "$p"
 wait_for 10 cannot '-Q: unknown option' || fail 'an unknown option is not said'
 
-say 'its directory cannot be had'
+say 'its lock cannot be had'
 postfix_service "$p" lmtp-test 'lmtp-test unix - - n - - headroom'
-rm -rf "$p/data/headroom.lmtp-test"
-true >"$p/data/headroom.lmtp-test"
+rm -f "$p/queue/pid/headroom.lmtp-test"
+mkdir "$p/queue/pid/headroom.lmtp-test"
 postfix_reload "$p"
 postfix_flush "$p"
-wait_for 10 cannot 'data/headroom.lmtp-test must be a directory' || fail 'a file in the place of its directory is not said'
+wait_for 10 cannot 'lock .*pid/headroom.lmtp-test: Is a directory' || fail 'a directory in the place of its lock is not said'
 ended_in_order()
 {
     [ "$(said "master.*warning: process $p/daemon/headroom pid [0-9]* exit status 1")" -ge 1 ]
 }
 wait_for 5 ended_in_order || fail 'it did not end'
 expect_said 'crashes' "master.*process $p/daemon/headroom pid [0-9]* killed by signal" 0
-rm "$p/data/headroom.lmtp-test"
+rmdir "$p/queue/pid/headroom.lmtp-test"
 
 say 'mended'
 postfix_reload "$p"
