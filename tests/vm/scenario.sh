@@ -368,8 +368,9 @@ wait_for "$patience" arrived "$held" || fail "$held was lost by the stop"
 
 step 'removed while master.cf names it: mail waits, and the printed command brings it'
 sink_tell "$server" set slow slow 900 >/dev/null
-# After a bad start master(8) tries again in a minute; that is too long to wait for here.
-postconf -e 'service_throttle_time = 5s'
+# After a bad start master(8) tries again in a minute; that is too long to wait for here. Much less, and it tries again while
+# the cure is being run.
+postconf -e 'service_throttle_time = 20s'
 before=$(files)
 package removal dpkg -r headroom
 expect 'main.cf and master.cf' "$(files)" "$before"
