@@ -186,12 +186,23 @@ int kernel_group_directory(const struct kernel_tree *tree, const char *name, cha
     return kernel_join(directory, size, tree->mount, rest);
 }
 
+static bool mount_read_only(const struct mount_line *mount)
+{
+    return list_has(mount->options, "ro") || list_has(mount->super_options, "ro");
+}
+
 /* Takes a mount of the wanted hierarchy, unless one was found that shows our own group better. With
  * several mounts of one hierarchy (a bind mount of a subtree, say) the first that holds our own
- * group counts. */
+ * group counts. A later one on top of it hides it, and says what may be written. */
 static void consider_mount(const struct cgroup_roots *roots, const struct mount_line *mount,
                            const char *own, struct kernel_tree *tree)
 {
+    char point[KERNEL_PATH_MAX];
+
+    if (tree->found && strcmp(mount->root, tree->base) == 0 &&
+        place_mount(roots, mount->point, point, sizeof point) == 0 &&
+        strcmp(point, tree->mount) == 0)
+        tree->read_only = mount_read_only(mount);
     if (tree->found || own[0] == '\0')
         return;
     if (copy_path(tree->base, sizeof tree->base, mount->root, strlen(mount->root)) != 0 ||
@@ -199,7 +210,7 @@ static void consider_mount(const struct cgroup_roots *roots, const struct mount_
         return;
     if (kernel_group_directory(tree, own, tree->own, sizeof tree->own) != 0)
         return;
-    tree->read_only = list_has(mount->options, "ro") || list_has(mount->super_options, "ro");
+    tree->read_only = mount_read_only(mount);
     tree->found = true;
 }
 

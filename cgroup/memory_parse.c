@@ -138,6 +138,20 @@ bool memory_parse_stall(const char *text, size_t length, struct memory_stall *st
     return found.known;
 }
 
+bool memory_parse_available(const char *text, size_t length, uint64_t total, uint64_t free,
+                            uint64_t *value)
+{
+    uint64_t inactive, active, slab;
+
+    if (!memory_parse_key(text, length, "inactive_file", &inactive) ||
+        !memory_parse_key(text, length, "active_file", &active) ||
+        !memory_parse_key(text, length, "slab_reclaimable", &slab))
+        return false;
+    free += inactive + active + slab;
+    *value = free > total / 64 ? free - total / 64 : 0;
+    return true;
+}
+
 uint64_t memory_parse_working_set(uint64_t usage, uint64_t inactive, uint64_t anonymous)
 {
     const uint64_t rest = usage > inactive ? usage - inactive : 0;

@@ -22,6 +22,14 @@ bool memory_parse_key(const char *text, size_t length, const char *key, uint64_t
  * without "some" nothing is known. */
 bool memory_parse_stall(const char *text, size_t length, struct memory_stall *stall);
 
+/*
+ * MemAvailable as the kernel would tell it, from memory.stat of the root group and the `total` and
+ * `free` bytes of sysinfo(2): free memory, the file cache and reclaimable slabs, less a 64th of the
+ * whole for what the kernel keeps free.
+ */
+bool memory_parse_available(const char *text, size_t length, uint64_t total, uint64_t free,
+                            uint64_t *value);
+
 /* usage - inactive, but at least anonymous, and never above usage unless anonymous is. */
 uint64_t memory_parse_working_set(uint64_t usage, uint64_t inactive, uint64_t anonymous);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,6 +94,18 @@ static int open_events(struct memory_source *source, const struct pool_group *gr
     return result;
 }
 
+/* The root of cgroup v2 speaks for the machine. A container's root group, which does not, has cgroup.events. */
+static int open_root(struct memory_source *source, const struct pool_group *group)
+{
+    const struct kernel_tree *tree = &group->plan.unified;
+    char path[KERNEL_PATH_MAX];
+
+    if (!tree->found || kernel_join(path, sizeof path, tree->mount, "cgroup.events") != 0 ||
+        access(path, F_OK) == 0)
+        return 0;
+    return open_file(tree->mount, "memory.stat", &source->machine_stat);
+}
+
 int memory_source_open(struct memory_source *source, const struct pool_group *group)
 {
     char path[KERNEL_PATH_MAX];
@@ -102,7 +115,8 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
                                      .failures = -1,
                                      .pool_pressure = -1,
                                      .machine_pressure = -1,
-                                     .machine = -1};
+                                     .machine = -1,
+                                     .machine_stat = -1};
     int result = open_groups(source, group);
     if (result == 0)
         result = open_events(source, group);
@@ -111,6 +125,8 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
         if (result == 0)
             result = open_file(path, "meminfo", &source->machine);
     }
+    if (result == 0 && source->machine < 0)
+        result = open_root(source, group);
     if (result != 0)
         memory_source_close(source);
     return result;
@@ -187,9 +203,28 @@ static void read_stall(int descriptor, struct memory_stall *stall)
     (void)memory_parse_stall(text, read_text(descriptor, text), stall);
 }
 
-void memory_source_read(const struct memory_source *source, struct memory_sample *sample)
+static void read_machine(const struct memory_source *source, struct memory_sample *sample)
 {
     char text[TEXT_MAX];
+    struct sysinfo now;
+    size_t length = read_text(source->machine, text);
+    sample->machine_known = memory_parse_key(text, length, "MemTotal", &sample->total) &&
+                            memory_parse_key(text, length, "MemAvailable", &sample->available);
+    if (sample->machine_known)
+        return;
+    sample->total = 0;
+    length = read_text(source->machine_stat, text);
+    if (length == 0 || sysinfo(&now) < 0)
+        return;
+    sample->machine_known =
+        memory_parse_available(text, length, (uint64_t)now.totalram * now.mem_unit,
+                               (uint64_t)now.freeram * now.mem_unit, &sample->available);
+    if (sample->machine_known)
+        sample->total = (uint64_t)now.totalram * now.mem_unit;
+}
+
+void memory_source_read(const struct memory_source *source, struct memory_sample *sample)
+{
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     *sample = (struct memory_sample){.groups = 1};
@@ -207,11 +242,7 @@ void memory_source_read(const struct memory_source *source, struct memory_sample
         sample->group[0].limit = source->ceiling;
         sample->group[0].high = source->ceiling_high;
     }
-    const size_t length = read_text(source->machine, text);
-    sample->machine_known = memory_parse_key(text, length, "MemTotal", &sample->total) &&
-                            memory_parse_key(text, length, "MemAvailable", &sample->available);
-    if (!sample->machine_known)
-        sample->total = 0;
+    read_machine(source, sample);
     read_stall(source->pool_pressure, &sample->pool);
     read_stall(source->machine_pressure, &sample->machine);
     read_events(source, sample);
@@ -225,6 +256,7 @@ void memory_source_close(struct memory_source *source)
     close_events(source);
     close_file(&source->machine_pressure);
     close_file(&source->machine);
+    close_file(&source->machine_stat);
 }
 
 bool memory_source_renew(struct memory_source *source, const struct pool_group *group)

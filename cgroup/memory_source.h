@@ -9,7 +9,9 @@
  * memory.usage_in_bytes, memory.stat (total_inactive_file, total_rss), memory.limit_in_bytes,
  * memory.failcnt as `max`, memory.oom_control (oom_kill); v1 has no `high`. Stall: memory.pressure
  * of the cgroup2 group and /proc/pressure/memory, `total=`, which the kernel brings up to date on
- * every read. Machine: MemTotal, MemAvailable of /proc/meminfo. (The kernel's admin-guide:
+ * every read. Machine: MemTotal, MemAvailable of /proc/meminfo; where that is hidden (systemd's
+ * ProcSubset=pid) and the root of cgroup v2 is in sight, sysinfo(2) and memory.stat of the root
+ * (memory_parse_available()). (The kernel's admin-guide:
  * cgroup-v2, cgroup-v1/memory, accounting/psi.)
  *
  * `max` counts also charges that succeeded after reclaim of mere file cache, in v1 as in v2.
@@ -41,6 +43,7 @@ struct memory_source {
     int pool_pressure;
     int machine_pressure;
     int machine;
+    int machine_stat; /* where `machine` is hidden: memory.stat of cgroup v2's root */
 };
 
 /* Opens what there is. Sources that are missing stay so until the next open. Ancestors without a
@@ -49,7 +52,7 @@ struct memory_source {
  * descriptors ran out (-EMFILE, -ENFILE, -ENOMEM); then nothing is open. */
 int memory_source_open(struct memory_source *source, const struct pool_group *group);
 
-/* Fills in *sample. Only pread(2) and clock_gettime(2): no allocation, no failure; a source that
+/* Fills in *sample. Only pread(2), clock_gettime(2) and sysinfo(2): no allocation, no failure; a source that
  * vanished (-ENODEV after its group was removed) or makes no sense has its `known` flag false.
  * group[0] is always there (groups >= 1), perhaps unknown. */
 void memory_source_read(const struct memory_source *source, struct memory_sample *sample);

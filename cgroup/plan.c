@@ -146,10 +146,16 @@ static bool check_writable(struct group_plan *plan, const struct kernel_tree *tr
 {
     if (may_write(tree, directory))
         return true;
-    plan_because(plan,
-                 "%s cannot be written%s: start as root, in a container with its groups mounted "
-                 "writable, or accept it with cgroup.mode = observe",
-                 directory, tree->read_only ? " (mounted read-only)" : "");
+    if (tree->read_only)
+        plan_because(plan,
+                     "%s is mounted read-only: set ProtectControlGroups=no in Postfix's unit "
+                     "(headroom's drop-in does) and restart it, in a container mount its groups "
+                     "writable, or accept it with cgroup.mode = observe",
+                     directory);
+    else
+        plan_because(plan,
+                     "%s cannot be written: start as root, or accept it with cgroup.mode = observe",
+                     directory);
     return false;
 }
 
@@ -216,12 +222,16 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
     } else {
         find_unit(plan);
         if (!is_delegated(&plan->unified, plan->below)) {
+            /* A unit's mounts are made when it starts; whether it is delegated, systemd can change while it runs. */
             plan_because(
                 plan,
-                "%s is not delegated: give Postfix's unit \"[Service] Delegate=memory\" and "
-                "\"OOMPolicy=continue\" (systemctl edit), then postfix reload; or name a group in "
-                "cgroup.parent",
-                plan->below);
+                "%s is not delegated%s: give Postfix's unit \"[Service] Delegate=memory\"%s and "
+                "\"OOMPolicy=continue\" (systemctl edit, or headroom's drop-in), then %s; or name "
+                "a group in cgroup.parent",
+                plan->below,
+                plan->unified.read_only ? " and mounted read-only (ProtectControlGroups=yes)" : "",
+                plan->unified.read_only ? ", \"ProtectControlGroups=no\"" : "",
+                plan->unified.read_only ? "restart it" : "postfix reload");
             plan_observe(plan);
             return;
         }
@@ -244,11 +254,26 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
     plan->move = is_own(&plan->unified, plan->below) && !is_kernel_root(plan->below);
 }
 
-/* Without the file for the machine there is none for a group either. */
+/* With ProcSubset=pid /proc shows processes only; else meminfo is always there. */
+static bool proc_is_hidden(const struct cgroup_roots *roots)
+{
+    char path[KERNEL_PATH_MAX];
+    return kernel_proc_path(roots, "meminfo", path, sizeof path) == 0 && access(path, F_OK) != 0 &&
+           errno == ENOENT;
+}
+
+/* Where the file for the machine is not hidden, and yet not there, there is none for a group either. */
 static void check_pressure(struct group_plan *plan, const struct cgroup_roots *roots)
 {
     char path[KERNEL_PATH_MAX];
     char text[256];
+    if (proc_is_hidden(roots)) {
+        plan->no_pressure = !plan->unified.found || !has_file(plan->unified.own, "memory.pressure");
+        plan_because(plan, "/proc shows processes only, so less is seen of the machine's memory: "
+                           "set ProcSubset=all in Postfix's unit (headroom's drop-in does) and "
+                           "restart it");
+        return;
+    }
     if (kernel_proc_path(roots, "pressure/memory", path, sizeof path) != 0 ||
         kernel_read_at(AT_FDCWD, path, text, sizeof text) <= 0) {
         plan->no_pressure = true;

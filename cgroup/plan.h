@@ -15,7 +15,7 @@
 #define PLAN_MAIN "main"
 
 struct group_plan {
-    bool no_pressure; /* the kernel has no pressure information */
+    bool no_pressure; /* no pressure information can be had */
     enum group_mode mode;
     bool settled;
     struct kernel_tree memory;   /* the tree the memory controller is on: v1, or the cgroup2 one */

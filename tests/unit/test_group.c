@@ -216,6 +216,42 @@ Test(mode, read_only_container, .fini = drop)
     expect_mode(&config, GROUP_OBSERVE, true, "memory.limit and memory.high have no group");
 }
 
+/* Debian 13's postfix.service without the drop-in, with half of it, and with all. */
+Test(mode, hardened_unit, .fini = drop)
+{
+    tree_copy(&tree, "v2");
+    tree_write(&tree, "proc/self/mountinfo",
+               "31 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    tree_remove(&tree, "proc/meminfo");
+    tree_remove(&tree, "proc/pressure/memory");
+    struct group_config config = tree_config(&tree);
+    expect_mode(&config, GROUP_OBSERVE, true,
+                "is not delegated and mounted read-only (ProtectControlGroups=yes)");
+    expect_mode(&config, GROUP_OBSERVE, true, "\"ProtectControlGroups=no\"");
+    expect_mode(&config, GROUP_OBSERVE, true, "then restart it");
+    expect_mode(&config, GROUP_OBSERVE, true, "set ProcSubset=all in Postfix's unit");
+    expect_mode(&config, GROUP_OBSERVE, true, "pressure from ");
+    struct pool_group *group = find(&config);
+    cr_expect_null(strstr(group_note(group), "psi=1"), "%s", group_note(group));
+    cr_expect_null(strstr(group_note(group), "container"), "%s", group_note(group));
+    cr_expect_null(strstr(group_note(group), "postfix reload"), "%s", group_note(group));
+    cr_expect_null(strstr(group_note(group), "nowhere"), "%s", group_note(group));
+    group_close(group);
+    delegate(UNIT);
+    expect_mode(&config, GROUP_OBSERVE, true, "set ProtectControlGroups=no in Postfix's unit");
+    /* As a mount on top of the one that it hides. */
+    tree_write(&tree, "proc/self/mountinfo",
+               "31 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+               "99 31 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    expect_mode(&config, GROUP_OBSERVE, true, "set ProtectControlGroups=no in Postfix's unit");
+    tree_write(&tree, "proc/self/mountinfo",
+               "31 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    expect_mode(&config, GROUP_UNIT, true, "set ProcSubset=all in Postfix's unit");
+    tree_write(&tree, "proc/meminfo", "MemTotal: 1 kB\n");
+    tree_write(&tree, "proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+    expect_mode(&config, GROUP_UNIT, false, "pressure from ");
+}
+
 Test(mode, nothing_to_see, .fini = drop)
 {
     tree_copy(&tree, "hybrid");

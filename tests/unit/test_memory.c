@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 #define MB ((uint64_t)1 << 20)
 
@@ -141,6 +142,19 @@ static char *exact(const char *text, size_t length)
 }
 
 /* Wherever a text is cut, a value is right or it is not there. */
+Test(parse, available)
+{
+    static const char text[] = "file 999\ninactive_file 100\nactive_file 20\nslab_reclaimable 3\n";
+    uint64_t value = 7;
+    cr_expect(memory_parse_available(text, sizeof text - 1, 6400, 1000, &value));
+    cr_expect_eq(value, 1023);
+    cr_expect(memory_parse_available(text, sizeof text - 1, 640000, 1000, &value));
+    cr_expect_eq(value, 0, "what the kernel keeps is more than there is");
+    value = 7;
+    cr_expect_not(memory_parse_available(text, sizeof text - 2, 6400, 1000, &value));
+    cr_expect_eq(value, 7);
+}
+
 Test(parse, cut_anywhere)
 {
     for (size_t length = 0; length < sizeof STAT; length++) {
@@ -278,6 +292,26 @@ Test(source, v2, .fini = drop)
 }
 
 /* The limit is above what the container sees; only v1's hierarchical limit tells of it. */
+Test(source, v2_where_proc_shows_processes_only, .fini = drop)
+{
+    struct memory_sample sample;
+    struct sysinfo now;
+    tree_copy(&tree, "v2");
+    tree_remove(&tree, "proc/meminfo");
+    tree_remove(&tree, "proc/pressure/memory");
+    struct group_config config = tree_config(&tree);
+    sample_tree(&config, &sample);
+    cr_assert_eq(sysinfo(&now), 0);
+    cr_expect(sample.machine_known && !sample.machine.known && sample.pool.known);
+    cr_expect_eq(sample.total, (uint64_t)now.totalram * now.mem_unit);
+    cr_expect(sample.available > 0 && sample.available < sample.total);
+    cr_expect(sample.group[0].known);
+    /* A container's root group tells of the container. */
+    tree_write(&tree, "sys/cgroup.events", "populated 1\n");
+    sample_tree(&config, &sample);
+    cr_expect(!sample.machine_known && sample.total == 0 && sample.group[0].known);
+}
+
 Test(source, container, .fini = drop)
 {
     struct memory_sample sample;
