@@ -282,6 +282,7 @@ static int prepare(struct dispatcher *dispatcher)
                      .service = settings->service,
                      .queue_directory = settings->queue_directory,
                      .queue_name = settings->postconf->queue_directory,
+                     .memory = "/dev/shm",
                      .state_name = dispatcher->place,
                      .renew = directory_renew,
                      .context = dispatcher,

@@ -89,7 +89,7 @@ void sockets_open(struct sockets *sockets, const struct sockets_config *config, 
              config->queue_name, config->service);
     sockets->queue_length = strnlen(config->queue_name, 300) + 1;
     snprintf(sockets->place[MEMORY].name, SOCKET_PLACE_NAME_MAX,
-             "/dev/shm/headroom.%.100s.%" PRIx64 "-%" PRIx64, config->service,
+             "%.100s/headroom.%.100s.%" PRIx64 "-%" PRIx64, config->memory, config->service,
              (uint64_t)queue.st_dev, (uint64_t)queue.st_ino);
     if (state >= 0) {
         sockets->place[STATE].descriptor = state;

@@ -34,6 +34,7 @@ struct sockets_config {
     const char *service;
     int queue_directory;         /* descriptor */
     const char *queue_name;      /* its name, for the log */
+    const char *memory;          /* "/dev/shm" */
     const char *state_name;      /* of the state directory, for the log */
     int (*renew)(void *context); /* makes the state directory again; its descriptor, which is not
                                     owned here, or a negative errno */

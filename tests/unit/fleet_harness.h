@@ -111,6 +111,7 @@ static inline void setup(void)
                                           .service = "no/such",
                                           .queue_directory = -1,
                                           .queue_name = "/the/queue",
+                                          .memory = "/nowhere",
                                           .state_name = "/the/place",
                                           .renew = renew,
                                           .context = &t},

@@ -274,6 +274,7 @@ static inline void modules_create(int queue, int status)
                                           .service = "no/such",
                                           .queue_directory = -1,
                                           .queue_name = "/the/queue",
+                                          .memory = "/nowhere",
                                           .state_name = "/the/place",
                                           .renew = renew},
                  t.directory);
