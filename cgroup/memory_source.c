@@ -94,7 +94,8 @@ static int open_events(struct memory_source *source, const struct pool_group *gr
     return result;
 }
 
-/* The root of cgroup v2 speaks for the machine. A container's root group, which does not, has cgroup.events. */
+/* The root of cgroup v2 speaks for the machine. A container's root group, which does not, has
+ * cgroup.events. */
 static int open_root(struct memory_source *source, const struct pool_group *group)
 {
     const struct kernel_tree *tree = &group->plan.unified;

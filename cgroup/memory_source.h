@@ -52,8 +52,8 @@ struct memory_source {
  * descriptors ran out (-EMFILE, -ENFILE, -ENOMEM); then nothing is open. */
 int memory_source_open(struct memory_source *source, const struct pool_group *group);
 
-/* Fills in *sample. Only pread(2), clock_gettime(2) and sysinfo(2): no allocation, no failure; a source that
- * vanished (-ENODEV after its group was removed) or makes no sense has its `known` flag false.
+/* Fills in *sample. Only pread(2), clock_gettime(2) and sysinfo(2): no allocation, no failure; a
+ * source that vanished (-ENODEV after its group was removed) or makes no sense has its `known` flag false.
  * group[0] is always there (groups >= 1), perhaps unknown. */
 void memory_source_read(const struct memory_source *source, struct memory_sample *sample);
 

@@ -222,7 +222,8 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
     } else {
         find_unit(plan);
         if (!is_delegated(&plan->unified, plan->below)) {
-            /* A unit's mounts are made when it starts; whether it is delegated, systemd can change while it runs. */
+            /* A unit's mounts are made when it starts; whether it is delegated, systemd can change
+             * while it runs. */
             plan_because(
                 plan,
                 "%s is not delegated%s: give Postfix's unit \"[Service] Delegate=memory\"%s and "
@@ -262,7 +263,8 @@ static bool proc_is_hidden(const struct cgroup_roots *roots)
            errno == ENOENT;
 }
 
-/* Where the file for the machine is not hidden, and yet not there, there is none for a group either. */
+/* Where the file for the machine is not hidden, and yet not there, there is none for a group
+ * either. */
 static void check_pressure(struct group_plan *plan, const struct cgroup_roots *roots)
 {
     char path[KERNEL_PATH_MAX];

@@ -80,6 +80,12 @@ with()
     warned >"$TEST_DIR/warned"
     say "$name"
     sed 's/^/    /' "$TEST_DIR/warned"
+    for property in ProtectControlGroups=yes ProcSubset=pid; do
+        case " $* " in
+        *" $property "*)
+            grep -q "${property%=*}=" "$TEST_DIR/warned" || fail "$name: no line names ${property%=*}=" ;;
+        esac
+    done
     expect "$name: starts" "$(journal ' starts: service lmtp')" 1
     expect "$name: what master punishes" "$(journal 'throttling\|bad command startup')" 0
     [ "$(wc -l <"$TEST_DIR/warned")" -le "$most" ] || fail "$name: more than $most warnings"
