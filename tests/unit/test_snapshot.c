@@ -1,164 +1,414 @@
-/* supervisor/snapshot: the dispatcher shows itself in a file, and a file that cannot be written stops nothing. */
+/*
+ * supervisor/report/snapshot.c and collect.c: what a view becomes, and when it is written. The view,
+ * the clocks and the log are the test's; the files are real.
+ */
 
-#include "tests/unit/fake_round.h"
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/base/file.h"
-#include "supervisor/report/metrics.h"
-#include "supervisor/report/status.h"
+#include "supervisor/report/snapshot.h"
+#include "tests/unit/admission_harness.h"
+#include "tests/unit/said.h"
 
-TestSuite(snapshot, .timeout = 60);
+#define WALL (INT64_C(1790000000) * SECOND)
+#define NOW (5000 * SECOND)
 
-static size_t read_file(const char *path, char *text, size_t size)
+/* The program's own clocks are found before those of the archive. A write is between two looks. */
+static int64_t write_takes;
+static int64_t now = NOW;
+
+uint64_t clock_monotonic(void)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, text, size - 1);
-
-    if (fd >= 0)
-        close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    return length > 0 ? (size_t)length : 0;
+    now += write_takes;
+    return (uint64_t)now;
 }
 
-/* The snapshot, as it is now. False while there is none. What is there must always be whole. */
-static bool snapshot_read(struct fake *fake, struct status *status)
+int64_t clock_wall(void)
 {
-    static char text[STATUS_TEXT_MAX];
-    size_t length = read_file(fake_path(fake, "state/" STATUS_FILE), text, sizeof text);
-
-    if (length == 0)
-        return false;
-    cr_assert_eq(status_read(text, length, status), 0, "%s", text);
-    return true;
+    return WALL + now;
 }
 
-static void wait_for_busy(struct fake *fake, struct status *status, uint64_t busy)
-{
-    int64_t deadline = fake_now_ms() + WAIT_MS;
+static struct {
+    struct config config;
+    struct totals totals;
+    struct limit_settings settings;
+    struct limit_state state;
+    struct limit_decision decision;
+    struct memory_sample sample;
+    struct pool pool;
+    struct report_view view;
+    struct admission *admission;
+    struct complaints complaints;
+    struct snapshot *snapshot;
+    char place[32];
+    int directory;
+} t;
 
-    while (!snapshot_read(fake, status) || status->workers.busy != busy) {
-        cr_assert(fake_now_ms() < deadline, "%llu workers are never busy",
-                  (unsigned long long)busy);
-        poll(NULL, 0, 20);
+static void start(void)
+{
+    cr_assert_eq(snapshot_create(&t.snapshot, t.directory, t.place, &t.complaints), 0);
+}
+
+static void set_up(void)
+{
+    snprintf(t.place, sizeof t.place, "/tmp/headroom-snapshot.XXXXXX");
+    cr_assert_not_null(mkdtemp(t.place));
+    t.directory = open(t.place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    config_defaults(&t.config);
+    t.settings = (struct limit_settings){.min = 2, .max = 40};
+    t.decision = (struct limit_decision){
+        .limit = 12,
+        .mode = LIMIT_HOLD,
+        .reason = {.input = LIMIT_BY_STALL,
+                   .value = 0.02,
+                   .threshold = 0.005,
+                   .key = "pressure.hold"},
+    };
+    t.pool = (struct pool){.size = 40, .count = {25, 1, 2, 3, 4, 5}};
+    t.admission = harness_create(100, 100);
+    t.view = (struct report_view){
+        .now = NOW,
+        .service = "relay",
+        .config = &t.config,
+        .parent = 77,
+        .group_mode = "unit",
+        .totals = &t.totals,
+        .settings = &t.settings,
+        .state = &t.state,
+        .decision = &t.decision,
+        .sample = &t.sample,
+        .changed = NOW - 30 * SECOND,
+        .admission = t.admission,
+        .pool = &t.pool,
+        .most = 16,
+        .held = 20,
+        .room = 500,
+        .waiting = 8,
+        .deferring = 3,
+        .why = SPAWN_START,
+    };
+    start();
+}
+
+static void tear_down(void)
+{
+    snapshot_destroy(t.snapshot);
+    admission_destroy(t.admission);
+    unlinkat(t.directory, STATUS_FILE, 0);
+    unlinkat(t.directory, "relay.prom", 0);
+    close(t.directory);
+    rmdir(t.place);
+}
+
+TestSuite(snapshot, .init = set_up, .fini = tear_down);
+
+/* Time passes, then a tick. */
+static void tick_after(int64_t time)
+{
+    now += time;
+    t.view.now = (uint64_t)now;
+    snapshot_tick(t.snapshot, &t.view, false);
+}
+
+/* Whether the file was written since the last call: each call takes it away. */
+static bool written(const char *name)
+{
+    return unlinkat(t.directory, name, 0) == 0;
+}
+
+static const struct status *collected(void)
+{
+    snapshot_collect(t.snapshot, &t.view);
+    return &t.snapshot->status;
+}
+
+static const struct status_destination *destination(const struct status *status, const char *name)
+{
+    for (size_t i = 0; i < status->destinations; i++)
+        if (strcmp(status->destination[i].name, name) == 0)
+            return &status->destination[i];
+    cr_assert_fail("no destination %s", name);
+    return NULL;
+}
+
+/* --- what is in it ------------------------------------------------------------------------------ */
+
+Test(snapshot, figures_of_the_view)
+{
+    const struct status *status;
+
+    t.totals.deferred_full = 7;
+    t.view.lines_lost = 2;
+    t.view.start_error = -ENOENT;
+    t.view.starting = NOW - 4 * SECOND;
+    t.pool.failures = 6;
+    t.view.why = SPAWN_MAX;
+    status = collected();
+    cr_expect_eq(status->format, STATUS_FORMAT);
+    cr_expect_str_eq(status->service, "relay");
+    cr_expect_eq(status->pid, (uint64_t)getpid());
+    cr_expect_eq(status->parent, 77);
+    cr_expect_eq(status->written, WALL + NOW);
+    cr_expect_str_eq(status->state.name, "HOLD");
+    cr_expect_eq(status->state.since, WALL + NOW - 30 * SECOND);
+    cr_expect_eq(status->state.limit, 12);
+    cr_expect_str_eq(status->state.reason,
+                     "memory stall of the pool 2.0% is above pressure.hold 0.5%");
+    cr_expect_str_eq(status->state.key, "pressure.hold");
+    cr_expect(status->state.memory);
+    cr_expect_eq(status->settings.workers_max, 40);
+    cr_expect_eq(status->settings.waiting_max, 500);
+    cr_expect_eq(status->workers.live, 15);
+    cr_expect_eq(status->workers.starting, 1);
+    cr_expect_eq(status->workers.idle, 2);
+    cr_expect_eq(status->workers.connecting, 3);
+    cr_expect_eq(status->workers.busy, 4);
+    cr_expect_eq(status->workers.leaving, 5);
+    cr_expect_eq(status->workers.most, 16);
+    cr_expect_str_eq(status->workers.why, "workers.max is reached");
+    cr_expect_eq(status->workers.starting_since, WALL + NOW - 4 * SECOND);
+    cr_expect_eq(status->requests.held, 20);
+    cr_expect_eq(status->requests.waiting, 8);
+    cr_expect_eq(status->requests.deferring, 3);
+    cr_expect_eq(status->totals.deferred_full, 7);
+    cr_expect_eq(status->faults.failed_starts, 6);
+    cr_expect_str_eq(status->faults.start_error, "No such file or directory");
+    cr_expect_eq(status->faults.lines_lost, 2);
+}
+
+/* A limit that only demand or the configuration bounds is not short of memory; nothing starts. */
+Test(snapshot, nothing_is_wrong)
+{
+    const struct status *status;
+
+    t.decision.reason.input = LIMIT_BY_GROWTH;
+    status = collected();
+    cr_expect_not(status->state.memory);
+    cr_expect_str_eq(status->workers.why, "");
+    cr_expect_str_eq(status->faults.start_error, "");
+    cr_expect_eq(status->workers.starting_since, 0);
+    cr_expect_eq(status->destinations, 0);
+}
+
+Test(snapshot, memory)
+{
+    const struct status *status;
+
+    t.sample = (struct memory_sample){
+        .machine_known = true,
+        .total = UINT64_C(8) << 30,
+        .available = UINT64_C(3) << 30,
+        .groups = 1,
+        .group = {{.known = true, .working_set = 60 << 20, .limit = 64 << 20}},
+        .oom_kill = 4,
+    };
+    t.settings.min_available = 100 << 20;
+    t.settings.hold = 0.005;
+    t.state.pool_some.fraction = 0.25;
+    t.state.footprint = 5e6;
+    status = collected();
+    cr_expect_str_eq(status->memory.mode, "unit");
+    cr_expect_eq(status->memory.available, UINT64_C(3) << 30);
+    cr_expect_eq(status->memory.min_available, 100 << 20);
+    cr_expect_eq(status->memory.working_set, 60 << 20);
+    cr_expect_eq(status->memory.limit, 64 << 20);
+    cr_expect_eq(status->memory.footprint, 5000000);
+    cr_expect_eq(status->memory.oom_kills, 4);
+    cr_expect_float_eq(status->pressure.pool_some, 25, 1e-9);
+    cr_expect_float_eq(status->pressure.hold, 0.5, 1e-9);
+    /* Without a group of its own there is no limit of it. */
+    t.sample.groups = 0;
+    status = collected();
+    cr_expect_not(status->memory.pool_known);
+    cr_expect_eq(status->memory.limit, STATUS_UNLIMITED);
+}
+
+/* One that is in several of admission's lists is told once, with the time of its oldest delivery. */
+Test(snapshot, destinations)
+{
+    struct admission_counters before, after;
+    const struct status_destination *found;
+    const struct status *status;
+
+    harness_arrive(t.admission, 0, "runs.example", FIRST, NOW - 20 * SECOND);
+    cr_assert_eq(harness_start(t.admission, 10, NOW - 20 * SECOND), 0);
+    for (unsigned i = 1; i < 4; i++)
+        harness_arrive(t.admission, i, "runs.example", FIRST, NOW);
+    harness_arrive(t.admission, 9, "waits.example", FIRST, NOW);
+    admission_count(t.admission, &before);
+    status = collected();
+    admission_count(t.admission, &after);
+    cr_expect_eq(memcmp(&before, &after, sizeof before), 0, "to look at it costs it something");
+    cr_expect_eq(status->destinations, 2);
+    found = destination(status, "runs.example");
+    cr_expect_eq(found->waiting, 3);
+    cr_expect_eq(found->in_flight, 1);
+    cr_expect_eq(found->oldest_start, WALL + NOW - 20 * SECOND);
+    cr_expect_eq(found->last_success, 0, "never");
+    found = destination(status, "waits.example");
+    cr_expect_eq(found->waiting, 1);
+    cr_expect_eq(found->oldest_start, 0);
+}
+
+/* Two deliveries a second for seventy seconds: a minute has 120, and begins with what was then. */
+Test(snapshot, the_last_minute)
+{
+    const struct status *status;
+
+    for (unsigned i = 0; i < 70; i++) {
+        t.totals.delivered += 2;
+        t.totals.deferred += 1;
+        t.view.waiting = i;
+        tick_after(SECOND);
     }
+    now += SECOND;
+    t.view.now = (uint64_t)now;
+    status = collected();
+    cr_expect_eq(status->minute.span, 60 * SECOND);
+    cr_expect_eq(status->minute.delivered, 2 * 59);
+    cr_expect_eq(status->minute.deferred, 59);
+    cr_expect_eq(status->minute.waiting, 10);
+    cr_expect_eq(status->minute.limit, 12);
+    cr_expect_eq(status->minute.workers, 15);
 }
 
-Test(snapshot, shows_what_happens)
+/* The newest change comes first; fifty are kept, also by a successor. */
+Test(snapshot, changes)
 {
-    static struct status status;
-    struct fake fake;
-    struct stat found;
-    unsigned number;
-    int qmgr, worker;
+    const struct status *status;
 
-    number = fake_begin(&fake, 4);
-    qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve_request(&fake, number, "AAAA1");
-    wait_for_busy(&fake, &status, 1);
-    cr_expect_str_eq(status.service, "test");
-    cr_expect_eq(status.pid, (uint64_t)fake.dispatcher);
-    cr_expect_eq(status.parent, (uint64_t)getpid());
-    cr_expect_eq(status.settings.workers_max, 4);
-    cr_expect_eq(status.totals.requests, 1);
-    cr_expect_eq(status.totals.delivered, 0);
-    cr_expect(status.faults.greeting_known);
-    cr_assert_eq(status.destinations, 1);
-    cr_expect_eq(status.destination[0].in_flight, 1);
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    cr_assert_eq(stat(fake_path(&fake, "state/" STATUS_FILE), &found), 0);
-    cr_expect_eq(found.st_mode & 07777, 0600);
-    /* The last one is written in the end, whenever the one before was. */
-    close(fake.master);
-    fake_status(&fake);
-    cr_assert(snapshot_read(&fake, &status));
-    cr_expect_eq(status.totals.delivered, 1);
-    cr_expect_neq(access(fake_path(&fake, "state/" STATUS_FILE ".new"), F_OK), 0);
-    fake_remove(&fake);
-}
-
-/* Something lies where it is written, or beside it: it is said, and mail goes on. */
-Test(snapshot, is_not_needed)
-{
-    struct fake fake;
-    unsigned number = fake_begin(&fake, 4);
-    int qmgr, worker;
-
-    while (mkdir(fake_path(&fake, "state/" STATUS_FILE), 0755) < 0)
-        unlink(fake_path(&fake, "state/" STATUS_FILE));
-    qmgr = fake_ask(&fake, "AAAA1");
-    worker = fake_serve(&fake, number);
-    fake_expect_line(&fake, STATUS_FILE " cannot be written: Is a directory");
-    fake_expect_request(worker, "AAAA1");
-    fake_say(worker, WIRE_REPLY_DONE);
-    fake_expect(qmgr, WIRE_REPLY_DONE);
-    fake_end(&fake);
-}
-
-Test(snapshot, metrics_are_written_where_they_are_wanted)
-{
-    static char text[METRICS_TEXT_MAX];
-    struct fake fake;
-    struct stat found;
-    int64_t deadline = fake_now_ms() + WAIT_MS;
-
-    fake_prepare(&fake);
-    /* Relative to the state directory, where the dispatcher works; a configured path begins with /. */
-    status_text(fake.config.metrics_textfile, sizeof fake.config.metrics_textfile, "%s.prom");
-    fake_start(&fake);
-    while (read_file(fake_path(&fake, "state/test.prom"), text, sizeof text) == 0) {
-        cr_assert(fake_now_ms() < deadline);
-        poll(NULL, 0, 20);
+    for (unsigned i = 1; i <= STATUS_CHANGES_MAX + 5; i++) {
+        now += SECOND;
+        t.decision.limit = i;
+        snapshot_changed(t.snapshot, &t.view);
     }
-    cr_expect_not_null(strstr(text, "headroom_workers_max{service=\"test\"} 4\n"));
-    cr_expect_str_eq(text + strlen(text) - 6, "# EOF\n");
-    cr_assert_eq(stat(fake_path(&fake, "state/test.prom"), &found), 0);
-    cr_expect_eq(found.st_mode & 07777, 0644);
-    fake_end(&fake);
+    t.totals.delivered = 9;
+    tick_after(SECOND);
+    snapshot_destroy(t.snapshot);
+    now += SECOND;
+    t.totals.delivered = 0;
+    start();
+    status = collected();
+    cr_expect_eq(status->changes, STATUS_CHANGES_MAX);
+    cr_expect_eq(status->change[0].limit, STATUS_CHANGES_MAX + 5);
+    cr_expect_eq(status->change[0].time, WALL + now - 2 * SECOND);
+    cr_expect_str_eq(status->change[0].state, "HOLD");
+    cr_expect_eq(status->change[0].workers, 15);
+    cr_expect_eq(status->change[STATUS_CHANGES_MAX - 1].limit, 6);
+    /* All else is the successor's own. */
+    cr_expect_eq(status->totals.delivered, 0);
+    cr_expect_eq(status->started, WALL + now);
 }
 
-/* Five of eight refusals have a line; the rest is counted in the end. */
-Test(snapshot, what_was_not_said_is_said_in_the_end)
+/* What a predecessor of another format left is no reason not to start. */
+Test(snapshot, a_predecessor_of_another_format)
 {
-    struct fake fake;
+    static const char text[] = "{\"service\": \"relay\", \"state\": {\"name\": \"OPEN\"}, "
+                               "\"changes\": [{\"time\": 1790000000000000, \"state\": \"SHED\"}]}";
 
-    fake_begin(&fake, 4);
-    for (int i = 0; i < 8; i++) {
-        int qmgr = fake_greeted(&fake);
-
-        fake_say(qmgr, "W");
-        shutdown(qmgr, SHUT_WR);
-        fake_expect(qmgr, WIRE_REPLY_DEFERRED);
-        fake_expect_end(qmgr);
-    }
-    close(fake.master);
-    fake_status(&fake);
-    fake_expect_line(&fake, " 3 more delivery requests were refused");
-    fake_remove(&fake);
+    cr_assert_eq(replace_file(t.directory, STATUS_FILE, "x", 0600, text, sizeof text - 1), 0);
+    snapshot_destroy(t.snapshot);
+    start();
+    cr_expect_eq(collected()->changes, 0);
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE));
 }
 
-/* A disk without room for it: the old text stays, and nothing lies beside it. */
-Test(snapshot, a_text_that_does_not_fit_leaves_the_old_one)
+/* --- when it is written ------------------------------------------------------------------------- */
+
+Test(snapshot, is_written_when_something_changed)
 {
-    char directory[] = "/tmp/headroom-replace.XXXXXX";
-    char text[64];
-    char path[80];
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE), "the first one");
+    tick_after(SECOND);
+    cr_expect_not(written(STATUS_FILE), "nothing has changed");
+    t.totals.lost++;
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE));
+    t.totals.lost++;
+    tick_after(SECOND / 2);
+    cr_expect_not(written(STATUS_FILE), "half a second after the last one");
+    tick_after(SECOND / 2);
+    cr_expect(written(STATUS_FILE));
+    for (int i = 0; i < 9; i++)
+        tick_after(SECOND);
+    cr_expect_not(written(STATUS_FILE));
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE), "ten seconds without a change");
+    snapshot_tick(t.snapshot, &t.view, true);
+    cr_expect(written(STATUS_FILE), "the end");
+    cr_expect_eq(said.times[COMPLAINT_SNAPSHOT], 0);
+}
+
+/* A write of 100 ms: the next one is 2 s later, whatever changes. */
+Test(snapshot, a_slow_disk_is_left_alone)
+{
+    tick_after(SECOND);
+    t.totals.lost++;
+    write_takes = SECOND / 10;
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE));
+    write_takes = 0;
+    t.totals.lost++;
+    tick_after(SECOND);
+    cr_expect_not(written(STATUS_FILE));
+    tick_after(SECOND);
+    cr_expect(written(STATUS_FILE));
+    /* But not for more than a minute. */
+    t.totals.lost++;
+    write_takes = 1000 * SECOND;
+    tick_after(SECOND);
+    write_takes = 0;
+    cr_expect(written(STATUS_FILE));
+    t.totals.lost++;
+    tick_after(61 * SECOND);
+    cr_expect(written(STATUS_FILE));
+}
+
+Test(snapshot, what_cannot_be_written_is_complained_of)
+{
+    status_text(t.config.metrics_textfile, sizeof t.config.metrics_textfile,
+                "/nonexistent/%s.prom");
+    cr_assert_eq(mkdirat(t.directory, STATUS_FILE, 0700), 0);
+    tick_after(SECOND);
+    cr_expect_eq(said.times[COMPLAINT_SNAPSHOT], 1);
+    cr_expect_not_null(strstr(said.last, t.place), "%s", said.last);
+    cr_expect_not_null(strstr(said.last, "Is a directory"), "%s", said.last);
+    cr_expect_eq(said.times[COMPLAINT_METRICS], 1);
+    cr_assert_eq(unlinkat(t.directory, STATUS_FILE, AT_REMOVEDIR), 0);
+    /* Without a directory there is no file, and nobody misses it. */
+    snapshot_destroy(t.snapshot);
+    cr_assert_eq(snapshot_create(&t.snapshot, -1, t.place, &t.complaints), 0);
+    tick_after(11 * SECOND);
+    cr_expect_eq(said.times[COMPLAINT_SNAPSHOT], 1);
+    cr_expect_eq(said.times[COMPLAINT_METRICS], 2);
+}
+
+/* Each ten seconds, with the figures of that moment. */
+Test(snapshot, metrics)
+{
+    char text[METRICS_TEXT_MAX] = "";
+    unsigned times = 0;
     int fd;
 
-    cr_assert_not_null(mkdtemp(directory));
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof path, "%s/file", directory);
-    cr_assert_eq(replace_file(fd, "file", "beside", 0600, "old text", 8), 0);
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &(struct rlimit){10, RLIM_INFINITY});
-    cr_expect_eq(replace_file(fd, "file", "beside", 0600, "this is far too long", 20), -EFBIG);
-    cr_expect_eq(read_file(path, text, sizeof text), 8);
-    cr_expect_str_eq(text, "old text");
-    cr_expect_eq(faccessat(fd, "beside", F_OK, 0), -1);
-    /* A pipe that nobody reads, in its place: no hanging. */
-    cr_assert_eq(mkfifoat(fd, "beside", 0600), 0);
-    cr_expect_eq(replace_file(fd, "file", "beside", 0600, "new", 3), -ENXIO);
-    unlinkat(fd, "beside", 0);
-    unlinkat(fd, "file", 0);
+    snprintf(t.config.metrics_textfile, sizeof t.config.metrics_textfile, "%s/%%s.prom", t.place);
+    for (int i = 0; i < 30; i++) {
+        tick_after(SECOND);
+        times += written("relay.prom");
+    }
+    cr_expect_eq(times, 3);
+    t.totals.delivered = 4711;
+    tick_after(SECOND);
+    fd = openat(t.directory, "relay.prom", O_RDONLY | O_CLOEXEC);
+    cr_assert_gt(read(fd, text, sizeof text - 1), 0);
     close(fd);
-    cr_expect_eq(rmdir(directory), 0);
+    cr_expect_not_null(strstr(text, "headroom_delivered_total{service=\"relay\"} 4711\n"));
 }
