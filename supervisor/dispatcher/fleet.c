@@ -392,7 +392,7 @@ static void exited(struct worker *worker, int status)
         snprintf(reason, sizeof reason, "it ended with %s %d before it was ready",
                  WIFSIGNALED(status) ? "signal" : "exit status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        fleet_starts_fail(fleet, -1 - status, reason);
+        fleet_starts_fail(fleet, reason);
     }
     event.pid = worker->pid;
     event.retired = worker->retired;
@@ -424,7 +424,7 @@ static void start_failed(struct worker *worker, int error)
     if (error == EAGAIN || error == ENOMEM)
         tell(worker, FLEET_FORK_FAILED, NULL);
     else
-        fleet_starts_fail(fleet, error, strerror(error));
+        fleet_starts_fail(fleet, strerror(error));
 }
 
 static void on_channel(void *owner, int fd, uint32_t events)
@@ -472,7 +472,7 @@ static void give_up(struct worker *worker)
 
     worker->work = NULL;
     if (state_of(worker) == WORKER_STARTING)
-        fleet_starts_fail(worker->fleet, ETIMEDOUT, "it does not greet");
+        fleet_starts_fail(worker->fleet, "it does not greet");
     leave(worker);
     end_by_force(worker);
     /* Before a request is handed over it goes back to wait. */

@@ -118,9 +118,9 @@ struct fleet_view {
     const struct pool *pool;
     const char *greeting; /* the last that a worker gave */
     size_t greeting_length;
-    int start_error;      /* why starts fail; 0: they do not */
-    uint64_t start_after; /* back-off: nothing is started before */
-    unsigned most;        /* workers at a time, so far */
+    const char *start_error; /* reason why starts fail; "": they do not */
+    uint64_t start_after;    /* back-off: nothing is started before */
+    unsigned most;           /* workers at a time, so far */
 };
 
 struct fleet_view fleet_view(const struct fleet *fleet);

@@ -10,15 +10,15 @@
 #include "agents/worker.h"
 #include "supervisor/parent/channel.h"
 
-void fleet_starts_fail(struct fleet *fleet, int error, const char *reason)
+void fleet_starts_fail(struct fleet *fleet, const char *reason)
 {
     const struct fleet_config *config = &fleet->config;
     uint64_t now = config->loop->now;
     unsigned pause = pool_start_failed(&fleet->pool, now);
 
-    if (fleet->start_error == error)
+    if (strncmp(fleet->start_error, reason, sizeof fleet->start_error - 1) == 0)
         return;
-    fleet->start_error = error;
+    snprintf(fleet->start_error, sizeof fleet->start_error, "%s", reason);
     if (complain(config->complaints, COMPLAINT_START, now, NULL, 0,
                  "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
                  config->directory, config->agent, reason, pause))
@@ -30,7 +30,7 @@ void fleet_starts_succeed(struct fleet *fleet)
     if (pool_start_succeeded(&fleet->pool) && fleet->start_said)
         journal_log(fleet->config.complaints->journal, EVENT_WORKER_STARTS_AGAIN, LOG_NOTICE, NULL,
                     0, "%s starts again", fleet->config.agent);
-    fleet->start_error = 0;
+    fleet->start_error[0] = '\0';
     fleet->start_said = false;
 }
 
@@ -77,7 +77,7 @@ int fleet_start(struct fleet *fleet)
     const struct fleet_config *config = &fleet->config;
     int number = pool_start(&fleet->pool, config->loop->now);
     struct worker *worker;
-    char reason[JOURNAL_TEXT_MAX / 2];
+    char reason[START_ERROR_SIZE];
     bool listens;
     int result;
 
@@ -97,11 +97,11 @@ int fleet_start(struct fleet *fleet)
     if (result == -EMFILE || result == -ENFILE) {
         budget_descriptors_short(config->budget, -result, config->loop->now);
     } else if (listens) {
-        fleet_starts_fail(fleet, -result, strerror(-result));
+        fleet_starts_fail(fleet, strerror(-result));
     } else {
         snprintf(reason, sizeof reason, "no socket for it in %.350s: %.40s",
                  config->sockets->config.state_name, strerror(-result));
-        fleet_starts_fail(fleet, -result, reason);
+        fleet_starts_fail(fleet, reason);
     }
     return result;
 }

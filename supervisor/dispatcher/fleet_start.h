@@ -35,6 +35,9 @@ struct worker {
     char lost[QUEUE_ID_MAX + 1]; /* of the work that was lost with it; "": none */
 };
 
+/* A reason names the state directory, if a socket in it could not be made. */
+#define START_ERROR_SIZE 448
+
 struct fleet {
     struct fleet_config config;
     struct pool pool;
@@ -42,8 +45,8 @@ struct fleet {
     struct watch channel;
     unsigned ready; /* workers that are */
     unsigned most;
-    int start_error; /* why starts fail, to log it once; 0 when they do not */
-    bool start_said; /* a failed start was logged: then a success is, too */
+    char start_error[START_ERROR_SIZE]; /* reason why starts fail, logged once; "": they do not */
+    bool start_said;                    /* a failed start was logged: then a success is, too */
     char greeting[GREETING_MAX];
     size_t greeting_length;
     char scratch[REPLY_BYTES_MAX]; /* what has just been read */
@@ -62,8 +65,8 @@ void fleet_free(struct worker *worker);
 
 /* fleet_start.c */
 
-/* A start failed: logs it once for each reason (`error` tells them apart), and pauses. */
-void fleet_starts_fail(struct fleet *fleet, int error, const char *reason);
+/* A start failed: pauses, and logs `reason` unless the start before failed for the same one. */
+void fleet_starts_fail(struct fleet *fleet, const char *reason);
 
 /* A new worker has greeted. */
 void fleet_starts_succeed(struct fleet *fleet);

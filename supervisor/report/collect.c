@@ -1,8 +1,7 @@
 /*
- * What is in the snapshot: from the view into plain values.
+ * From the view into the values of a snapshot.
  */
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,7 +9,7 @@
 #include "supervisor/config/config_bound.h"
 #include "supervisor/report/snapshot.h"
 
-/* The wall clock's name for a moment of ours. */
+/* A monotonic time, by the wall clock. */
 static int64_t wall_of(const struct status *status, const struct report_view *view, int64_t when)
 {
     if (when == ADMISSION_NEVER)
@@ -72,8 +71,7 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->totals = *view->totals;
     status->faults.greeting_known = view->greeting_known;
     status->faults.failed_starts = pool->failures;
-    status_text(status->faults.start_error, sizeof status->faults.start_error,
-                view->start_error != 0 ? strerror(abs(view->start_error)) : "");
+    status_text(status->faults.start_error, sizeof status->faults.start_error, view->start_error);
     status->faults.lines_lost = view->lines_lost;
 }
 

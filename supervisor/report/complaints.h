@@ -2,9 +2,11 @@
 #define SUPERVISOR_REPORT_COMPLAINTS_H
 
 /*
- * Warnings that others can bring about as often as they like: each kind is logged five times, then
- * once a minute with the number of times it was not (journal/journal_limit.h). When a flood is
- * over, complaints_flush() tells the rest. Times are us of any monotonic clock.
+ * Warnings that others can cause as often as they like. Each kind is logged five times, then once a
+ * minute with the number of times in between (journal/journal_limit.h). complaints_flush() logs the
+ * rest of a flood. Times are us of any monotonic clock.
+ *
+ * DIAGNOSTICS: the event and priority of each kind are in complaints.c.
  */
 
 #include <stdbool.h>
@@ -19,15 +21,15 @@ enum complaint {
     COMPLAINT_REFUSED,     /* a delivery request is refused */
     COMPLAINT_LOST,        /* a worker ended with a request */
     COMPLAINT_DESCRIPTORS, /* there is no descriptor left */
-    COMPLAINT_RETRY,       /* retry(8) cannot be had */
+    COMPLAINT_RETRY,       /* retry(8) cannot be reached */
     COMPLAINT_SOCKETS,     /* workers' sockets are not in the state directory */
-    COMPLAINT_LEARNED,     /* what was learned cannot be kept */
+    COMPLAINT_LEARNED,     /* the file of learned destinations cannot be written */
     COMPLAINT_SNAPSHOT,    /* status.json cannot be written */
     COMPLAINT_METRICS,     /* the file of metrics.textfile cannot be written */
     COMPLAINTS
 };
 
-/* All zero but the journal is a good start. */
+/* The journal is not owned; all else begins as zero. */
 struct complaints {
     struct journal *journal;
     struct journal_limit limit[COMPLAINTS];
@@ -42,7 +44,7 @@ __attribute__((format(printf, 6, 7))) bool complain(struct complaints *complaint
                                                     const struct journal_field *fields,
                                                     size_t count, const char *format, ...);
 
-/* Logs how often something was counted since its last line. With `last`, all of it. */
+/* Logs the counts of kinds that may have a line now; with `last`, of all kinds. */
 void complaints_flush(struct complaints *complaints, uint64_t now, bool last);
 
 #endif

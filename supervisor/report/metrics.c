@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/limit/limit.h"
+
 struct out {
     char *text;
     size_t size;
     size_t used;
     char service[2 * STATUS_NAME_SIZE]; /* as the value of a label */
-    const char *name;                   /* of the family */
+    const char *name;                   /* of the present family */
 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct out *out, const char *format, ...)
@@ -32,7 +34,7 @@ static void family(struct out *out, const char *name, const char *type, const ch
     put(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* `label` NULL: the service alone. */
+/* Without a label (NULL) the service is the only one. */
 static void sample(struct out *out, const char *label, const char *value, double number)
 {
     if (label)
@@ -56,13 +58,14 @@ static void counter(struct out *out, const char *name, const char *help, uint64_
 
 static void put_state(struct out *out, const struct status *status)
 {
-    static const char *const states[] = {"OPEN", "HOLD", "SHRINK", "SHED"};
-
     family(out, "headroom_info", "gauge", "Always 1; the version is a label.");
     sample(out, "version", status->version, 1);
     family(out, "headroom_state", "gauge", "1 for the state that the service is in.");
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        sample(out, "state", states[i], strcmp(states[i], status->state.name) == 0);
+    for (int mode = LIMIT_OPEN; mode <= LIMIT_SHED; mode++) {
+        const char *name = limit_mode_name((enum limit_mode)mode);
+
+        sample(out, "state", name, strcmp(name, status->state.name) == 0);
+    }
     gauge(out, "headroom_start_timestamp_seconds", "When the dispatcher started.",
           (double)status->started / 1e6);
     gauge(out, "headroom_written_timestamp_seconds", "When these figures were taken.",
@@ -92,7 +95,6 @@ static void put_requests(struct out *out, const struct status *status)
           (double)status->requests.held);
 }
 
-/* Entries of one family stand together in the table. */
 static void put_totals(struct out *out, const struct status *status)
 {
     const char *before = "";
@@ -182,7 +184,7 @@ int metrics_paths(const char *wanted, const char *service, char path[METRICS_PAT
         return -ENAMETOOLONG;
     name = strrchr(path, '/');
     name = name ? name + 1 : path;
-    /* Without the ending that the collector looks for. */
+    /* The collector reads names that end in .prom. */
     length = snprintf(beside, METRICS_PATH_MAX, "%.*s.%s.new", (int)(name - path), path, name);
     return length < 0 || length >= METRICS_PATH_MAX ? -ENAMETOOLONG : 0;
 }

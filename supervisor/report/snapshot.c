@@ -16,20 +16,12 @@
 #define WRITE_SOONEST UINT64_C(1000000)
 #define WRITE_LATEST UINT64_C(10000000)
 #define METRICS_SOONEST UINT64_C(10000000)
-/* A write into memory takes a tenth of a millisecond. */
+/* A write into the page cache takes 100 us. */
 #define WRITE_SLOW UINT64_C(20000)
-#define WRITE_SLOW_PAUSE 20
+#define WRITE_SLOW_PAUSE 20 /* times as long as the write took */
 #define WRITE_SLOW_LONGEST UINT64_C(60000000)
 
-/* Percent of time in which some task waited for memory, in the pool or on the machine. */
-static double pressure_now(const struct limit_state *state)
-{
-    double pool = state->pool_some.fraction, machine = state->machine_some.fraction;
-
-    return 100 * (pool > machine ? pool : machine);
-}
-
-/* The changes of a predecessor are kept: a reload is no reason to forget them. */
+/* Takes over the changes of a predecessor, so that a reload does not lose them. */
 static void load_changes(struct snapshot *snapshot)
 {
     struct status *before = &snapshot->status;
@@ -155,9 +147,9 @@ static void take_point(struct snapshot *snapshot, const struct report_view *view
         .waiting = view->waiting,
         .limit = view->decision->limit,
         .workers = pool_live(view->pool),
-        .pressure = pressure_now(view->state),
+        .pressure = report_pressure(view),
     };
-    /* Stays in this range, so that it is known whether the ring is full. */
+    /* From SNAPSHOT_POINTS on the ring is full: the number must not fall below. */
     snapshot->points =
         snapshot->points + 1 < 2 * SNAPSHOT_POINTS ? snapshot->points + 1 : SNAPSHOT_POINTS;
 }
@@ -191,7 +183,7 @@ void snapshot_tick(struct snapshot *snapshot, const struct report_view *view, bo
 
     figures_take(view, figure);
     changed = memcmp(figure, snapshot->figure, sizeof figure) != 0;
-    /* A tick that comes early by a little is a tick. */
+    /* A tick may come early by a little. */
     due = age >= WRITE_LATEST || (changed && age >= WRITE_SOONEST - WRITE_SOONEST / 10);
 
     if (now < snapshot->not_before)

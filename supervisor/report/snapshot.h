@@ -2,14 +2,16 @@
 #define SUPERVISOR_REPORT_SNAPSHOT_H
 
 /*
- * The snapshot of a service (report/status.h) in its file, and the metrics. Once a second when
- * something has changed the file in the state directory is replaced; the metrics, when they are
- * wanted, each ten seconds. The changes of state that a predecessor had in its file are kept.
+ * The files of a service's snapshot: STATUS_FILE (report/status.h) and the metrics. A tick replaces
+ * STATUS_FILE when a figure has changed, at most once a second, at least each ten seconds; and the
+ * metrics, if metrics.textfile is set, each ten seconds. The changes of state in a predecessor's
+ * file are kept. snapshot.c decides when to write, collect.c fills in the figures.
  *
- * A disk that is full costs a line in the log; one that is slow is left alone for twenty times as
- * long as a write took. collect.c fills in the figures.
+ * After a write that took more than 20 ms nothing is written for twenty times as long, up to a
+ * minute: a slow disk must not slow down mail.
  *
- * DIAGNOSTICS: a file that cannot be written (EVENT_STATE_FILE), once for each cause, rate-limited.
+ * DIAGNOSTICS: a file cannot be written: COMPLAINT_SNAPSHOT (once for each cause),
+ * COMPLAINT_METRICS.
  */
 
 #include <stdbool.h>
@@ -20,15 +22,15 @@
 #include "supervisor/report/status.h"
 #include "supervisor/report/view.h"
 
-/* One a tick: the oldest tells what was a minute ago. */
+/* One a tick: the oldest is a minute old. */
 #define SNAPSHOT_POINTS 60
 
-/* Destinations of each kind; one can be of several. */
+/* Destinations of each kind; a destination can be of several. */
 #define SNAPSHOT_LONGEST 20
 #define SNAPSHOT_SLOWEST 20
 #define SNAPSHOT_TROUBLED 20
 
-/* What has to differ for the file to be written before its time. */
+/* Figures whose change makes a write due. */
 #define SNAPSHOT_FIGURES (TOTALS_COUNT + 4 + WORKER_STATES)
 
 struct snapshot_point {
@@ -42,36 +44,39 @@ struct snapshot_point {
 
 struct snapshot {
     int directory;     /* descriptor of the state directory; not owned */
-    const char *place; /* its name, for the log */
+    const char *place; /* name of the directory, for the log */
     struct complaints *complaints;
-    int error;            /* why the file could not be written, which was said; 0: it could */
-    struct status status; /* the changes stay in it */
-    uint64_t figure[SNAPSHOT_FIGURES];
-    uint64_t written;    /* monotonic, as the next two */
-    uint64_t not_before; /* the disk is slow */
-    uint64_t metrics;    /* when they were written last */
-    unsigned points;     /* the next place is [points % SNAPSHOT_POINTS]; twice that at most */
+    int error;                         /* of the last write of STATUS_FILE, logged; 0: none */
+    struct status status;              /* changes and started are kept in it */
+    uint64_t figure[SNAPSHOT_FIGURES]; /* at the last write */
+    uint64_t written;                  /* time of the last write; us, monotonic, as the next two */
+    uint64_t not_before;               /* nothing is written earlier: the disk is slow */
+    uint64_t metrics;                  /* time of the last write of metrics */
+    unsigned points; /* [points % SNAPSHOT_POINTS] is next; from SNAPSHOT_POINTS on all are taken */
     struct snapshot_point point[SNAPSHOT_POINTS];
     struct admission_view view[SNAPSHOT_LONGEST + SNAPSHOT_SLOWEST + SNAPSHOT_TROUBLED];
     char metrics_text[METRICS_TEXT_MAX];
     char text[STATUS_TEXT_MAX];
 };
 
-/* `directory` negative: nothing is kept. 0 or -ENOMEM; snapshot_destroy() is right in any case. */
+/*
+ * With a negative `directory` only metrics are written. 0 or -ENOMEM; snapshot_destroy() is allowed
+ * in any case.
+ */
 int snapshot_create(struct snapshot **out, int directory, const char *place,
                     struct complaints *complaints);
 void snapshot_destroy(struct snapshot *snapshot);
 
-/* There was no state directory, and now there is. */
+/* The state directory exists now, and did not before. */
 void snapshot_place(struct snapshot *snapshot, int directory);
 
-/* The limit's state has changed: remembers it. */
+/* Keeps a change of the limit's mode, the newest STATUS_CHANGES_MAX of them. */
 void snapshot_changed(struct snapshot *snapshot, const struct report_view *view);
 
-/* Once a second: replaces the files when it is time; in the end with `last`. */
+/* Once a second: writes the files that are due; with `last`, STATUS_FILE in any case. */
 void snapshot_tick(struct snapshot *snapshot, const struct report_view *view, bool last);
 
-/* collect.c: fills in `status` from the view, but for the changes and the time of the start. */
+/* Fills in snapshot->status from the view, but for the changes and the time of the start. */
 void snapshot_collect(struct snapshot *snapshot, const struct report_view *view);
 
 #endif

@@ -75,8 +75,8 @@ static void deferred_write(const struct totals *since, char *text, size_t size)
 }
 
 /*
- * Writes how many changes the line leaves out, and returns the number. A summary names the mode, but
- * not that the mode is another one since the last line, so it leaves out one more.
+ * Writes how many changes the line leaves out, and returns the number. A summary names the mode,
+ * but not that the mode has changed since the last line: it leaves out one more.
  */
 static uint64_t unsaid_write(const struct state_lines *lines, bool changed, char *text, size_t size)
 {
@@ -95,8 +95,6 @@ static void write_line(const struct state_lines *lines, const struct report_view
     const struct limit_decision *decision = view->decision;
     const struct limit_demand *demand = &view->demand;
     const struct totals since = since_told(lines, view);
-    double pool = view->state->pool_some.fraction;
-    double machine = view->state->machine_some.fraction;
     char reason[256], value[32], threshold[32], pressure[32], longest[128], away[AWAY_SIZE];
     char deferred[DEFERRED_SIZE], left_out[80];
     uint64_t unsaid;
@@ -104,7 +102,7 @@ static void write_line(const struct state_lines *lines, const struct report_view
     limit_reason_write(&decision->reason, reason, sizeof reason);
     figure_write(&decision->reason, decision->reason.value, value, sizeof value);
     figure_write(&decision->reason, decision->reason.threshold, threshold, sizeof threshold);
-    snprintf(pressure, sizeof pressure, "%.2f%%", 100 * (pool > machine ? pool : machine));
+    snprintf(pressure, sizeof pressure, "%.2f%%", report_pressure(view));
     deferred_write(&since, deferred, sizeof deferred);
     longest_write(view, longest, sizeof longest);
     away_write(lines, view, away, sizeof away);
@@ -192,7 +190,7 @@ void state_lines_tick(struct state_lines *lines, const struct report_view *view,
                       struct journal *journal)
 {
     enum limit_mode mode = view->decision->mode;
-    /* OPEN, as logged, with unlogged changes in between, is a change: no other line tells of them. */
+    /* OPEN as logged, with unlogged changes in between: no other line tells of them. */
     bool changed = mode != lines->told_mode || (mode == LIMIT_OPEN && lines->unsaid > 0);
 
     if (!(changed ? change_is_due(lines, view) : summary_is_due(lines, view)))

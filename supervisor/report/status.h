@@ -2,14 +2,14 @@
 #define SUPERVISOR_REPORT_STATUS_H
 
 /*
- * The snapshot of a service: what the dispatcher knows of itself, as plain values, and their form in JSON. The dispatcher
- * writes it into its state directory (supervisor/report/snapshot.h), headroomctl reads it.
+ * The snapshot of a service: what the dispatcher knows of itself, as plain values, and as JSON. The
+ * dispatcher writes it into its state directory (supervisor/report/snapshot.h), headroomctl reads it.
  *
- * status_write() and status_read() are inverse and pure: one table names every value once for both. A reader of another
- * version passes over names that it does not know, and has zero for those that are missing.
+ * status_write() and status_read() are inverse and pure: one table (status_table.c) names every value
+ * once for both. A reader ignores names that it does not know; a value without a name is zero.
  *
- * Units: bytes; percent of time for stalls; microseconds since 1970 for points in time, 0 for never; microseconds for
- * durations; numbers up to 2^53 (what a reader of JSON can hold).
+ * Units: bytes; percent of time for stalls; microseconds since 1970 for points in time, 0 for never;
+ * microseconds for durations. Numbers go up to 2^53, what a reader of JSON can hold.
  */
 
 #include <stdbool.h>
@@ -23,14 +23,14 @@
 /* Raised when a name in the file changes its meaning. */
 #define STATUS_FORMAT 2
 
-/* The snapshot fits this, whatever is in it; test_status.c fills it to the brim. */
+/* Any snapshot fits; test_status.c writes the largest. */
 #define STATUS_TEXT_MAX 65536
 
 #define STATUS_CHANGES_MAX 50
 #define STATUS_DESTINATIONS_MAX 40
 #define STATUS_WORD_SIZE 32
 #define STATUS_NAME_SIZE 128   /* a service has at most 99 characters */
-#define STATUS_REASON_SIZE 256 /* as the line in the journal has it */
+#define STATUS_REASON_SIZE 256 /* limit_reason_write() */
 #define STATUS_KEY_SIZE 96     /* ADMISSION_KEY */
 
 #define STATUS_UNLIMITED UINT64_MAX
@@ -45,18 +45,18 @@ struct status_change {
 };
 
 struct status_destination {
-    char name[STATUS_KEY_SIZE]; /* what destination.key says: a domain, as a rule */
+    char name[STATUS_KEY_SIZE]; /* by destination.key: the recipient's domain, if nothing is set */
     char lane[STATUS_WORD_SIZE];
     int64_t since; /* in that lane */
     uint64_t in_flight;
-    uint64_t hanging; /* of them, for longer than destination.slow_after */
+    uint64_t hanging; /* in flight for longer than destination.slow_after */
     uint64_t waiting;
     uint64_t window;
-    int64_t oldest_start; /* of those in flight */
+    int64_t oldest_start; /* of the deliveries in flight */
     uint64_t service;     /* decaying mean of its deliveries, us */
     int64_t last_success;
     int64_t last_failure;
-    uint64_t deferred; /* for its sake, by us */
+    uint64_t deferred; /* by headroom, because the destination is slow or dead */
 };
 
 struct status {
@@ -73,14 +73,14 @@ struct status {
         int64_t since;
         uint64_t limit;
         char reason[STATUS_REASON_SIZE];
-        char key[STATUS_NAME_SIZE]; /* of the configuration: what moves the threshold; or empty */
-        bool memory;                /* memory or the kernel binds, not workers.max or the demand */
+        char key[STATUS_NAME_SIZE]; /* of the configuration, that moves the threshold; or "" */
+        bool memory;                /* memory or the kernel binds, not workers.max or demand */
     } state;
 
     struct {
         uint64_t workers_min;
         uint64_t workers_max;
-        char workers_bound[STATUS_WORD_SIZE]; /* where it comes from: config_bound_word() */
+        char workers_bound[STATUS_WORD_SIZE]; /* source of workers_max: config_bound_word() */
         bool fixed;                           /* workers.limit */
         uint64_t waiting_max;
         uint64_t slow_after; /* us */
@@ -115,7 +115,7 @@ struct status {
 
     struct totals totals; /* since the start */
 
-    struct { /* what happened in the last `span` us, about a minute, and how it was then */
+    struct { /* counts of the last `span` us, about a minute, and figures at their beginning */
         uint64_t span;
         uint64_t delivered;
         uint64_t failed;
@@ -133,9 +133,9 @@ struct status {
         uint64_t available;
         uint64_t min_available;
         bool pool_known;
-        uint64_t working_set; /* of the pool's group, in observe mode of our own */
-        uint64_t limit;       /* of it, or STATUS_UNLIMITED */
-        uint64_t footprint;   /* what one more worker is taken to need */
+        uint64_t working_set; /* of the pool's group; in observe mode of Postfix's */
+        uint64_t limit;       /* of that group, or STATUS_UNLIMITED */
+        uint64_t footprint;   /* estimate of what one more worker needs */
         uint64_t oom_kills;
     } memory;
 
@@ -160,24 +160,24 @@ struct status {
 
     uint64_t changes; /* newest first */
     struct status_change change[STATUS_CHANGES_MAX];
-    uint64_t destinations; /* the longest queues first, then the slowest, then others in trouble */
+    uint64_t destinations; /* longest queues first, then the slowest, then others in trouble */
     struct status_destination destination[STATUS_DESTINATIONS_MAX];
 };
 
 /*
- * Writes it as one JSON object. Returns the length, or -ENOSPC (never with STATUS_TEXT_MAX). Control characters in texts
- * and bytes that are not UTF-8 become '?'; numbers above 2^53 become 2^53.
+ * Writes one JSON object. Returns the length, or -ENOSPC (never with STATUS_TEXT_MAX). Control
+ * characters in texts and bytes that are not UTF-8 become '?'; numbers above 2^53 become 2^53.
  */
 int status_write(const struct status *status, char *text, size_t size);
 
 /*
- * Reads it. -EINVAL: not JSON, or not a snapshot. -EPROTO: a snapshot of another format than
+ * Reads a snapshot. -EINVAL: not JSON, or not a snapshot. -EPROTO: a snapshot of another format than
  * STATUS_FORMAT; status->format has its number (0: from before formats had numbers). Else *status
  * is undefined after an error. Allocates (cJSON), and frees all of it.
  */
 int status_read(const char *text, size_t length, struct status *status);
 
-/* Puts a text into a field: cut to size at the end of a character. */
+/* Copies a text into a field, cut at the end of a character. */
 void status_text(char *field, size_t size, const char *text);
 
 #endif

@@ -11,7 +11,7 @@ static bool whole(const cJSON *item)
            item->valuedouble <= (double)STATUS_WHOLE_MAX;
 }
 
-/* A value of another kind than the table says is no snapshot of ours. */
+/* -EINVAL: the value is of another kind than the table says. */
 static int take_value(const struct status_field *field, const cJSON *item, char *value)
 {
     switch (field->kind) {

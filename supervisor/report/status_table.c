@@ -1,6 +1,7 @@
 #include "supervisor/report/status_table.h"
 
-/* The name of a struct or of a member cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
+/* The name of a struct or member cannot stand in parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PLAIN(kind, of, member)                                                                    \
     {                                                                                              \
         "", #member, kind, offsetof(struct of, member), 0                                          \

@@ -2,7 +2,7 @@
 #define SUPERVISOR_REPORT_STATUS_TABLE_H
 
 /*
- * Every value of a snapshot, named once. Internal to status_write.c and status_read.c.
+ * The table of all values of a snapshot. Internal to status_write.c and status_read.c.
  */
 
 #include "supervisor/report/status.h"
@@ -17,11 +17,11 @@ enum status_kind {
 };
 
 struct status_field {
-    const char *section; /* the object that it is in, or "" */
+    const char *section; /* object that holds the value, or "" */
     const char *name;
     enum status_kind kind;
     size_t offset;
-    size_t size; /* of a text */
+    size_t size; /* of a STATUS_TEXT */
 };
 
 struct status_table {

@@ -8,7 +8,7 @@
 
 #include "supervisor/config/json.h"
 
-/* Text that does not fit makes it full; then nothing more is put in. */
+/* `full` is set by a text that does not fit; from then on nothing is put in. */
 struct out {
     char *text;
     size_t size;
@@ -31,7 +31,7 @@ static void put_word(struct out *out, const char *word)
     put(out, word, strlen(word));
 }
 
-/* What a terminal might obey: also those of C1, which are two bytes in UTF-8. */
+/* Characters that a terminal may obey; those of C1 are two bytes in UTF-8. */
 static bool control(const char *character, size_t length)
 {
     const unsigned char *byte = (const unsigned char *)character;
@@ -60,7 +60,7 @@ static void put_text(struct out *out, const char *text)
     put_word(out, "\"");
 }
 
-/* As few digits as read again as the same number; 17 always do. */
+/* The fewest digits that read as the same number; 17 always do. */
 static void put_number(struct out *out, double number)
 {
     char text[40];
@@ -110,7 +110,7 @@ static void put_value(struct out *out, const struct status_field *field, const c
     }
 }
 
-/* The values of a table, without the braces around all of them. One section a line. */
+/* The values of a table, one section a line, without the outer braces. */
 static void put_table(struct out *out, const struct status_table *table, const void *values)
 {
     const char *section = "";

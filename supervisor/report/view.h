@@ -2,8 +2,8 @@
 #define SUPERVISOR_REPORT_VIEW_H
 
 /*
- * The dispatcher as those see it who report on it: const pointers and figures of one moment. To
- * write a line, a snapshot or a metric changes nothing of it. dispatcher.c fills it in.
+ * What reports know of the dispatcher: const pointers and figures of one moment. dispatcher.c fills
+ * the view in; a report changes nothing behind it.
  */
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 #include "supervisor/report/totals.h"
 
 struct report_view {
-    uint64_t now; /* us, monotonic, as all times here */
+    uint64_t now; /* us, monotonic, as all times in the view */
     const char *service;
     const struct config *config;
     pid_t parent;
@@ -30,20 +30,28 @@ struct report_view {
     const struct limit_state *state;
     const struct limit_decision *decision;
     const struct memory_sample *sample;
-    uint64_t changed; /* when the limit's mode was entered */
+    uint64_t changed; /* time at which the limit's mode was entered */
     struct limit_demand demand;
     const struct admission *admission;
     const struct pool *pool;
-    unsigned most;       /* workers at a time, so far */
-    unsigned held;       /* requests of clients */
-    unsigned room;       /* requests that may wait when none runs */
-    unsigned waiting;    /* parts */
-    unsigned deferring;  /* parts on their way to retry(8) */
-    bool greeting_known; /* a worker has greeted: before, nothing is accepted */
-    int start_error;     /* why starts fail; 0: they do not */
-    uint64_t starting;   /* since when the oldest start waits for its greeting; 0: none does */
-    enum spawn_why why;  /* no worker is started */
-    uint64_t lines_lost; /* of the journal */
+    unsigned most;           /* workers that existed at a time, since the start */
+    unsigned held;           /* requests of clients */
+    unsigned room;           /* requests that may wait when none runs */
+    unsigned waiting;        /* parts that wait for a worker */
+    unsigned deferring;      /* parts on their way to retry(8) */
+    bool greeting_known;     /* a worker has greeted; before that nothing is accepted */
+    const char *start_error; /* reason why starts fail; "": they do not */
+    uint64_t starting;       /* time of the oldest start without a greeting; 0: none */
+    enum spawn_why why;      /* the last answer of spawn_ask() */
+    uint64_t lines_lost;     /* lines that the journal could not write */
 };
+
+/* Percent of time in which a task waited for memory: of the pool or of the machine, the larger. */
+static inline double report_pressure(const struct report_view *view)
+{
+    double pool = view->state->pool_some.fraction, machine = view->state->machine_some.fraction;
+
+    return 100 * (pool > machine ? pool : machine);
+}
 
 #endif

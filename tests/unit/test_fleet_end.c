@@ -182,6 +182,9 @@ Test(fleet, ended_before_it_was_ready)
     cr_expect_eq(said.times[COMPLAINT_START], 1);
     cr_expect(strstr(said.last, "exit status 127"), "%s", said.last);
     cr_expect(strstr(said.last, "/daemons/lmtp"), "%s", said.last);
+    /* As status shows it. */
+    cr_expect_str_eq(fleet_view(t.fleet).start_error,
+                     "it ended with exit status 127 before it was ready");
     expect_count(WORKER_FREE, MAX);
 }
 

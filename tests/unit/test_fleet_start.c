@@ -14,7 +14,7 @@ Test(fleet, back_off)
         settle_down();
         cr_expect_eq(fleet_view(t.fleet).start_after - peer_loop.now <= pause * SECOND, true);
         cr_expect_gt(fleet_view(t.fleet).start_after + SECOND / 10, peer_loop.now + pause * SECOND);
-        cr_expect_eq(fleet_view(t.fleet).start_error, ENOENT);
+        cr_expect_str_eq(fleet_view(t.fleet).start_error, strerror(ENOENT));
         later(pause * SECOND);
         pause = pause * 2 > 60 ? 60 : pause * 2;
     }
@@ -25,7 +25,7 @@ Test(fleet, back_off)
     settle_down();
     cr_expect_eq(said.times[COMPLAINT_START], 2, "another reason");
     idle();
-    cr_expect_eq(fleet_view(t.fleet).start_error, 0);
+    cr_expect_str_eq(fleet_view(t.fleet).start_error, "");
     cr_expect_eq(fleet_view(t.fleet).start_after, 0);
     tell(CHANNEL_FAILED, spawn(), 0, EACCES);
     settle_down();

@@ -93,6 +93,7 @@ static void set_up(void)
         .room = 500,
         .waiting = 8,
         .deferring = 3,
+        .start_error = "",
         .why = SPAWN_START,
     };
     start();
@@ -150,7 +151,7 @@ Test(snapshot, figures_of_the_view)
 
     t.totals.deferred_full = 7;
     t.view.lines_lost = 2;
-    t.view.start_error = -ENOENT;
+    t.view.start_error = "it does not greet";
     t.view.starting = NOW - 4 * SECOND;
     t.pool.failures = 6;
     t.view.why = SPAWN_MAX;
@@ -183,7 +184,7 @@ Test(snapshot, figures_of_the_view)
     cr_expect_eq(status->requests.deferring, 3);
     cr_expect_eq(status->totals.deferred_full, 7);
     cr_expect_eq(status->faults.failed_starts, 6);
-    cr_expect_str_eq(status->faults.start_error, "No such file or directory");
+    cr_expect_str_eq(status->faults.start_error, "it does not greet");
     cr_expect_eq(status->faults.lines_lost, 2);
 }
 

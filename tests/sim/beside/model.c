@@ -177,7 +177,7 @@ static void wake_at(struct model *model, int64_t when)
 static void ended(struct model *model, int index, bool failed);
 
 /* Takes the part of an own deferral out. */
-static void postpone(struct model *model, int part)
+static void defer_part(struct model *model, int part)
 {
     int index = model->held[part];
 
@@ -255,13 +255,13 @@ static void pump(struct model *model)
         }
         wake_at(model, choice.again);
         while ((part = admission_expire(model->admission, model->now, &due)) >= 0)
-            postpone(model, part);
+            defer_part(model, part);
         wake_at(model, due);
         while (model->connected.count > 0 && model->spare_count > 0 && !full(model)) {
             accept_one(model);
             again = true;
             if (full(model) && (part = admission_victim(model->admission, model->now)) >= 0)
-                postpone(model, part);
+                defer_part(model, part);
         }
     }
 }
