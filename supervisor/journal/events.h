@@ -1,24 +1,24 @@
-#ifndef SUPERVISOR_EVENTS_H
-#define SUPERVISOR_EVENTS_H
+#ifndef SUPERVISOR_JOURNAL_EVENTS_H
+#define SUPERVISOR_JOURNAL_EVENTS_H
 
 /*
- * The kinds of events in Headroom's log. Each has a MESSAGE_ID (128 bits, random, never changed once released: filters and
- * the catalog refer to it) and a name for the field HEADROOM_EVENT.
+ * The kinds of events in Headroom's log. Each has a name for the field HEADROOM_EVENT, and a
+ * MESSAGE_ID: 128 random bits, which filters and the catalog refer to and which never change.
  */
 
 enum journal_event {
-    EVENT_START, /* one line at start: version, service, agent, limits, source of the configuration */
-    EVENT_EXIT,                /* the end, and why */
-    EVENT_CONFIGURATION,       /* something in the configuration file is wrong */
-    EVENT_SETUP,               /* the set-up is broken, it cannot run */
-    EVENT_WORKER_START_FAILED, /* a worker could not be started; tried again later */
-    EVENT_WORKER_STARTS_AGAIN, /* and now it could */
-    EVENT_WORKER_LOST,         /* a worker died with a request in hand */
-    EVENT_REQUEST_REFUSED,     /* malformed, or its queue file is gone */
-    EVENT_DESCRIPTORS,         /* none left: nothing is accepted until there are */
+    EVENT_START,               /* version, service, agent, limits, source of the configuration */
+    EVENT_EXIT,                /* the end, with the reason or the counters */
+    EVENT_CONFIGURATION,       /* an error in the configuration file */
+    EVENT_SETUP,               /* the set-up is broken: Headroom cannot run */
+    EVENT_WORKER_START_FAILED, /* a worker could not be started; the next try is later */
+    EVENT_WORKER_STARTS_AGAIN, /* after such a failure a worker started */
+    EVENT_WORKER_LOST,         /* a worker died with a request */
+    EVENT_REQUEST_REFUSED,     /* malformed, or without a queue file */
+    EVENT_DESCRIPTORS,         /* no descriptor is left: nothing is accepted until one is */
     EVENT_SECOND_PROCESS,      /* another supervisor holds the service */
-    EVENT_STATE,               /* the limit's state has changed: OPEN, HOLD, SHRINK, SHED */
-    EVENT_SUMMARY,             /* it is still not OPEN: each minute, later each ten */
+    EVENT_STATE,               /* the limit's mode has changed: OPEN, HOLD, SHRINK, SHED */
+    EVENT_SUMMARY,             /* not OPEN, or mail is deferred: each minute, later each ten */
     EVENT_GROUP,               /* which memory group is used, and how */
     EVENT_STATE_FILE,          /* a file in data_directory cannot be written */
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */

@@ -13,23 +13,23 @@
 #include "supervisor/journal/journal_line.h"
 #include "supervisor/journal/journal_sink.h"
 
-/* The writer needs a few KB: its own frame, syslog's line. The rest is never touched and costs nothing. */
+/* The writer needs a few KB: its own frame, syslog's line. Pages that are not touched are free. */
 #define WRITER_STACK ((size_t)256 * 1024)
 
 struct journal {
     struct journal_identity identity; /* not changed after journal_open */
-    struct journal_sink sink;         /* the writer's own */
-    struct journal_line lost_line;    /* the writer's own */
+    struct journal_sink sink;         /* used by the writer only */
+    struct journal_line lost_line;    /* used by the writer only */
     pthread_t writer;
 
-    pthread_mutex_t lock; /* held for a few assignments, never while something is written */
+    pthread_mutex_t lock; /* held for a few assignments, never during a write */
     pthread_cond_t changed;
-    bool closing;  /* write what is there, then end */
+    bool closing;  /* the writer ends when no line waits */
     bool finished; /* the writer has ended */
-    bool given_up; /* nobody waits for the writer: it frees all */
+    bool given_up; /* journal_close() has returned: the writer frees all */
     uint64_t lost;
-    uint64_t told; /* of those lost */
-    size_t first;  /* the line that is being written, or will be next */
+    uint64_t told; /* lost lines that were reported */
+    size_t first;  /* line that is being written, or is next */
     size_t waiting;
     struct journal_line ring[JOURNAL_WAITING_MAX];
 };
@@ -55,7 +55,7 @@ __attribute__((format(printf, 5, 6))) static void lost_line_make(struct journal 
     va_end(list);
 }
 
-/* Says how many lines are missing. Called and left with the lock held. */
+/* Reports how many lines were lost. The lock is held at the call and on return. */
 static void lost_tell(struct journal *journal)
 {
     uint64_t lost = journal->lost;
@@ -106,7 +106,7 @@ static void *writer_run(void *argument)
     return NULL;
 }
 
-/* Signals are for the process's own loop, never for the writer. */
+/* The writer blocks all signals: they are for the process's loop. */
 static int writer_start(struct journal *journal)
 {
     pthread_attr_t attributes;
@@ -127,7 +127,7 @@ static int writer_start(struct journal *journal)
     return -result;
 }
 
-/* A condition whose timed wait does not follow changes of the wall clock. */
+/* A condition whose timed wait ignores changes of the wall clock. */
 static int locks_make(struct journal *journal)
 {
     pthread_condattr_t attributes;
@@ -182,16 +182,15 @@ void journal_log(struct journal *journal, enum journal_event event, int priority
     if (journal->waiting == JOURNAL_WAITING_MAX) {
         journal->lost++;
     } else {
-        if (journal->waiting ==
-            0) /* the same pages again and again, as long as the writer keeps up */
-            journal->first = 0;
+        if (journal->waiting == 0)
+            journal->first = 0; /* a writer that keeps up touches the pages of one line */
         line = &journal->ring[(journal->first + journal->waiting) % JOURNAL_WAITING_MAX];
     }
     (void)pthread_mutex_unlock(&journal->lock);
     if (line == NULL)
         return;
 
-    /* The writer does not look at this place before `waiting` says so, and first + waiting stays the same meanwhile. */
+    /* The writer reads this place once `waiting` is raised; until then first + waiting is constant. */
     va_start(list, format);
     journal_line_make(line, &journal->identity, event, priority, fields, count, format, list);
     va_end(list);
@@ -239,7 +238,7 @@ uint64_t journal_close(struct journal *journal, int milliseconds)
         journal_free(journal);
         return lost;
     }
-    journal->given_up = true; /* it stands in a write; the end of the process will end that */
+    journal->given_up = true; /* the writer is in a write, until the process ends */
     (void)pthread_detach(journal->writer);
     (void)pthread_mutex_unlock(&journal->lock);
     return lost;

@@ -1,22 +1,23 @@
-#ifndef SUPERVISOR_JOURNAL_H
-#define SUPERVISOR_JOURNAL_H
+#ifndef SUPERVISOR_JOURNAL_JOURNAL_H
+#define SUPERVISOR_JOURNAL_JOURNAL_H
 
 /*
  * Headroom's own log: structured lines for journald, else Postfix's postlog socket, else syslog.
  *
- * It never blocks the caller. sd_journal_sendv(3) waits when journald does not read, and offers no way around that, so a
- * thread of its own writes: journal_log prepares the line (fields, text, lengths; no allocation) in the next place of a
- * fixed ring and returns. When the ring is full the line is dropped and counted; what could not be written for this or
- * any other reason is said in a line of its own (EVENT_LINES_LOST) as soon as one can be written again. Asking the socket
- * first whether it would block is no way out: another process may fill the queue between the question and the call.
+ * journal_log() never blocks. sd_journal_sendv(3) waits while journald does not read, and has no
+ * other mode. Asking the socket first does not help: another process may fill its queue between the
+ * question and the call. So journal_log() puts the line into a fixed ring, without allocation, and
+ * a thread of its own writes. A line is dropped and counted when the ring is full. Lines that were
+ * dropped or not written are reported by EVENT_LINES_LOST, as soon as a line can be written again.
  *
- * Where a line goes is decided when it is written, by whether the socket of journald, of postlog or of syslog (in this
- * order) takes a connection at that moment: a journald that comes late or goes away is followed.
+ * The writer chooses the destination for each line: the first of the three sockets that accepts a
+ * connection. So a journald that starts late or goes away is followed.
  *
- * Threads and fork: the thread lives in the process that called journal_open, with all signals blocked. A child
- * made by fork has none: it must neither log nor close there, but may open its own; open the parent's after the fork,
- * or close it before. prctl(PR_SET_NO_NEW_PRIVS) works on one thread only: call it before journal_open.
- * journal_log and journal_close are for one thread.
+ * Threads and fork: the thread lives in the process that called journal_open(), with all signals
+ * blocked. A child made by fork has no thread: it must neither log nor close the log. It may open
+ * its own, but open the parent's after the fork, or close it before. prctl(PR_SET_NO_NEW_PRIVS)
+ * works on one thread only: call it before journal_open(). One thread calls journal_log() and
+ * journal_close().
  */
 
 #include <stdbool.h>
@@ -26,18 +27,18 @@
 
 #include "supervisor/journal/events.h"
 
-/* Text of a line; journald takes far more, but postlogd cuts at 2000 and a screen is narrower still. */
+/* Text of a line. postlogd cuts at 2000 bytes, and a screen is narrower. */
 #define JOURNAL_TEXT_MAX 900
 /* Value of a field. */
 #define JOURNAL_VALUE_MAX 255
 /* Fields that a caller may add to one line. */
 #define JOURNAL_FIELDS_MAX 16
-/* Lines that wait for the writer: more than come in a second, and a minute's worth when journald restarts. */
+/* Lines that wait for the writer: a second of trouble, or a minute while journald restarts. */
 #define JOURNAL_WAITING_MAX 64
 
 /*
- * A field of the caller's. The name is HEADROOM_ and upper case letters, digits and '_' (a field with another name is
- * left out). With `text` NULL the value is `number`.
+ * A field of a line. The name is HEADROOM_ and upper case letters, digits and '_'; a field with
+ * another name is left out. The value is `text`, or `number` when `text` is NULL.
  */
 struct journal_field {
     const char *name;
@@ -60,26 +61,27 @@ struct journal_options {
 struct journal;
 
 /*
- * Starts the log. -ENOMEM, -EAGAIN (no thread), -EINVAL (no syslog_name). There is no error when nobody listens: lines
- * then wait to be counted as lost.
+ * Starts the log. -ENOMEM, -EAGAIN (no thread), -EINVAL (no syslog_name). It is no error that no
+ * socket accepts lines: they are counted as lost.
  */
 int journal_open(struct journal **out, const struct journal_options *options);
 
 /*
- * Puts a line in. `priority` is LOG_DEBUG ... LOG_ERR. `fields` may be NULL when `count` is 0. Bytes that are not
- * printable ASCII become '?' in text and values; what is too long is cut and ends with "...". `journal` NULL: nothing.
+ * Logs a line. `priority` is LOG_DEBUG ... LOG_ERR. `fields` may be NULL when `count` is 0. Bytes
+ * that are not printable ASCII become '?' in text and values; a text or value that is too long is
+ * cut and ends with "...". Without a `journal` (NULL) nothing happens.
  */
 __attribute__((format(printf, 6, 7))) void journal_log(struct journal *journal,
                                                        enum journal_event event, int priority,
                                                        const struct journal_field *fields,
                                                        size_t count, const char *format, ...);
 
-/* Lines that could not be written so far, told or not. */
+/* Lines lost so far, reported or not. */
 uint64_t journal_lost(struct journal *journal);
 
 /*
- * Ends the log: waits at most `milliseconds` until all lines are written, and gives the writer up after that. NULL is
- * allowed. Returns how many lines were not written.
+ * Ends the log. Waits at most `milliseconds` until all lines are written, then abandons the writer.
+ * NULL is allowed. Returns how many lines were not written.
  */
 uint64_t journal_close(struct journal *journal, int milliseconds);
 

@@ -1,6 +1,6 @@
 #include "supervisor/journal/journal_limit.h"
 
-/* Earns lines back for the time that has passed. */
+/* Earns lines back for the time since the last call. */
 static void earn(struct journal_budget *budget, uint64_t interval, uint64_t now)
 {
     uint64_t earned;

@@ -28,7 +28,7 @@ int journal_facility(const char *name)
     return -EINVAL;
 }
 
-/* A line break would end a field, and a terminal obeys what it is sent. */
+/* A line break would end a field, and a terminal obeys control characters. */
 static void sanitise(char *text)
 {
     for (; *text != '\0'; text++)
@@ -36,7 +36,7 @@ static void sanitise(char *text)
             *text = '?';
 }
 
-/* Marks a text that snprintf had to cut: `length` is what it wanted, `most` what it could. */
+/* Marks a text that snprintf (which returned `length`) cut to `most`. Returns the real length. */
 static size_t cut(char *text, int length, size_t most)
 {
     if (length < 0) {
@@ -86,18 +86,18 @@ int journal_identity_make(struct journal_identity *identity, const struct journa
     return 0;
 }
 
-/* Adds a field that lives longer than the line. */
+/* Adds a field whose text outlives the line. */
 static void field_refer(struct journal_line *line, const char *text)
 {
     union {
         const char *given;
         void *taken;
-    } same = {.given = text}; /* an iovec is for reading and for writing; here it is only read */
+    } same = {.given = text}; /* an iovec has no const; it is only read here */
 
     line->field[line->fields++] = (struct iovec){.iov_base = same.taken, .iov_len = strlen(text)};
 }
 
-/* Adds a field that has been written at the end of bytes[], with its final NUL. */
+/* Adds the field at the end of bytes[], `length` bytes and a NUL. */
 static void field_add(struct journal_line *line, size_t length)
 {
     line->field[line->fields++] =

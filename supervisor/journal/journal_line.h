@@ -2,8 +2,8 @@
 #define SUPERVISOR_JOURNAL_LINE_H
 
 /*
- * A line of the log, made ready to be written: fields in journald's form ("NAME=value"), and its text for the places that
- * take nothing else. Pure.
+ * A line of the log, ready to be written: fields in journald's form ("NAME=value"), and the text
+ * for postlog and syslog. Pure. Internal to journal/.
  */
 
 #include <stdarg.h>
@@ -18,10 +18,13 @@
 #define JOURNAL_TAG_SIZE 128
 #define JOURNAL_HOST_SIZE 256
 
-/* SYSLOG_IDENTIFIER, SYSLOG_FACILITY, SYSLOG_PID and HEADROOM_SERVICE; PRIORITY, MESSAGE, MESSAGE_ID, HEADROOM_EVENT. */
+/*
+ * Of the identity: SYSLOG_IDENTIFIER, SYSLOG_FACILITY, SYSLOG_PID, HEADROOM_SERVICE. Of the line:
+ * PRIORITY, MESSAGE, MESSAGE_ID, HEADROOM_EVENT.
+ */
 #define JOURNAL_FIXED_FIELDS 8
 
-/* What every line of a process has in common. */
+/* The part that all lines of a process share. */
 struct journal_identity {
     char tag[JOURNAL_TAG_SIZE];   /* postfix/headroom */
     char host[JOURNAL_HOST_SIZE]; /* first label */
@@ -33,7 +36,7 @@ struct journal_identity {
     char service_field[JOURNAL_VALUE_MAX + 32];
 };
 
-/* One line. Points into itself and into the identity: not to be copied. */
+/* Points into itself and into the identity: must not be copied. */
 struct journal_line {
     int priority;
     const char *text; /* the value of MESSAGE */

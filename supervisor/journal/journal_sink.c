@@ -29,7 +29,7 @@ static int address_make(struct sockaddr_un *address, const char *path)
     return 0;
 }
 
-/* Somebody has this socket open. sd_journal_sendv does not tell: without journald it returns 0. */
+/* Whether a process has this socket open. sd_journal_sendv returns 0 also without journald. */
 static int reach(const struct journal_sink *sink, const struct sockaddr_un *address)
 {
     return connect(sink->fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
@@ -60,7 +60,7 @@ void journal_sink_close(struct journal_sink *sink)
     sink->fd = -1;
 }
 
-/* The word that stock Postfix puts before the text, so that what searches logs for it finds ours as well. */
+/* The word that Postfix puts before the text: who searches logs for it finds these lines, too. */
 static const char *severity(int priority)
 {
     if (priority <= LOG_CRIT)
@@ -74,7 +74,7 @@ size_t journal_sink_postlog(char *out, size_t size, time_t now,
                             const struct journal_identity *identity,
                             const struct journal_line *line)
 {
-    /* not strftime: the months are English whatever the locale; the day has two digits, as in stock Postfix */
+    /* Unlike strftime: English months in any locale. The day has two digits, as in Postfix. */
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm local = {.tm_mon = 0};

@@ -21,8 +21,8 @@
 int metrics_write(const struct status *status, char *text, size_t size);
 
 /*
- * `path` is `wanted` (metrics.textfile) with the service in the place of the first %s; `beside` is a
- * name in the same directory that the collector does not read. -ENAMETOOLONG: one does not fit.
+ * `path` is `wanted` (metrics.textfile) with the service in the place of the first %s; `beside` is
+ * a name in the same directory that the collector does not read. -ENAMETOOLONG: one does not fit.
  */
 int metrics_paths(const char *wanted, const char *service, char path[METRICS_PATH_MAX],
                   char beside[METRICS_PATH_MAX]);

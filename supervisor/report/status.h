@@ -3,13 +3,13 @@
 
 /*
  * The snapshot of a service: what the dispatcher knows of itself, as plain values, and as JSON. The
- * dispatcher writes it into its state directory (supervisor/report/snapshot.h), headroomctl reads it.
+ * dispatcher writes it into its state directory (report/snapshot.h), headroomctl reads it.
  *
- * status_write() and status_read() are inverse and pure: one table (status_table.c) names every value
- * once for both. A reader ignores names that it does not know; a value without a name is zero.
+ * status_write() and status_read() are inverse and pure: one table (status_table.c) names every
+ * value once for both. A reader ignores names that it does not know; a value without a name is 0.
  *
- * Units: bytes; percent of time for stalls; microseconds since 1970 for points in time, 0 for never;
- * microseconds for durations. Numbers go up to 2^53, what a reader of JSON can hold.
+ * Units: bytes; percent of time for stalls; microseconds since 1970 for points in time, 0 for
+ * never; microseconds for durations. Numbers go up to 2^53, what a reader of JSON can hold.
  */
 
 #include <stdbool.h>
@@ -171,7 +171,7 @@ struct status {
 int status_write(const struct status *status, char *text, size_t size);
 
 /*
- * Reads a snapshot. -EINVAL: not JSON, or not a snapshot. -EPROTO: a snapshot of another format than
+ * Reads a snapshot. -EINVAL: not JSON, or not a snapshot. -EPROTO: its format is not
  * STATUS_FORMAT; status->format has its number (0: from before formats had numbers). Else *status
  * is undefined after an error. Allocates (cJSON), and frees all of it.
  */
