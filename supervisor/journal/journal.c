@@ -190,7 +190,7 @@ void journal_log(struct journal *journal, enum journal_event event, int priority
     if (line == NULL)
         return;
 
-    /* The writer reads this place once `waiting` is raised; until then first + waiting is constant. */
+    /* The writer reads this place once `waiting` is raised; until then first + waiting is fixed. */
     va_start(list, format);
     journal_line_make(line, &journal->identity, event, priority, fields, count, format, list);
     va_end(list);
