@@ -2,18 +2,20 @@
 
 #include <time.h>
 
-uint64_t clock_monotonic(void)
+static int64_t microseconds(clockid_t id)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    clock_gettime(id, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+uint64_t clock_monotonic(void)
+{
+    return (uint64_t)microseconds(CLOCK_MONOTONIC);
 }
 
 int64_t clock_wall(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+    return microseconds(CLOCK_REALTIME);
 }

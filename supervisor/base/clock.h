@@ -2,7 +2,7 @@
 #define SUPERVISOR_BASE_CLOCK_H
 
 /*
- * The two clocks, in microseconds. A test puts another
+ * The two clocks, in microseconds. All of supervisor/ reads them here. A test puts another
  * clock_gettime(2) beneath them (tests/unit/jump.h).
  */
 

@@ -92,9 +92,6 @@ enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running,
 /* The exit status that a state means. */
 int ctl_exit_of(const struct status *status, enum ctl_life life);
 
-/* Microseconds since 1970. */
-int64_t ctl_now(void);
-
 /* The verbs; the words behind the verb are from argv[1] on. */
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_watch(struct ctl *ctl, int argc, char **argv);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl_check_master.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -22,7 +23,7 @@ void ctl_last_start(const struct ctl *ctl, const char *service, struct ctl_last 
     static const char *const events[] = {"start", "setup", "exit", NULL};
 
     memset(last, 0, sizeof *last);
-    last->count = ctl_journal_read(ctl, service, ctl_now() - SINCE, events, keep, last);
+    last->count = ctl_journal_read(ctl, service, clock_wall() - SINCE, events, keep, last);
 }
 
 bool ctl_waits_for_mail(const struct ctl *ctl, const struct ctl_last *last, bool never)
@@ -70,7 +71,7 @@ void ctl_check_running(const struct ctl *ctl, const char *service, const char *f
     char date[CTL_WORD_SIZE];
 
     if (known)
-        life = ctl_life_of(status, running, ctl_process_state((pid_t)status->pid), ctl_now());
+        life = ctl_life_of(status, running, ctl_process_state((pid_t)status->pid), clock_wall());
     if (life == CTL_ANSWERS) {
         ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
                   ctl_date(status->started, date), status->state.name);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -69,7 +70,7 @@ static void describe(const struct status_destination *at, int64_t now, char *tex
 /* 0, or CTL_FAILED when a named one cannot be a key. */
 static int print_map(const struct wish *wish, const struct status *status)
 {
-    int64_t now = ctl_now();
+    int64_t now = clock_wall();
     char text[512];
     unsigned lines = 0;
 
@@ -101,7 +102,7 @@ static int print_map(const struct wish *wish, const struct status *status)
 
 static void print_list(const struct status *status)
 {
-    int64_t now = ctl_now();
+    int64_t now = clock_wall();
     char since[CTL_WORD_SIZE];
     char span[CTL_WORD_SIZE];
     char last[CTL_WORD_SIZE];

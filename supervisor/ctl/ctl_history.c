@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_journal.h"
 #include "supervisor/ctl/ctl_words.h"
@@ -64,7 +65,7 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
 {
     static const char *const events[] = {"state", "start", "exit", NULL};
     static const struct option options[] = {{"since", required_argument, NULL, 's'}, {0}};
-    int64_t now = ctl_now();
+    int64_t now = clock_wall();
     int64_t since = now - DAY;
     int64_t count;
     char date[CTL_WORD_SIZE];

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_journal.h"
 #include "supervisor/ctl/ctl_svg.h"
@@ -119,7 +120,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
     struct ctl_services services;
     struct points points = {0};
     const char *path = NULL;
-    int64_t now = ctl_now();
+    int64_t now = clock_wall();
     int64_t since = now - DAY;
     int64_t count;
     int option, result;
@@ -158,7 +159,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
                       services.name[0]);
         result = CTL_FAILED;
     } else {
-        result = draw(path, services.name[0], &points, ctl_now());
+        result = draw(path, services.name[0], &points, clock_wall());
     }
     free(points.point);
     return result;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_private.h"
@@ -87,7 +88,7 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
     *shown = true;
-    view.now = ctl_now();
+    view.now = clock_wall();
     view.process = never ? '\0' : ctl_process_state((pid_t)status->pid);
     view.life = never ? CTL_WAITS : ctl_life_of(status, running, view.process, view.now);
     if (view.life == CTL_ENDED && running == CTL_RUNS_NOT)

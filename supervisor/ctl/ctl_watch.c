@@ -18,6 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_graph.h"
 #include "supervisor/ctl/ctl_private.h"
@@ -57,7 +58,7 @@ static double stall_of(const struct status *status)
 /* What the snapshot at hand is worth now. */
 static void judge(struct watch *watch)
 {
-    watch->view.now = ctl_now();
+    watch->view.now = clock_wall();
     watch->view.process = ctl_process_state((pid_t)watch->status.pid);
     watch->view.life = ctl_life_of(&watch->status, ctl_running(watch->ctl, watch->service),
                                    watch->view.process, watch->view.now);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/journal/journal_line.h"
 #include "supervisor/journal/journal_sink.h"
 
@@ -214,18 +215,15 @@ uint64_t journal_lost(struct journal *journal)
 uint64_t journal_close(struct journal *journal, int milliseconds)
 {
     struct timespec until;
+    uint64_t deadline;
     uint64_t lost;
     int result = 0;
 
     if (journal == NULL)
         return 0;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += milliseconds / 1000;
-    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    deadline = clock_monotonic() + (uint64_t)milliseconds * 1000;
+    until = (struct timespec){.tv_sec = (time_t)(deadline / 1000000),
+                              .tv_nsec = (long)(deadline % 1000000) * 1000};
     (void)pthread_mutex_lock(&journal->lock);
     journal->closing = true;
     (void)pthread_cond_broadcast(&journal->changed);

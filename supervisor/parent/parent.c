@@ -10,17 +10,17 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agents/master.h"
 #include "agents/worker.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/parent/channel.h"
 #include "supervisor/parent/rights.h"
 
 /* SIGTERM must end everything within a second; a worker dies of it at once, unless it is stopped. */
-#define END_WORKERS_MS 600
-#define REAP_KILLED_MS 200
+#define END_WORKERS UINT64_C(600000) /* us */
+#define REAP_KILLED UINT64_C(200000) /* us */
 
 enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCHES };
 
@@ -48,14 +48,6 @@ struct state {
     bool dispatcher_ended;
     int dispatcher_status;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
 
 /* The environment of a worker: ours, with an entry for GENERATION that is written anew each time. */
 static int environment_make(struct state *state)
@@ -251,22 +243,27 @@ static unsigned children_left(const struct state *state, bool with_workers)
     return left;
 }
 
-/* Waits for the dispatcher, and the workers if they are to end too; what is left then is killed. */
+/* Reaps children until `span` us are over or none is left. */
+static void children_wait(struct state *state, bool with_workers, uint64_t span)
+{
+    struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
+    uint64_t deadline = clock_monotonic() + span;
+    uint64_t now;
+
+    while (children_left(state, with_workers) > 0 && (now = clock_monotonic()) < deadline) {
+        poll(&watch, 1, (int)((deadline - now) / 1000) + 1);
+        signals_read(state);
+    }
+}
+
+/* Ends the dispatcher, and the workers if they are to end too; kills what is left after END_WORKERS. */
 static void children_end(struct state *state, bool with_workers)
 {
-    int64_t deadline = now_ms() + END_WORKERS_MS;
-    int64_t left;
-
     /* The dispatcher ends when it sees the end of the channel. */
     shutdown(state->parent->channel, SHUT_RDWR);
     if (with_workers)
         workers_kill(state, SIGTERM);
-    while (children_left(state, with_workers) > 0 && (left = deadline - now_ms()) > 0) {
-        struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
-
-        poll(&watch, 1, (int)left);
-        signals_read(state);
-    }
+    children_wait(state, with_workers, END_WORKERS);
     if (!state->dispatcher_ended)
         signal_child(state, state->parent->dispatcher, SIGKILL);
     if (with_workers)
@@ -275,13 +272,7 @@ static void children_end(struct state *state, bool with_workers)
     if (with_workers && state->signal_failed)
         (void)group_kill(state->parent->group);
     /* The kernel ends them now; they are not left for master's own parent to reap. */
-    deadline = now_ms() + REAP_KILLED_MS;
-    while (children_left(state, with_workers) > 0 && (left = deadline - now_ms()) > 0) {
-        struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
-
-        poll(&watch, 1, (int)left);
-        signals_read(state);
-    }
+    children_wait(state, with_workers, REAP_KILLED);
 }
 
 /*
