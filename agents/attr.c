@@ -3,8 +3,6 @@
 #include "agents/limits.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The length of the text at `text`, of which `there` bytes have come and which may have `max`
@@ -132,38 +130,5 @@ int attr_data(const char *text, void *data, size_t size)
         return -EINVAL;
     }
     memcpy(data, decoded, size);
-    return 0;
-}
-
-int attr_put_text(char *buffer, size_t size, size_t *used, const char *name, const char *value)
-{
-    size_t name_size = strlen(name) + 1;
-    size_t value_size = strlen(value) + 1;
-    size_t room = size - *used;
-
-    if (name_size > room || value_size > room - name_size) {
-        return -EMSGSIZE;
-    }
-    memcpy(buffer + *used, name, name_size);
-    memcpy(buffer + *used + name_size, value, value_size);
-    *used += name_size + value_size;
-    return 0;
-}
-
-int attr_put_number(char *buffer, size_t size, size_t *used, const char *name, uint64_t number)
-{
-    char text[sizeof "18446744073709551615"];
-
-    (void)snprintf(text, sizeof text, "%" PRIu64, number);
-    return attr_put_text(buffer, size, used, name, text);
-}
-
-int attr_put_end(char *buffer, size_t size, size_t *used)
-{
-    if (*used >= size) {
-        return -EMSGSIZE;
-    }
-    buffer[*used] = '\0';
-    *used += 1;
     return 0;
 }

@@ -42,13 +42,4 @@ int attr_long(const char *text, uint64_t *number);
 #define ATTR_DATA_MAX 256
 int attr_data(const char *text, void *data, size_t size);
 
-/*
- * Writers: append one pair, or the end of the list, to buffer[*used]; `size` is the whole buffer.
- * 0, or -EMSGSIZE when it does not fit: *used is then unchanged and the buffer's bytes below it
- * are, too.
- */
-int attr_put_text(char *buffer, size_t size, size_t *used, const char *name, const char *value);
-int attr_put_number(char *buffer, size_t size, size_t *used, const char *name, uint64_t number);
-int attr_put_end(char *buffer, size_t size, size_t *used);
-
 #endif

@@ -60,10 +60,3 @@ int pressure_arm(struct pressure_trigger *trigger, int directory, const char *pa
     trigger->descriptor = result;
     return 0;
 }
-
-void pressure_disarm(struct pressure_trigger *trigger)
-{
-    if (trigger->descriptor >= 0)
-        close(trigger->descriptor);
-    trigger->descriptor = -1;
-}

@@ -3,20 +3,20 @@
 
 /*
  * Pressure triggers: a descriptor that wakes an event loop when tasks have stalled on memory for
- * `stall` within any `window` (the kernel's accounting/psi). It is there to wake early; what is
- * decided comes from the sample's totals.
+ * `stall` within any `window` (the kernel's accounting/psi). A trigger only wakes early: decisions
+ * come from the totals of a sample.
  *
- * Watch the descriptor for EPOLLPRI (sd_event_add_io(..., EPOLLPRI, ...)). EPOLLERR: the group was
- * removed; stop watching, close it, poll from then on. At most one event per window. A trigger
- * armed on a group that has stalled before fires once without cause: compare the totals.
+ * Put the descriptor with EPOLLPRI into the epoll that the process waits on. The kernel reports an
+ * event to the first poll that looks: an epoll that stands in another epoll loses events. EPOLLERR:
+ * the group was removed; stop watching. There is at most one event per window. A trigger on a group
+ * that has stalled before fires once without cause.
  */
 
 #include "cgroup/memory.h"
 
 #include <stdbool.h>
 
-/* The kernel's bounds, and the step it demands of those without CAP_SYS_RESOURCE (6.4 and later).
- * us. */
+/* The kernel's bounds; and the step for those without CAP_SYS_RESOURCE, from 6.4 on. us. */
 #define PRESSURE_WINDOW_MIN 500000U
 #define PRESSURE_WINDOW_MAX 10000000U
 #define PRESSURE_WINDOW_STEP 2000000U
@@ -24,24 +24,26 @@
 enum pressure_kind { PRESSURE_SOME, PRESSURE_FULL };
 
 struct pressure_trigger {
-    int descriptor; /* -1: poll only. Owned by the caller: pressure_disarm. */
+    int descriptor; /* -1: none. The caller closes it */
     enum pressure_kind kind;
     unsigned stall;  /* us, as granted */
     unsigned window; /* us, as granted */
 };
 
-/* Arms a trigger on `path`, relative to `directory` (openat(2)): (group_pressure_directory(),
- * "memory.pressure"), or (AT_FDCWD, "/proc/pressure/memory"). The file must be writable: call it as
- * root; a child inherits the trigger. A window that is refused is rounded up to the next whole
- * multiple of 2 s, the stall in proportion. Returns 0; -EOPNOTSUPP when there is no pressure
- * information or no trigger is to be had: poll only; -EMFILE, -ENFILE or -ENOMEM. */
+/*
+ * Arms a trigger on `path`, relative to `directory` (openat(2)): (group_pressure_directory(),
+ * "memory.pressure") or (AT_FDCWD, "/proc/pressure/memory"). Call it as root: the file must be
+ * writable. A child inherits the trigger. A refused window is rounded up to a multiple of
+ * PRESSURE_WINDOW_STEP, and the stall in proportion.
+ *   0           armed
+ *   -EINVAL     stall and window make no sense
+ *   -EOPNOTSUPP no pressure information, or no trigger can be had
+ *   -EMFILE, -ENFILE, -ENOMEM
+ */
 int pressure_arm(struct pressure_trigger *trigger, int directory, const char *path,
                  enum pressure_kind kind, unsigned stall, unsigned window);
 
-void pressure_disarm(struct pressure_trigger *trigger);
-
-/* The window to try after `window` was refused: the next whole multiple of PRESSURE_WINDOW_STEP, or
- * 0 when there is none. Pure. */
+/* The window to try after `window` was refused; 0 when there is none. Pure. */
 unsigned pressure_next_window(unsigned window);
 
 #endif

@@ -29,8 +29,6 @@ enum deferral_reason {
     DEFERRAL_SLOW,   /* its destination is slow or dead (4.4.5) */
 };
 
-#define DEFERRAL_REASONS (DEFERRAL_SLOW + 1)
-
 struct part;
 
 struct job {

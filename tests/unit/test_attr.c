@@ -150,39 +150,3 @@ Test(attr, base64)
         cr_expect_eq(data[table[i].size], '?', "%s", table[i].text);
     }
 }
-
-/* The whole of A2's `size` and `flags` in a row, and no byte behind a buffer of any size. */
-Test(attr, writers_are_bounded)
-{
-    struct wire want = wire("flags|9984|reason||offset|18446744073709551615||");
-
-    for (size_t size = 0; size <= want.len; size++) {
-        char *buffer = malloc(size > 0 ? size : 1);
-        size_t used = 0;
-        size_t before = 0;
-        int rc = attr_put_number(buffer, size, &used, "flags", 0x2700);
-
-        if (rc == 0) {
-            before = used;
-            rc = attr_put_text(buffer, size, &used, "reason", "");
-        }
-        if (rc == 0) {
-            before = used;
-            rc = attr_put_number(buffer, size, &used, "offset", UINT64_MAX);
-        }
-        if (rc == 0) {
-            before = used;
-            rc = attr_put_end(buffer, size, &used);
-        }
-        if (size < want.len) {
-            cr_expect_eq(rc, -EMSGSIZE, "%zu", size);
-            cr_expect_eq(used, before, "%zu", size);
-        } else {
-            cr_expect_eq(rc, 0);
-            cr_expect_eq(used, want.len);
-        }
-        cr_expect_arr_eq(buffer, want.bytes, used, "%zu", size);
-        free(buffer);
-    }
-    wire_free(&want);
-}

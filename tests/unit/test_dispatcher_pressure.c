@@ -113,7 +113,7 @@ Test(dispatcher_pressure, it_looks_when_the_kernel_tells)
     steps = inotify_init1(IN_CLOEXEC);
     cr_assert_geq(inotify_add_watch(steps, path, IN_ACCESS), 0);
     fake_start(&fake);
-    pressure_disarm(&trigger);
+    close(trigger.descriptor);
     (void)fake_first_worker(&fake);
     /*
      * The kernel looks at triggers every two seconds when we may not have a shorter window, at times of its own, which a trigger of
@@ -135,7 +135,7 @@ Test(dispatcher_pressure, it_looks_when_the_kernel_tells)
         soon = step(steps) - before;
     }
     spinners_end(spinner, spinners);
-    pressure_disarm(&ours);
+    close(ours.descriptor);
     cr_assert_lt(soon, SOON_MS, "it looks once a second only");
     fake_end(&fake);
     snprintf(fake.directory, sizeof fake.directory, "%s", proc);

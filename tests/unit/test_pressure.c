@@ -35,7 +35,6 @@ Test(arm, refused)
     cr_expect_eq(pressure_arm(&trigger, AT_FDCWD, "/proc/pressure/memory", PRESSURE_SOME, 2, 1),
                  -EINVAL);
     cr_expect_eq(trigger.descriptor, -1);
-    pressure_disarm(&trigger);
 }
 
 /* A window that the kernel never grants ends in the next whole step, with the stall in proportion. */
@@ -52,14 +51,13 @@ Test(arm, falls_back)
     cr_expect_geq(trigger.descriptor, 0);
     cr_expect_eq(trigger.window, 2000000);
     cr_expect_eq(trigger.stall, 20000);
-    pressure_disarm(&trigger);
-    cr_expect_eq(trigger.descriptor, -1);
+    close(trigger.descriptor);
     cr_expect_eq(pressure_arm(&trigger, group_pressure_directory(group), "memory.pressure",
                               PRESSURE_SOME, 1000, 4000000),
                  0);
     cr_expect_eq(trigger.window, 4000000, "granted as it was asked for");
     cr_expect_eq(trigger.stall, 1000);
-    pressure_disarm(&trigger);
+    close(trigger.descriptor);
     cr_expect_eq(pressure_arm(&trigger, group_pressure_directory(group), "memory.pressure",
                               PRESSURE_SOME, 1000, 11000000),
                  -EOPNOTSUPP, "above the largest window there is nothing to fall back to");
@@ -83,6 +81,6 @@ Test(arm, group_goes)
     cr_assert_eq(group_remove(group), 0);
     cr_expect_eq(poll(&wait, 1, 2000), 1);
     cr_expect(wait.revents & POLLERR);
-    pressure_disarm(&trigger);
+    close(trigger.descriptor);
     group_close(group);
 }
