@@ -1,5 +1,6 @@
 #include "supervisor/config/config_file.h"
 
+#include "supervisor/base/file.h"
 #include "supervisor/config/json.h"
 
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define TEMPORARY CONFIG_LAST_GOOD ".new"
 
 /* Passes warnings on and keeps the first error, which becomes part of the one warning. */
 struct collector {
@@ -46,63 +45,15 @@ __attribute__((format(printf, 3, 4))) static void warn(config_report *report, vo
     report(context, CONFIG_WARNING, line);
 }
 
-/* Reads a regular file whole, up to JSON_TEXT_MAX. The descriptor stays open. */
-static int read_whole(int descriptor, const struct stat *status, char **text, size_t *length)
-{
-    size_t size = 4096;
-    size_t used = 0;
-    char *buffer = NULL;
-    int result;
-
-    if (S_ISDIR(status->st_mode))
-        return -EISDIR;
-    if (!S_ISREG(status->st_mode))
-        return -EINVAL;
-    if (status->st_size > (off_t)JSON_TEXT_MAX)
-        return -EFBIG;
-    if ((size_t)status->st_size >= size)
-        size = (size_t)status->st_size + 1;
-    buffer = malloc(size);
-    if (buffer == NULL)
-        return -ENOMEM;
-    for (;;) { /* to the end of file, which may have moved since fstat */
-        ssize_t got;
-
-        if (used == size) {
-            result = -EFBIG;
-            goto failed;
-        }
-        got = read(descriptor, buffer + used, size - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            result = -errno;
-            goto failed;
-        }
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    *text = buffer;
-    *length = used;
-    return 0;
-
-failed:
-    free(buffer);
-    return result;
-}
-
 int config_file_read(const char *path, char **text, size_t *length)
 {
-    struct stat status;
     /* O_NONBLOCK: a FIFO in its place must not stop the start. */
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int result;
 
     if (descriptor < 0)
         return -errno;
-    result =
-        fstat(descriptor, &status) != 0 ? -errno : read_whole(descriptor, &status, text, length);
+    result = file_read(descriptor, JSON_TEXT_MAX, text, length);
     close(descriptor);
     return result;
 }
@@ -149,52 +100,13 @@ static int read_last_good(int directory, char **text, size_t *length, time_t *si
     } else if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         *distrust = "writable by others";
     } else {
-        result = read_whole(descriptor, &status, text, length);
+        result = file_read(descriptor, JSON_TEXT_MAX, text, length);
         if (result != 0)
             *distrust = config_file_error(result);
         *since = status.st_mtime;
     }
     close(descriptor);
     return *distrust != NULL && result == 0 ? -EPERM : result;
-}
-
-static int write_whole(int descriptor, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t put = write(descriptor, text, length);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -errno;
-        text += put;
-        length -= (size_t)put;
-    }
-    return fsync(descriptor) != 0 ? -errno : 0;
-}
-
-/* Replaces the last good copy. What may lie under the temporary name is not ours to open: it goes. */
-static int save_last_good(int directory, const char *text, size_t length)
-{
-    int descriptor;
-    int result;
-
-    if (unlinkat(directory, TEMPORARY, 0) != 0 && errno != ENOENT)
-        return -errno;
-    descriptor = openat(directory, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                        S_IRUSR | S_IWUSR);
-    if (descriptor < 0)
-        return -errno;
-    result = write_whole(descriptor, text, length);
-    if (close(descriptor) != 0 && result == 0)
-        result = -errno;
-    if (result == 0 && renameat(directory, TEMPORARY, directory, CONFIG_LAST_GOOD) != 0)
-        result = -errno;
-    if (result != 0) {
-        unlinkat(directory, TEMPORARY, 0);
-        return result;
-    }
-    return fsync(directory) != 0 ? -errno : 0;
 }
 
 /* Keeps the text as the last good one, if it is not that already. */
@@ -211,7 +123,8 @@ static void keep(int directory, const char *text, size_t length, config_report *
         return;
     result = read_last_good(directory, &last, &last_length, &since, &distrust);
     if (result != 0 || last == NULL || last_length != length || memcmp(last, text, length) != 0) {
-        result = save_last_good(directory, text, length);
+        result = file_replace(directory, CONFIG_LAST_GOOD, CONFIG_LAST_GOOD ".new",
+                              S_IRUSR | S_IWUSR, true, text, length);
         if (result != 0)
             warn(report, context,
                  "the configuration is good, but no copy can be kept in " CONFIG_LAST_GOOD

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "supervisor/base/file.h"
 
 #define PREFIX "headroom."
 
@@ -134,36 +135,21 @@ enum ctl_running ctl_running(const struct ctl *ctl, const char *service)
 int ctl_load(const struct ctl *ctl, const char *service, struct status *status)
 {
     char path[PATH_MAX + STATUS_NAME_SIZE + 32];
-    char *text = malloc(STATUS_TEXT_MAX);
-    struct stat found;
-    size_t length = 0;
-    ssize_t got = 0;
-    int fd = -1;
-    int result = -ENOMEM;
+    char *text = NULL;
+    size_t length;
+    int fd, result;
 
-    if (!text)
-        return result;
     snprintf(path, sizeof path, "%s/" PREFIX "%s/" STATUS_FILE, ctl->postconf.data_directory,
              service);
     fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &found) < 0) {
-        result = -errno;
-        goto out;
-    }
-    result = -EINVAL;
-    if (!S_ISREG(found.st_mode))
-        goto out;
-    while (length < STATUS_TEXT_MAX &&
-           (got = read(fd, text + length, STATUS_TEXT_MAX - length)) > 0)
-        length += (size_t)got;
-    result = got < 0 ? -errno : status_read(text, length, status);
-    if (result == 0 && strcmp(status->service, service) != 0)
-        result = -EINVAL;
-out:
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return -errno;
+    result = file_read(fd, STATUS_TEXT_MAX, &text, &length);
+    close(fd);
+    if (result == 0)
+        result = status_read(text, length, status);
     free(text);
-    return result;
+    return result == 0 && strcmp(status->service, service) != 0 ? -EINVAL : result;
 }
 
 int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status)

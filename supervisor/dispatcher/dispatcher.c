@@ -120,10 +120,7 @@ static int directory_renew(void *context)
 
 static void on_stepped(void *context, enum limit_mode before);
 
-static uint64_t limit_bytes(uint64_t size, uint64_t word)
-{
-    return size == word ? LIMIT_AUTO : size;
-}
+_Static_assert(LIMIT_AUTO == CONFIG_SIZE_AUTO, "memory.min_available is handed on as it is");
 
 static struct limit_settings limit_settings_of(const struct config *config, bool shared)
 {
@@ -132,7 +129,7 @@ static struct limit_settings limit_settings_of(const struct config *config, bool
         .max = config->workers_max,
         .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
         .shared = shared,
-        .min_available = limit_bytes(config->memory_min_available, CONFIG_SIZE_AUTO),
+        .min_available = config->memory_min_available,
         .hold = config->pressure_hold / 100,
         .target = config->pressure_target / 100,
         .full = config->pressure_full / 100,

@@ -36,7 +36,7 @@
 #include "cgroup/memory.h"
 
 /* min_available: the smaller of 200 MiB and a tenth of the machine's memory. */
-#define LIMIT_AUTO UINT64_MAX
+#define LIMIT_AUTO (UINT64_MAX - 1)
 
 /* Stall is a fraction of time; "full" stall is that of all tasks at once. */
 struct limit_settings {
@@ -50,13 +50,6 @@ struct limit_settings {
     double full;            /* pressure.full: full stall from which what waits is deferred */
     double shed_after;      /* shed.after, s: at min without headroom, until it is deferred */
 };
-
-/* The defaults of all keys; see limit.c for where the numbers come from. */
-#define LIMIT_DEFAULT_MIN 2
-#define LIMIT_DEFAULT_HOLD 0.005
-#define LIMIT_DEFAULT_TARGET 0.01
-#define LIMIT_DEFAULT_FULL 0.10
-#define LIMIT_DEFAULT_SHED_AFTER 10.0
 
 enum limit_mode {
     LIMIT_OPEN, /* grows on demand */

@@ -25,18 +25,17 @@
 static void load_changes(struct snapshot *snapshot)
 {
     struct status *before = &snapshot->status;
-    struct stat found;
-    ssize_t length = -1;
+    char *text = NULL;
+    size_t length;
     int fd =
         openat(snapshot->directory, STATUS_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0)
         return;
-    if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode))
-        length = read(fd, snapshot->text, sizeof snapshot->text);
-    close(fd);
-    if (length <= 0 || status_read(snapshot->text, (size_t)length, before) < 0)
+    if (file_read(fd, STATUS_TEXT_MAX, &text, &length) < 0 || status_read(text, length, before) < 0)
         memset(before, 0, sizeof *before);
+    free(text);
+    close(fd);
     memset(before, 0, offsetof(struct status, changes));
     before->destinations = 0;
 }
@@ -93,7 +92,7 @@ static void write_status(struct snapshot *snapshot, uint64_t now)
     int before;
 
     if (length >= 0)
-        result = replace_file(snapshot->directory, STATUS_FILE, STATUS_FILE ".new", 0600,
+        result = file_replace(snapshot->directory, STATUS_FILE, STATUS_FILE ".new", 0600, false,
                               snapshot->text, (size_t)length);
     before = snapshot->error;
     snapshot->error = result < 0 ? result : 0;
@@ -115,7 +114,8 @@ static void write_metrics(struct snapshot *snapshot, const struct report_view *v
         result = length =
             metrics_write(&snapshot->status, snapshot->metrics_text, METRICS_TEXT_MAX);
     if (length > 0)
-        result = replace_file(AT_FDCWD, path, beside, 0644, snapshot->metrics_text, (size_t)length);
+        result = file_replace(AT_FDCWD, path, beside, 0644, false, snapshot->metrics_text,
+                              (size_t)length);
     if (result < 0)
         complain(snapshot->complaints, COMPLAINT_METRICS, view->now, NULL, 0,
                  "%s cannot be written: %s; the directory of metrics.textfile must be writable by "

@@ -17,6 +17,7 @@
 
 #include "supervisor/admission/admission.h"
 #include "supervisor/limit/limit.h"
+#include "tests/lib/limit_defaults.h"
 
 #define LIMIT 100 /* workers */
 #define STEP 1000 /* us between two rounds */

@@ -98,7 +98,8 @@ static uint64_t watch(const struct memory_source *source, struct pressure_trigge
         memory_source_read(source, &sample);
         if (events > 0 && (wait.revents & POLLERR) != 0) {
             printf("the trigger's group is gone\n");
-            pressure_disarm(trigger);
+            close(trigger->descriptor);
+            trigger->descriptor = -1;
         } else if (events > 0) {
             printf("pressure event, %s\n",
                    sample.pool.some > before.pool.some ? "confirmed" : "false");
@@ -159,7 +160,7 @@ int main(int count, char **word)
     result = group_remove(group);
     printf("stall of the pool: %" PRIu64 " us; group removed: %s\n", stall,
            result == 0 ? "yes" : strerror(-result));
-    pressure_disarm(&trigger);
+    close(trigger.descriptor);
     memory_source_close(&source);
     group_close(group);
     close(file);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "supervisor/limit/limit.h"
+#include "tests/lib/limit_defaults.h"
 #include "tests/sim/limit_world.h"
 
 #define GOAL 0.90

@@ -15,6 +15,7 @@
 #include "agents/master.h"
 #include "supervisor/limits.h"
 #include "supervisor/parent/channel.h"
+#include "tests/lib/limit_defaults.h"
 #include "tests/unit/peer.h"
 
 #define MAX 8

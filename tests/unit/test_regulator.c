@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "supervisor/journal/journal.h"
+#include "tests/lib/limit_defaults.h"
 #include "tests/unit/jump.h"
 #include "tests/unit/tree.h"
 

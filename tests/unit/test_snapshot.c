@@ -318,7 +318,8 @@ Test(snapshot, a_predecessor_of_another_format)
     static const char text[] = "{\"service\": \"relay\", \"state\": {\"name\": \"OPEN\"}, "
                                "\"changes\": [{\"time\": 1790000000000000, \"state\": \"SHED\"}]}";
 
-    cr_assert_eq(replace_file(t.directory, STATUS_FILE, "x", 0600, text, sizeof text - 1), 0);
+    cr_assert_eq(file_replace(t.directory, STATUS_FILE, "x", 0600, false, text, sizeof text - 1),
+                 0);
     snapshot_destroy(t.snapshot);
     start();
     cr_expect_eq(collected()->changes, 0);
