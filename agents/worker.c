@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "agents/master.h"
 
 #define PREFIX "worker."
+#define PREFIX_LEFT "left."
 
 /* Only the dispatcher connects, and only to a worker without a request. */
 #define BACKLOG 4
@@ -52,16 +54,42 @@ int worker_connect(unsigned number)
     return conversation_connect(&address);
 }
 
-int worker_sweep(void)
+static bool has_prefix(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+int worker_sweep(void (*left)(void *context, int fd), void *context)
 {
     DIR *directory = opendir(".");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct dirent *entry;
+    char kept[32], to[sizeof kept + sizeof entry->d_name];
+    int fd;
 
     if (!directory)
         return -errno;
-    while ((entry = readdir(directory)))
-        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0)
-            unlink(entry->d_name);
+    snprintf(kept, sizeof kept, PREFIX_LEFT "%d.", (int)getpid());
+    while ((entry = readdir(directory))) {
+        const char *name = entry->d_name;
+
+        /* One that was renamed just now may be read again. */
+        if ((!has_prefix(name, PREFIX) && !has_prefix(name, PREFIX_LEFT)) ||
+            (left && has_prefix(name, kept)))
+            continue;
+        snprintf(address.sun_path, sizeof address.sun_path, "%.100s", name);
+        fd = left ? conversation_connect(&address) : -ENOENT;
+        if (fd < 0) {
+            unlink(name);
+            continue;
+        }
+        /* Its number is for a new worker, but a successor of ours must find it, too. */
+        if (has_prefix(name, PREFIX)) {
+            snprintf(to, sizeof to, "%s%s", kept, name + strlen(PREFIX));
+            (void)rename(name, to);
+        }
+        left(context, fd);
+    }
     closedir(directory);
     return 0;
 }

@@ -20,9 +20,13 @@ int worker_listen(unsigned number);
  * gone). */
 int worker_connect(unsigned number);
 
-/* Takes away the sockets that a killed predecessor left in the current directory. 0 or a negative
- * errno. */
-int worker_sweep(void);
+/*
+ * Takes away the sockets of workers in the current directory. With `left`, those that still run are
+ * kept, as `left.PID.N`: a predecessor's, or its predecessor's. `left` is given a connection to each
+ * and owns the descriptor, which is readable when that worker has ended, or is done and about to
+ * end. 0 or a negative errno.
+ */
+int worker_sweep(void (*left)(void *context, int fd), void *context);
 
 /*
  * Becomes a worker: called in a new child process. Puts the listening socket and the status channel

@@ -255,11 +255,6 @@ const char *group_directory(const struct pool_group *group)
     return group->made ? group->memory : "";
 }
 
-bool group_adopted(const struct pool_group *group)
-{
-    return group->adopted;
-}
-
 /* In hybrid mode a child is in the cgroup2 group from its birth, but enters the v1 group only once it runs: the larger
  * number is the true one. */
 int group_count_processes(const struct pool_group *group)

@@ -71,10 +71,6 @@ bool group_settled(const struct pool_group *group);
 /* Directory of the pool's memory group ("" when none is made), for messages and headroomctl. */
 const char *group_directory(const struct pool_group *group);
 
-/* True when a group of that name was there already: a killed predecessor's. Its workers may still
- * run in it. */
-bool group_adopted(const struct pool_group *group);
-
 /* How many processes are in the pool's group now. -EOPNOTSUPP when none was made, -ENODEV when it
  * has vanished. Does not allocate. Counts all processes, so also those that were not started by
  * this process. */

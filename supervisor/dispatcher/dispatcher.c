@@ -118,6 +118,14 @@ static int directory_renew(void *context)
     return result < 0 ? result : dispatcher->state_directory;
 }
 
+/* A predecessor's worker still runs. */
+static void on_left(void *context, int fd)
+{
+    struct dispatcher *dispatcher = context;
+
+    strangers_add(&dispatcher->router.strangers, fd);
+}
+
 static void on_stepped(void *context, enum limit_mode before);
 
 _Static_assert(LIMIT_AUTO == CONFIG_SIZE_AUTO, "memory.min_available is handed on as it is");
@@ -216,6 +224,7 @@ static void modules_destroy(struct dispatcher *dispatcher)
 {
     struct router *router = &dispatcher->router;
 
+    strangers_destroy(&router->strangers);
     regulator_destroy(router->regulator);
     retry_destroy(router->retry);
     fleet_destroy(router->fleet);
@@ -272,19 +281,6 @@ static int prepare(struct dispatcher *dispatcher)
     snprintf(dispatcher->place, sizeof dispatcher->place, "%.400s/headroom.%.100s",
              settings->postconf->data_directory, settings->service);
     dispatcher->state_directory = settings->state_directory;
-    sockets_open(&dispatcher->sockets,
-                 &(struct sockets_config){
-                     .complaints = &dispatcher->complaints,
-                     .owner = settings->owner,
-                     .service = settings->service,
-                     .queue_directory = settings->queue_directory,
-                     .queue_name = settings->postconf->queue_directory,
-                     .memory = "/dev/shm",
-                     .state_name = dispatcher->place,
-                     .renew = directory_renew,
-                     .context = dispatcher,
-                 },
-                 dispatcher->state_directory);
     budget_init(&dispatcher->budget, &dispatcher->complaints,
                 config->waiting_max + config->workers_max + DEFERRING_MAX, config->workers_max);
     *router = (struct router){
@@ -300,9 +296,24 @@ static int prepare(struct dispatcher *dispatcher)
                  .bytes_max = HELD_BYTES_MAX},
         .schedstat = schedstat_open(),
         .again = UINT64_MAX,
+        .strangers = {.loop = &dispatcher->loop, .sink = router_on_stranger, .context = router},
         .stepped = on_stepped,
         .context = dispatcher,
     };
+    sockets_open(&dispatcher->sockets,
+                 &(struct sockets_config){
+                     .complaints = &dispatcher->complaints,
+                     .owner = settings->owner,
+                     .service = settings->service,
+                     .queue_directory = settings->queue_directory,
+                     .queue_name = settings->postconf->queue_directory,
+                     .memory = "/dev/shm",
+                     .state_name = dispatcher->place,
+                     .left = on_left,
+                     .renew = directory_renew,
+                     .context = dispatcher,
+                 },
+                 dispatcher->state_directory);
     result = modules_create(dispatcher);
     if (result == 0)
         result = snapshot_create(&dispatcher->snapshot, dispatcher->state_directory,
@@ -346,10 +357,6 @@ static struct report_view view_of(const struct dispatcher *dispatcher)
     const struct router *router = &dispatcher->router;
     const struct regulator_view regulator = regulator_view(router->regulator);
     const struct fleet_view fleet = fleet_view(router->fleet);
-    struct limit_demand demand = router_demand(router);
-
-    demand.strangers = regulator.strangers;
-    demand.live += regulator.strangers;
     return (struct report_view){
         .now = dispatcher->loop.now,
         .service = settings->service,
@@ -362,7 +369,7 @@ static struct report_view view_of(const struct dispatcher *dispatcher)
         .decision = regulator.decision,
         .sample = regulator.sample,
         .changed = regulator.changed,
-        .demand = demand,
+        .demand = router_demand(router),
         .admission = router->admission,
         .pool = fleet.pool,
         .most = fleet.most,

@@ -15,8 +15,6 @@ struct regulator {
     struct limit_decision decision;
     struct memory_sample sample;
     unsigned failed;
-    unsigned strangers;
-    bool strange;          /* a killed predecessor's workers may still be in the group */
     bool group_gone;       /* the pool's group was removed, and is not there again */
     uint64_t oom_reported; /* oom_kill that was answered for */
     uint64_t stepped;
@@ -35,7 +33,6 @@ int regulator_create(struct regulator **out, const struct regulator_config *conf
     if (!regulator)
         return -ENOMEM;
     regulator->config = *config;
-    regulator->strange = group_adopted(config->group);
     regulator->changed = config->loop->now;
     limit_init(&regulator->config.settings, &regulator->state);
     /* Ignores a trigger that epoll rejects (/dev/null mounted over the file): steps still sample. */
@@ -54,23 +51,6 @@ void regulator_destroy(struct regulator *regulator)
 uint64_t regulator_due(const struct regulator *regulator)
 {
     return regulator->due;
-}
-
-/*
- * Workers inherited from a killed predecessor: processes in the group beside the `ours` of this
- * one. They take no new requests.
- */
-static unsigned count_strangers(struct regulator *regulator, unsigned ours)
-{
-    int there;
-
-    if (!regulator->strange)
-        return 0;
-    there = group_count_processes(regulator->config.group);
-    if (there > 0 && (unsigned)there > ours)
-        return (unsigned)there - ours;
-    regulator->strange = false;
-    return 0;
 }
 
 /* The limit has promised this (promise 5); its decision is acted on as root would. */
@@ -114,9 +94,6 @@ void regulator_step(struct regulator *regulator)
     struct limit_demand demand = config->demand(config->context);
     enum limit_mode before = regulator->decision.mode;
 
-    regulator->strangers = count_strangers(regulator, demand.live);
-    demand.strangers = regulator->strangers;
-    demand.live += regulator->strangers;
     memory_source_read(config->memory, &regulator->sample);
     group_look(regulator);
     if (regulator->stepped == 0)
@@ -183,7 +160,6 @@ struct regulator_view regulator_view(const struct regulator *regulator)
         .sample = &regulator->sample,
         .stepped = regulator->stepped,
         .changed = regulator->changed,
-        .strangers = regulator->strangers,
         .failed = regulator->failed,
     };
 }

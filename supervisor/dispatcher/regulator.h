@@ -57,7 +57,7 @@ uint64_t regulator_due(const struct regulator *regulator);
 /* So many of `wanted` workers may be started now: they count as started. */
 unsigned regulator_take(struct regulator *regulator, unsigned wanted);
 
-/* A worker ended by itself, and `live` are left; or could not be forked. */
+/* A worker ended by itself, and `live` are left, a predecessor's included; or could not be forked. */
 void regulator_ended(struct regulator *regulator, unsigned live);
 void regulator_failed(struct regulator *regulator);
 
@@ -72,10 +72,9 @@ struct regulator_view {
     const struct limit_state *state;
     const struct limit_decision *decision;
     const struct memory_sample *sample;
-    uint64_t stepped;   /* time of the last step; 0: none yet */
-    uint64_t changed;   /* when the mode was entered */
-    unsigned strangers; /* processes of a killed predecessor in the group */
-    unsigned failed;    /* starts that failed since the last step */
+    uint64_t stepped; /* time of the last step; 0: none yet */
+    uint64_t changed; /* when the mode was entered */
+    unsigned failed;  /* starts that failed since the last step */
 };
 
 struct regulator_view regulator_view(const struct regulator *regulator);

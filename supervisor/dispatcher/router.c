@@ -18,7 +18,7 @@ static unsigned limit_of(const struct router *router)
     unsigned least = view.settings->min > 0 ? view.settings->min : 1;
     unsigned limit = view.decision->limit;
 
-    return limit > view.strangers + least ? limit - view.strangers : least;
+    return limit > router->strangers.count + least ? limit - router->strangers.count : least;
 }
 
 /* No sink is entered from within another: a module that calls one has done its work. */
@@ -163,6 +163,12 @@ static void give(struct router *router, int worker, struct part *part)
         parts_step(router->parts, part, PART_SENT);
 }
 
+/* Workers that run: a predecessor's are of the pool, too. */
+static unsigned live(const struct router *router)
+{
+    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
+}
+
 static void worker_ended(struct router *router, const struct fleet_event *event)
 {
     bool by_signal = WIFSIGNALED(event->status);
@@ -182,7 +188,7 @@ static void worker_ended(struct router *router, const struct fleet_event *event)
                  by_signal ? WTERMSIG(event->status) : WEXITSTATUS(event->status));
     if (event->retired)
         return;
-    regulator_ended(router->regulator, pool_live(fleet_view(router->fleet).pool));
+    regulator_ended(router->regulator, live(router));
     if (event->status == 0)
         growth_ended(&router->spawn.growth, router->loop->now);
 }
@@ -229,6 +235,14 @@ void router_on_fleet(void *context, const struct fleet_event *event)
     leave(router);
 }
 
+void router_on_stranger(void *context)
+{
+    struct router *router = enter(context);
+
+    regulator_ended(router->regulator, live(router));
+    leave(router);
+}
+
 void router_on_retry(void *context, const struct retry_event *event)
 {
     struct router *router = enter(context);
@@ -261,7 +275,8 @@ struct limit_demand router_demand(const void *context)
     unsigned waiting = parts_view(router->parts).waiting;
 
     return (struct limit_demand){
-        .live = pool_live(pool),
+        .live = live(router),
+        .strangers = router->strangers.count,
         .starting = pool->count[WORKER_STARTING],
         .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
         .idle = pool->count[WORKER_IDLE],

@@ -33,6 +33,7 @@
 #include "supervisor/dispatcher/parts.h"
 #include "supervisor/dispatcher/regulator.h"
 #include "supervisor/dispatcher/retry.h"
+#include "supervisor/dispatcher/strangers.h"
 #include "supervisor/limit/spawn.h"
 
 struct router {
@@ -49,6 +50,7 @@ struct router {
     struct fleet *fleet;
     struct retry *retry;
     struct regulator *regulator;
+    struct strangers strangers;
     struct spawn spawn;
     struct room room;  /* of what waits */
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
@@ -66,6 +68,7 @@ struct router {
 void router_on_client(void *router, enum clients_kind kind, struct client *client);
 void router_on_fleet(void *router, const struct fleet_event *event);
 void router_on_retry(void *router, const struct retry_event *event);
+void router_on_stranger(void *router);
 void router_on_step(void *router, enum limit_mode before);
 
 /* regulator_config.demand: workers and what waits for them. */

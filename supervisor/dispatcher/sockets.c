@@ -63,13 +63,13 @@ static int place_open(struct sockets *sockets, int which)
     return 0;
 }
 
-static void place_remove(struct sockets *sockets, int which)
+static void place_remove(struct sockets *sockets, int which, void (*left)(void *context, int fd))
 {
     int at;
     const char *name = name_at(sockets, which, &at);
 
     if (enter(sockets, which) == 0)
-        worker_sweep();
+        worker_sweep(left, sockets->config.context);
     forget(sockets, which);
     unlinkat(at, name, AT_REMOVEDIR);
 }
@@ -94,7 +94,7 @@ void sockets_open(struct sockets *sockets, const struct sockets_config *config, 
     if (state >= 0) {
         sockets->place[STATE].descriptor = state;
         if (enter(sockets, STATE) == 0)
-            worker_sweep();
+            worker_sweep(config->left, config->context);
     } else {
         sockets->used = -1;
     }
@@ -102,7 +102,7 @@ void sockets_open(struct sockets *sockets, const struct sockets_config *config, 
         const char *name = name_at(sockets, i, &at);
 
         if (fstatat(at, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && place_open(sockets, i) == 0)
-            place_remove(sockets, i);
+            place_remove(sockets, i, config->left);
     }
 }
 
@@ -177,5 +177,5 @@ void sockets_close(struct sockets *sockets)
     /* It may never have been opened. */
     for (int i = PRIVATE; sockets->config.owner && i < SOCKET_PLACES; i++)
         if (sockets->place[i].descriptor >= 0)
-            place_remove(sockets, i);
+            place_remove(sockets, i, NULL);
 }

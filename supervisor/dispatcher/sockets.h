@@ -32,10 +32,11 @@ struct sockets_config {
     struct complaints *complaints;
     const struct passwd *owner; /* whose rights the process has */
     const char *service;
-    int queue_directory;         /* descriptor */
-    const char *queue_name;      /* its name, for the log */
-    const char *memory;          /* "/dev/shm" */
-    const char *state_name;      /* of the state directory, for the log */
+    int queue_directory;                 /* descriptor */
+    const char *queue_name;              /* its name, for the log */
+    const char *memory;                  /* "/dev/shm" */
+    const char *state_name;              /* of the state directory, for the log */
+    void (*left)(void *context, int fd); /* worker_sweep(agents/worker.h); or NULL */
     int (*renew)(void *context); /* makes the state directory again; its descriptor, which is not
                                     owned here, or a negative errno */
     void *context;
@@ -54,7 +55,7 @@ struct sockets {
 
 /*
  * `state` is the descriptor of the state directory, or negative when there is none, which the
- * caller has said. Takes away what a killed predecessor left.
+ * caller has said. Takes away what a predecessor left, and tells of its workers that still run.
  */
 void sockets_open(struct sockets *sockets, const struct sockets_config *config, int state);
 

@@ -366,10 +366,13 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
     unsigned covered = start_find(state, &view, room);
     if (decision.start > covered)
         decision.start = covered;
-    /* What a predecessor left behind finishes what it has, but takes nothing more: the minimum is of our own. */
+    /* Workers inherited from a predecessor take no new requests, so they do not count towards `min`.
+     * But `max` is of all: it protects what stands behind. */
     unsigned own = live > demand->strangers ? live - demand->strangers : 0;
     if (own < min && decision.start < min - own)
         decision.start = min - own;
+    if (live + decision.start > settings->max)
+        decision.start = live < settings->max ? settings->max - live : 0;
     if (live > decision.limit)
         decision.retire = live - decision.limit;
     if (decision.retire > demand->idle)

@@ -40,8 +40,8 @@
 
 /* Stall is a fraction of time; "full" stall is that of all tasks at once. */
 struct limit_settings {
-    unsigned min;           /* workers.min: always permitted; at least 1 is assumed */
-    unsigned max;           /* workers.max */
+    unsigned min;           /* workers.min: permitted whatever memory says; at least 1 is assumed */
+    unsigned max;           /* workers.max; a predecessor's that still run count, too */
     bool fixed;             /* workers.limit is "fixed": L is max, memory is not looked at */
     bool shared;            /* group[0] holds others, too (observe mode): footprint is a guess */
     uint64_t min_available; /* memory.min_available, or LIMIT_AUTO */

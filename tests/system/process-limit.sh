@@ -55,5 +55,24 @@ chosen 'default_process_limit' 10 'default_process_limit of main.cf'
 line "$SERVICE unix - - n - 2 headroom"
 configure "{\"defaults\": {\"workers\": {\"max\": 20}, $unpressed}}"
 chosen 'workers.max' 20 'workers.max in headroom.json'
-expect 'in the end' "$(accounts)" 'sent 400, delivered 400, queued 0, bounced 0, lost 0, doubled 0'
+
+# Across reloads, too, the workers that finish what they have count: at a server of 2, ten times with two deliveries of half a
+# second in hand and mail that waits.
+configure "{\"defaults\": {$unpressed}}"
+sink_stop "$s"
+sink_start "$s" "$SINK" 'set ok slow 0.5'
+postfix_reload "$p"
+send reload- 60
+holds_two()
+{
+    [ "$(sink_value "$s" ok.holding)" -eq 2 ]
+}
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    within 10000 holds_two || fail "$(sink_value "$s" ok.holding) deliveries at a time before a reload"
+    postfix_reload "$p"
+done
+sink_tell "$s" set ok slow 0.1
+drain 30 && settled 460 || fail "reloads: not delivered: $(accounts)"
+expect 'reloads: deliveries at a time' "$(sink_value "$s" ok.holding.max)" 2
+expect 'in the end' "$(accounts)" 'sent 460, delivered 460, queued 0, bounced 0, lost 0, doubled 0'
 calm

@@ -371,6 +371,7 @@ static inline void launch(unsigned workers, enum config_workers_limit limit)
         .room = {.waiting_max = t.config.waiting_max,
                  .clients_max = t.budget.clients_max,
                  .bytes_max = HELD_BYTES_MAX},
+        .strangers = {.loop = &peer_loop, .sink = router_on_stranger, .context = &t.router},
         .schedstat = -1,
         .again = UINT64_MAX,
         .stepped = stepped,
@@ -385,6 +386,7 @@ static inline void launch(unsigned workers, enum config_workers_limit limit)
 
 static inline void teardown(void)
 {
+    strangers_destroy(&t.router.strangers);
     regulator_destroy(t.router.regulator);
     retry_destroy(t.router.retry);
     fleet_destroy(t.router.fleet);

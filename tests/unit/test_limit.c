@@ -381,6 +381,27 @@ Test(limit, min_is_of_our_own_and_not_of_a_predecessor)
     cr_assert_eq(scene.decision.retire, 0, "the minimum stays");
 }
 
+/* It protects what stands behind: all who deliver count. */
+Test(limit, max_is_of_our_own_and_of_a_predecessor)
+{
+    for (int fixed = 0; fixed < 2; fixed++) {
+        struct scene scene;
+
+        scene_begin(&scene);
+        scene.settings.max = 3;
+        scene.settings.fixed = fixed;
+        scene.demand = (struct limit_demand){.live = 2, .strangers = 2, .waiting = 50};
+        scene_run(&scene, 5, 1, 0, 0);
+        cr_expect_eq(scene.decision.start, 1, "%u", scene.decision.start);
+        scene.demand = (struct limit_demand){.live = 5, .strangers = 5, .waiting = 50};
+        scene_run(&scene, 5, 1, 0, 0);
+        cr_expect_eq(scene.decision.start, 0, "%u", scene.decision.start);
+        scene.demand = (struct limit_demand){.live = 0, .waiting = 50};
+        scene_run(&scene, 5, 1, 0, 0);
+        cr_expect_eq(scene.decision.start, 3, "%u", scene.decision.start);
+    }
+}
+
 Test(limit, shed_is_entered_after_ten_seconds_without_headroom_and_left_after_fifteen_with)
 {
     struct scene s;

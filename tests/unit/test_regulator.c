@@ -135,7 +135,6 @@ static void setup_with(unsigned kills)
     group_write(kills);
     config = tree_config(&t.tree);
     cr_assert_eq(group_open(&t.group, &config), 0);
-    cr_assert(group_adopted(t.group));
     group_write(kills); /* limits are set by the one who opens it */
     cr_assert_eq(memory_source_open(&t.memory, t.group), 0);
     cr_assert_eq(loop_create(&t.loop), 0);
@@ -402,45 +401,6 @@ Test(regulator_new, a_trigger_that_cannot_be_watched)
     create();
     regulator_step(t.regulator);
     cr_expect_eq(t.steps, 1);
-}
-
-/* --- a predecessor -------------------------------------------------------------------------------- */
-
-Test(regulator, strangers)
-{
-    t.demand = (struct limit_demand){.live = 2, .idle = 2};
-    processes_write(7);
-    regulator_step(t.regulator);
-    cr_expect_eq(view().strangers, 5);
-    later(SECOND);
-    processes_write(3);
-    regulator_step(t.regulator);
-    cr_expect_eq(view().strangers, 1);
-    /* When they have gone, nobody else comes. */
-    later(SECOND);
-    processes_write(2);
-    regulator_step(t.regulator);
-    cr_expect_eq(view().strangers, 0);
-    later(SECOND);
-    processes_write(9);
-    regulator_step(t.regulator);
-    cr_expect_eq(view().strangers, 0);
-}
-
-/* They are of the pool: together with ours they are no more than may be. */
-Test(regulator_new, strangers_count_towards_the_limit)
-{
-    t.config.settings.fixed = true;
-    t.config.settings.max = 12;
-    create();
-    t.demand = (struct limit_demand){.live = 2, .busy = 2, .waiting = 50};
-    processes_write(9);
-    regulator_step(t.regulator);
-    cr_expect_leq(view().decision->start, 3);
-    later(SECOND);
-    processes_write(0);
-    regulator_step(t.regulator);
-    cr_expect_gt(view().decision->start, 3);
 }
 
 /* --- kills ---------------------------------------------------------------------------------------- */

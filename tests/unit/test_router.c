@@ -106,6 +106,60 @@ Test(router, a_worker_is_started_for_what_waits)
     expect_empty();
 }
 
+/* What a predecessor's worker still has counts until it is done, whatever ends it. */
+Test(router, a_request_waits_for_a_stranger)
+{
+    int number, other, one, two, busy, left[MAX - 1][2];
+
+    launch(MAX, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    for (unsigned i = 0; i < MAX - 1; i++) {
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, left[i]), 0);
+        strangers_add(&t.router.strangers, left[i][0]);
+    }
+    later(SECOND);
+    cr_expect_eq(router_demand(&t.router).live, MAX);
+    cr_expect_eq(router_demand(&t.router).strangers, MAX - 1);
+    one = ask("AAA");
+    busy = serve(number, "AAA");
+    two = ask("BBB");
+    UNTIL(waiting() == 1);
+    later(SECOND);
+    settle_down();
+    cr_expect_eq(waiting(), 1);
+    cr_expect_eq(t.totals.started, 1);
+    for (unsigned i = 0; i < MAX - 1; i++)
+        close(left[i][1]);
+    UNTIL(router_demand(&t.router).strangers == 0);
+    other = started();
+    reply(serve(other, "BBB"), WIRE_REPLY_DONE);
+    expect_answer(two, WIRE_REPLY_DONE);
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
+/* More than there is room for; one that is idle ends by itself, and counts no more. */
+Test(router, a_stranger_that_greets_is_done)
+{
+    int left[2][2];
+
+    launch(1, CONFIG_LIMIT_MEMORY);
+    first_worker();
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, left[i]), 0);
+        strangers_add(&t.router.strangers, left[i][0]);
+    }
+    later(SECOND);
+    cr_expect_eq(regulator_view(t.router.regulator).decision->start, 0);
+    cr_expect_eq(regulator_view(t.router.regulator).decision->limit, 1);
+    peer_say(left[0][1], WIRE_GREETING);
+    UNTIL(router_demand(&t.router).strangers == 1);
+    close(left[1][1]);
+    UNTIL(router_demand(&t.router).strangers == 0);
+    close(left[0][1]);
+}
+
 /* No more than there may be: it waits, and is told why. */
 Test(router, a_request_waits_for_a_worker)
 {

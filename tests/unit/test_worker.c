@@ -81,14 +81,79 @@ Test(worker, listens_and_is_connected_to)
 Test(worker, sweep_takes_sockets_and_nothing_else)
 {
     enter_directory();
-    cr_assert_eq(worker_sweep(), 0);
+    cr_assert_eq(worker_sweep(NULL, NULL), 0);
     for (unsigned i = 0; i < 20; i++)
         close(worker_listen(i * 37));
     close(open("last-good.json", O_CREAT | O_WRONLY, 0600));
     close(open("workers", O_CREAT | O_WRONLY, 0600));
-    cr_assert_eq(worker_sweep(), 0);
+    cr_assert_eq(worker_sweep(NULL, NULL), 0);
     cr_assert_eq(unlink("last-good.json"), 0);
     cr_assert_eq(unlink("workers"), 0);
+    leave_directory();
+}
+
+static int left[64];
+static unsigned left_count;
+
+static void on_left(void *context, int fd)
+{
+    cr_expect_eq(context, left);
+    left[left_count++] = fd;
+}
+
+/* In a process of its own, as each supervisor has: names have its pid. */
+static void sweep(unsigned running)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct pollfd watch;
+
+        left_count = 0;
+        if (worker_sweep(on_left, left) != 0 || left_count != running)
+            _exit(1);
+        for (unsigned i = 0; i < left_count; i++) {
+            watch = (struct pollfd){.fd = left[i], .events = POLLIN};
+            if (poll(&watch, 1, 0) != 0)
+                _exit(2); /* busy, and yet readable */
+        }
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(status, 0, "%u: %x", running, (unsigned)status);
+}
+
+/* Workers are told of by each sweep for as long as somebody listens, and new ones have their numbers. */
+Test(worker, sweep_tells_of_those_that_run)
+{
+    int listening[10];
+
+    enter_directory();
+    for (unsigned i = 0; i < 10; i++)
+        listening[i] = worker_listen(i);
+    close(worker_listen(10));
+    sweep(10);
+    cr_assert_eq(worker_connect(3), -ENOENT, "the name is free");
+    for (unsigned i = 0; i < 5; i++)
+        close(listening[i]);
+    listening[0] = worker_listen(7);
+    sweep(6);
+    close(listening[0]);
+    sweep(5);
+    cr_assert_eq(worker_sweep(on_left, left), 0);
+    cr_assert_eq(left_count, 5);
+    /* The end of a worker is seen on its connection. */
+    for (unsigned i = 5; i < 10; i++)
+        close(listening[i]);
+    for (unsigned i = 0; i < 5; i++) {
+        struct pollfd watch = {.fd = left[i], .events = POLLIN};
+
+        cr_expect_eq(poll(&watch, 1, 0), 1);
+        close(left[i]);
+    }
+    sweep(0);
+    cr_assert_eq(worker_sweep(NULL, NULL), 0);
     leave_directory();
 }
 
