@@ -237,15 +237,14 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
             return;
         }
     }
-    if (!has_controller(plan->below, "memory")) {
+    /* Both are said at once: the cure of one would only show the other. */
+    const bool controlled = has_controller(plan->below, "memory");
+    if (!controlled)
         plan_because(plan,
                      "%s has no memory controller: boot without cgroup_disable=memory, and give "
                      "Postfix's unit \"[Service] Delegate=memory\"",
                      plan->below);
-        plan_observe(plan);
-        return;
-    }
-    if (!check_writable(plan, &plan->unified, plan->below)) {
+    if (!check_writable(plan, &plan->unified, plan->below) || !controlled) {
         plan_observe(plan);
         return;
     }
