@@ -17,30 +17,12 @@ _Static_assert(sizeof(struct master_status) == 12, "master(8) reads messages of 
 /* "-x" for an option letter, as text that lives for ever. */
 static const char *option_word(int option)
 {
-    switch (option) {
-    case 'c':
-        return "-c";
-    case 'd':
-        return "-d";
-    case 'D':
-        return "-D";
-    case 'i':
-        return "-i";
-    case 'm':
-        return "-m";
-    case 'o':
-        return "-o";
-    case 'r':
-        return "-r";
-    case 'u':
-        return "-u";
-    case 'v':
-        return "-v";
-    case 'V':
-        return "-V";
-    default:
-        return NULL;
-    }
+    static const char words[][3] = {"-c", "-d", "-D", "-i", "-m", "-o", "-r", "-u", "-v", "-V"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (words[i][1] == option)
+            return words[i];
+    return NULL;
 }
 
 static int word_add(struct master_arguments *arguments, const char *word)

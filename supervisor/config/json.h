@@ -13,6 +13,7 @@
  */
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,12 @@ int json_scan(const char *text, size_t length, struct json_place *places, uint32
 
 /* Length of the UTF-8 character at text[at], at < length; 0 when it is none (RFC 3629: no surrogates, shortest form only). */
 size_t json_utf8_length(const char *text, size_t at, size_t length);
+
+/*
+ * Bytes of the character at text[at], at < length. *plain is false for what must not be shown: a
+ * byte that is no UTF-8, and control characters, also those of C1, which terminals obey.
+ */
+size_t json_character(const char *text, size_t at, size_t length, bool *plain);
 
 /* Line and column of an offset, from 1. Columns are characters (code points), a line ends with a
  * line feed. */

@@ -37,6 +37,16 @@ size_t json_utf8_length(const char *text, size_t at, size_t length)
     return need;
 }
 
+size_t json_character(const char *text, size_t at, size_t length, bool *plain)
+{
+    const unsigned char *byte = (const unsigned char *)text + at;
+    size_t bytes = json_utf8_length(text, at, length);
+
+    *plain = bytes > 0 && byte[0] >= ' ' && byte[0] != 0x7f &&
+             !(bytes == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
+    return bytes > 0 ? bytes : 1;
+}
+
 void json_excerpt(const char *text, size_t from, size_t to, unsigned characters, char *buffer,
                   size_t size)
 {
@@ -45,20 +55,18 @@ void json_excerpt(const char *text, size_t from, size_t to, unsigned characters,
     if (size == 0)
         return;
     while (from < to && characters > 0) {
-        size_t length = json_utf8_length(text, from, to);
-        unsigned char first = (unsigned char)text[from];
-        bool control = first < 0x20 || first == 0x7f ||
-                       (length == 2 && first == 0xc2 && (unsigned char)text[from + 1] < 0xa0);
+        bool plain;
+        size_t length = json_character(text, from, to, &plain);
 
         if (used + 4 + 3 >= size) /* one character and the dots */
             break;
-        if (length == 0 || control) {
-            buffer[used++] = '?';
-        } else {
+        if (plain) {
             memcpy(buffer + used, text + from, length);
             used += length;
+        } else {
+            buffer[used++] = '?';
         }
-        from += length == 0 ? 1 : length;
+        from += length;
         characters--;
     }
     if (from < to && used + 3 < size) {

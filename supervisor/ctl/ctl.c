@@ -116,6 +116,22 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
     return CTL_FAILED;
 }
 
+int ctl_begin(struct ctl *ctl, const char *verb, bool single, int argc, char **argv,
+              struct ctl_services *services)
+{
+    if (argc - optind > 1) {
+        ctl_error("%s takes one service%s", verb, single ? "" : ", or none for all");
+        return CTL_FAILED;
+    }
+    if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], services) != 0)
+        return CTL_FAILED;
+    if (!single || services->count == 1)
+        return 0;
+    ctl_error("there are %zu services; name one: headroomctl %s %s", services->count, verb,
+              services->name[0]);
+    return CTL_FAILED;
+}
+
 enum ctl_running ctl_running(const struct ctl *ctl, const char *service)
 {
     char path[PATH_MAX + STATUS_NAME_SIZE + 32];
@@ -177,25 +193,6 @@ int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *s
                   ctl->postconf.data_directory, service,
                   result == -EINVAL ? "damaged, or of another service" : strerror(-result));
     return CTL_FAILED;
-}
-
-char ctl_process_state(pid_t pid)
-{
-    char path[64];
-    char line[512];
-    const char *name_end;
-    char state = '\0';
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    file = fopen(path, "re");
-    if (!file)
-        return '\0';
-    /* The name may hold anything, also parentheses. */
-    if (fgets(line, sizeof line, file) && (name_end = strrchr(line, ')')) && name_end[1] == ' ')
-        state = name_end[2];
-    fclose(file);
-    return state == 'Z' || state == 'X' ? '\0' : state;
 }
 
 enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running, char process,

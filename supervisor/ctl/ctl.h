@@ -67,6 +67,13 @@ int ctl_open(struct ctl *ctl);
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 
+/*
+ * The beginning of a verb that takes one service behind its options (getopt(3)), or none: ctl_open()
+ * and ctl_services(). `single`: it shows one service only. 0, or CTL_FAILED after a line.
+ */
+int ctl_begin(struct ctl *ctl, const char *verb, bool single, int argc, char **argv,
+              struct ctl_services *services);
+
 /* Reads master.cf; `master` points into *text, which is to be freed. 0, or CTL_FAILED after a line. */
 int ctl_read_master(const struct ctl *ctl, char **text, struct master_file *master);
 
@@ -78,9 +85,6 @@ int ctl_load(const struct ctl *ctl, const char *service, struct status *status);
 
 /* The same, with a line for people when it fails. 0 or CTL_FAILED. */
 int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status);
-
-/* The letter of a process's state in proc(5): 'R', 'S', 'D', 'T' and so on; '\0' when there is no such process. */
-char ctl_process_state(pid_t pid);
 
 /*
  * What the snapshot is worth at `now`. `process`: ctl_process_state() of its dispatcher. A lock without that process is held

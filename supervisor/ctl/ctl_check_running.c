@@ -7,6 +7,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl_check_master.h"
+#include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_words.h"
 
 #define SINCE (INT64_C(2) * 24 * 3600 * 1000000)

@@ -87,9 +87,7 @@ static int add_now(const struct ctl *ctl, const char *service, int64_t since, st
                 .waiting = (double)status->requests.waiting,
                 .available = status->memory.machine_known ? (double)status->memory.available : -1,
                 .working_set = status->memory.pool_known ? (double)status->memory.working_set : -1,
-                .pressure = status->pressure.pool_some > status->pressure.machine_some
-                                ? status->pressure.pool_some
-                                : status->pressure.machine_some,
+                .pressure = status_pressure(status),
             });
     free(status);
     return result;
@@ -135,17 +133,8 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
             return CTL_FAILED;
         }
     }
-    if (argc - optind > 1) {
-        ctl_error("plot takes one service");
+    if (ctl_begin(ctl, "plot", true, argc, argv, &services) != 0)
         return CTL_FAILED;
-    }
-    if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
-        return CTL_FAILED;
-    if (services.count > 1) {
-        ctl_error("there are %zu services; name one: headroomctl plot %s", services.count,
-                  services.name[0]);
-        return CTL_FAILED;
-    }
     count = ctl_journal_read(ctl, services.name[0], since, events, use_entry, &points);
     if (count < 0)
         ctl_error("the journal cannot be read (%s); run this as root or in group systemd-journal",

@@ -106,9 +106,7 @@ enum ctl_trend ctl_trend_of(const struct status *status)
     uint64_t now = status->requests.waiting;
     uint64_t then = status->minute.waiting;
     uint64_t apart = then / TREND_PART > TREND_LEAST ? then / TREND_PART : TREND_LEAST;
-    double stall = status->pressure.pool_some > status->pressure.machine_some
-                       ? status->pressure.pool_some
-                       : status->pressure.machine_some;
+    double stall = status_pressure(status);
 
     if (status->minute.span < TREND_SPAN)
         return CTL_TREND_UNKNOWN;
@@ -245,20 +243,24 @@ static void put_limit(FILE *out, const struct status *status)
     }
 }
 
-static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
+void ctl_screen_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
 {
+    const char *had = view->life == CTL_ANSWERS ? "" : "had been deferred ";
     char clock[CTL_WORD_SIZE];
     char reasons[TOTALS_REASONS_SIZE];
 
     ctl_screen_label(out, "Deferred");
     ctl_clock(status->started, view->now, clock);
     if (status->totals.deferred == 0) {
-        fprintf(out, "nothing by us since the start at %s\n", clock);
+        fprintf(out, "nothing %sby us since the start at %s\n", had, clock);
         return;
     }
     totals_write_reasons(&status->totals, reasons, sizeof reasons);
-    fprintf(out, "%" PRIu64 " by us since the start at %s (%s), %" PRIu64 " in the last minute\n",
-            status->totals.deferred, clock, reasons, status->minute.deferred);
+    fprintf(out, "%" PRIu64 " %sby us since the start at %s (%s)", status->totals.deferred, had,
+            clock, reasons);
+    if (view->life == CTL_ANSWERS)
+        fprintf(out, ", %" PRIu64 " in the last minute", status->minute.deferred);
+    fputc('\n', out);
 }
 
 static void put_trend(FILE *out, const struct status *status)
@@ -361,7 +363,7 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
     put_mail(out, status);
     put_cause(out, status);
     put_limit(out, status);
-    put_deferred(out, status, view);
+    ctl_screen_deferred(out, status, view);
     put_trend(out, status);
     put_memory(out, status, view);
     put_pressure(out, status);

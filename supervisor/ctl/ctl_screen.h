@@ -45,6 +45,9 @@ uint64_t ctl_in_flight(const struct status *status);
 /* The first column of a line. */
 void ctl_screen_label(FILE *out, const char *name);
 
+/* How much was deferred, and why. */
+void ctl_screen_deferred(FILE *out, const struct status *status, const struct ctl_view *view);
+
 /* The head of a service that does not answer or has ended (ctl_screen_past.c). */
 void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view);
 

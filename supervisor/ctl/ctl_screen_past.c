@@ -8,14 +8,20 @@
 
 #include "supervisor/ctl/ctl_words.h"
 
-static void put_ended(FILE *out, const struct status *status, const struct ctl_view *view)
+static void put_title(FILE *out, const char *life, const struct status *status,
+                      const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
     char clock[CTL_WORD_SIZE];
 
-    fprintf(out, "%s: NOT RUNNING; what follows was true at %s, %s ago\n", status->service,
+    fprintf(out, "%s: %s; what follows was true at %s, %s ago\n", status->service, life,
             ctl_clock(status->written, view->now, clock),
             ctl_span(view->now - status->written, span));
+}
+
+static void put_ended(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    put_title(out, "NOT RUNNING", status, view);
     ctl_screen_label(out, "Start it");
     fputs("master(8) starts it with the next mail for it. If mail waits: postfix status, "
           "headroomctl check, the log\n",
@@ -25,12 +31,7 @@ static void put_ended(FILE *out, const struct status *status, const struct ctl_v
 /* What keeps a dispatcher from answering, as far as its process shows it, and what ends that. */
 static void put_silent(FILE *out, const struct status *status, const struct ctl_view *view)
 {
-    char span[CTL_WORD_SIZE];
-    char clock[CTL_WORD_SIZE];
-
-    fprintf(out, "%s: NOT ANSWERING; what follows was true at %s, %s ago\n", status->service,
-            ctl_clock(status->written, view->now, clock),
-            ctl_span(view->now - status->written, span));
+    put_title(out, "NOT ANSWERING", status, view);
     ctl_screen_label(out, "Process");
     fprintf(out, "%" PRIu64 ", the dispatcher, ", status->pid);
     switch (view->process) {
@@ -78,21 +79,6 @@ static void put_figures(FILE *out, const struct status *status, const struct ctl
             status->workers.busy + status->workers.connecting);
 }
 
-static void put_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
-{
-    char clock[CTL_WORD_SIZE];
-    char reasons[TOTALS_REASONS_SIZE];
-
-    ctl_screen_label(out, "Deferred");
-    ctl_clock(status->started, view->now, clock);
-    totals_write_reasons(&status->totals, reasons, sizeof reasons);
-    if (status->totals.deferred == 0)
-        fprintf(out, "nothing had been deferred by us since the start at %s\n", clock);
-    else
-        fprintf(out, "%" PRIu64 " had been deferred by us since the start at %s (%s)\n",
-                status->totals.deferred, clock, reasons);
-}
-
 static void put_waits(FILE *out, const struct status *status)
 {
     fprintf(out, "%s: WAITS FOR MAIL; master(8) starts it with the next mail for it\n",
@@ -105,7 +91,7 @@ void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_vi
         put_waits(out, status);
         /* It may never have run. */
         if (status->written != 0)
-            put_deferred(out, status, view);
+            ctl_screen_deferred(out, status, view);
         return;
     }
     if (view->life == CTL_ENDED) {
@@ -114,5 +100,5 @@ void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_vi
         put_silent(out, status, view);
         put_figures(out, status, view);
     }
-    put_deferred(out, status, view);
+    ctl_screen_deferred(out, status, view);
 }

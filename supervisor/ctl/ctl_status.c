@@ -12,7 +12,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_check_running.h"
-#include "supervisor/ctl/ctl_private.h"
+#include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
 
 #define DESTINATIONS 8
@@ -122,11 +122,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
             return CTL_FAILED;
         json = true;
     }
-    if (argc - optind > 1) {
-        ctl_error("status takes one service, or none for all");
-        return CTL_FAILED;
-    }
-    if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
+    if (ctl_begin(ctl, "status", false, argc, argv, &services) != 0)
         return CTL_FAILED;
     status = malloc(sizeof *status);
     if (!status)

@@ -21,7 +21,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_graph.h"
-#include "supervisor/ctl/ctl_private.h"
+#include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -47,13 +47,6 @@ struct watch {
     struct ctl_series waiting;
     struct ctl_series pressure;
 };
-
-static double stall_of(const struct status *status)
-{
-    return status->pressure.pool_some > status->pressure.machine_some
-               ? status->pressure.pool_some
-               : status->pressure.machine_some;
-}
 
 /* What the snapshot at hand is worth now. */
 static void judge(struct watch *watch)
@@ -81,7 +74,7 @@ static int look(struct watch *watch, bool quiet)
     answers = watch->view.life == CTL_ANSWERS;
     ctl_series_add(&watch->workers, answers ? (double)watch->status.workers.live : 0);
     ctl_series_add(&watch->waiting, answers ? (double)watch->status.requests.waiting : 0);
-    ctl_series_add(&watch->pressure, answers ? stall_of(&watch->status) : 0);
+    ctl_series_add(&watch->pressure, answers ? status_pressure(&watch->status) : 0);
     return 0;
 }
 
@@ -100,7 +93,7 @@ static void print_line(const struct watch *watch)
            ctl_date(watch->view.now, date), status->service, status->state.name,
            status->state.limit, status->workers.live, status->workers.busy,
            status->requests.waiting, status->totals.delivered, status->totals.failed,
-           status->totals.deferred, stall_of(status), status->state.reason);
+           status->totals.deferred, status_pressure(status), status->state.reason);
 }
 
 static void put_graph(FILE *out, const struct watch *watch, const char *name,
@@ -278,17 +271,8 @@ int ctl_watch(struct ctl *ctl, int argc, char **argv)
             return CTL_FAILED;
         }
     }
-    if (argc - optind > 1) {
-        ctl_error("watch takes one service");
+    if (ctl_begin(ctl, "watch", true, argc, argv, &services) != 0)
         return CTL_FAILED;
-    }
-    if (ctl_open(ctl) != 0 || ctl_services(ctl, argv[optind], &services) != 0)
-        return CTL_FAILED;
-    if (services.count > 1) {
-        ctl_error("there are %zu services; name one: headroomctl watch %s", services.count,
-                  services.name[0]);
-        return CTL_FAILED;
-    }
     watch = calloc(1, sizeof *watch);
     if (!watch)
         return CTL_FAILED;

@@ -131,18 +131,15 @@ size_t ctl_plain(const char *line, size_t length, size_t width, char *to, size_t
     size_t characters = 0;
     size_t used = 0;
     size_t step;
+    bool plain;
 
     for (size_t at = 0; at < length && characters < width && used + 5 <= size; at += step) {
-        const unsigned char *byte = (const unsigned char *)line + at;
-
-        step = json_utf8_length(line, at, length);
-        if (step == 0 || (step == 1 && (byte[0] < ' ' || byte[0] == 0x7f)) ||
-            (step == 2 && byte[0] == 0xc2 && byte[1] < 0xa0)) {
-            to[used++] = '?';
-            step = step == 0 ? 1 : step;
-        } else {
+        step = json_character(line, at, length, &plain);
+        if (plain) {
             memcpy(to + used, line + at, step);
             used += step;
+        } else {
+            to[used++] = '?';
         }
         characters++;
     }

@@ -177,6 +177,14 @@ int status_write(const struct status *status, char *text, size_t size);
  */
 int status_read(const char *text, size_t length, struct status *status);
 
+/* Percent of time in which a task waited for memory: of the pool or of the machine, the larger. */
+static inline double status_pressure(const struct status *status)
+{
+    double pool = status->pressure.pool_some, machine = status->pressure.machine_some;
+
+    return pool > machine ? pool : machine;
+}
+
 /* Copies a text into a field, cut at the end of a character. */
 void status_text(char *field, size_t size, const char *text);
 

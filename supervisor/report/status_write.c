@@ -31,24 +31,16 @@ static void put_word(struct out *out, const char *word)
     put(out, word, strlen(word));
 }
 
-/* Characters that a terminal may obey; those of C1 are two bytes in UTF-8. */
-static bool control(const char *character, size_t length)
-{
-    const unsigned char *byte = (const unsigned char *)character;
-
-    return (length == 1 && (byte[0] < ' ' || byte[0] == 0x7f)) ||
-           (length == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
-}
-
 static void put_text(struct out *out, const char *text)
 {
     size_t length = strlen(text);
     size_t step;
+    bool plain;
 
     put_word(out, "\"");
     for (size_t at = 0; at < length; at += step) {
-        step = json_utf8_length(text, at, length);
-        if (step == 0 || control(text + at, step)) {
+        step = json_character(text, at, length, &plain);
+        if (!plain) {
             put_word(out, "?");
             step = 1;
             continue;

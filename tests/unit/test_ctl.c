@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "supervisor/ctl/ctl_graph.h"
-#include "supervisor/ctl/ctl_private.h"
+#include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_svg.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -153,7 +153,7 @@ static void remove_process(const char *proc, int pid)
     }
 }
 
-Test(ctl_private, sums_what_is_shared_with_nobody)
+Test(ctl_process, sums_what_is_shared_with_nobody)
 {
     char proc[] = "/tmp/headroom-proc.XXXXXX";
     double bytes;

@@ -1,4 +1,4 @@
-#include "supervisor/ctl/ctl_private.h"
+#include "supervisor/ctl/ctl_process.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -7,7 +7,8 @@
 
 #define PATH_SIZE 256
 
-static pid_t parent_of(const char *proc, const char *pid)
+/* State and parent of a process; 0 and '\0' when there is none. */
+static pid_t read_stat(const char *proc, const char *pid, char *state)
 {
     char path[PATH_SIZE];
     char line[512];
@@ -15,15 +16,28 @@ static pid_t parent_of(const char *proc, const char *pid)
     pid_t parent = 0;
     FILE *file;
 
+    *state = '\0';
     snprintf(path, sizeof path, "%s/%.16s/stat", proc, pid);
     file = fopen(path, "re");
     if (!file)
         return 0;
     /* The name may hold anything, also parentheses. */
-    if (fgets(line, sizeof line, file) && (name_end = strrchr(line, ')')) && strlen(name_end) > 4)
+    if (fgets(line, sizeof line, file) && (name_end = strrchr(line, ')')) && strlen(name_end) > 4) {
+        *state = name_end[2];
         parent = (pid_t)strtol(name_end + 4, NULL, 10);
+    }
     fclose(file);
     return parent;
+}
+
+char ctl_process_state(pid_t pid)
+{
+    char name[32];
+    char state;
+
+    snprintf(name, sizeof name, "%ld", (long)pid);
+    read_stat("/proc", name, &state);
+    return state == 'Z' || state == 'X' ? '\0' : state;
 }
 
 static unsigned add(const char *proc, const char *pid, double *bytes)
@@ -59,11 +73,12 @@ unsigned ctl_private_sum(const char *proc, pid_t parent, pid_t without, double *
         return 0;
     while ((entry = readdir(all))) {
         char *end;
+        char state;
         long pid = strtol(entry->d_name, &end, 10);
 
         if (end == entry->d_name || *end != '\0' || pid == without)
             continue;
-        if (parent_of(root, entry->d_name) == parent)
+        if (read_stat(root, entry->d_name, &state) == parent)
             count += add(root, entry->d_name, bytes);
     }
     closedir(all);
