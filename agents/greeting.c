@@ -22,23 +22,18 @@ int greeting_parse(const char *bytes, size_t len, size_t *length)
     int rc;
 
     while ((rc = attr_next(bytes, len, &at, &pair)) > 0) {
-        if (first && !is_greeting(&pair)) {
+        if (first && !is_greeting(&pair))
             return -EBADMSG;
-        }
         first = false;
     }
-    if (rc == -EAGAIN) {
+    if (rc == -EAGAIN)
         return len >= GREETING_MAX ? -EMSGSIZE : -EAGAIN;
-    }
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
-    if (first) {
+    if (first)
         return -EBADMSG;
-    }
-    if (at > GREETING_MAX) {
+    if (at > GREETING_MAX)
         return -EMSGSIZE;
-    }
     *length = at;
     return 0;
 }

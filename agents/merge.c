@@ -25,15 +25,13 @@ void merge_free(struct merge *merge)
 
 int merge_add(struct merge *merge, const struct reply *reply, const char *bytes)
 {
-    if (merge->added >= merge->expected) {
+    if (merge->added >= merge->expected)
         return -EINVAL;
-    }
     merge->added++;
-    if (reply->status == 0) {
+    if (reply->status == 0)
         merge->done++;
-    } else if (reply->dsn[0] != '\0') {
+    else if (reply->dsn[0] != '\0')
         merge->with_dsn++;
-    }
     if (merge->done != merge->added && merge->with_dsn != merge->added) {
         drop(merge);
     } else if (merge->added == 1) {
@@ -56,9 +54,8 @@ int merge_add_deferred(struct merge *merge)
 
 int merge_done(const struct merge *merge, const char **bytes, size_t *size)
 {
-    if (merge->added < merge->expected) {
+    if (merge->added < merge->expected)
         return -EAGAIN;
-    }
     if (merge->kept != NULL) {
         *bytes = merge->kept;
         *size = merge->kept_size;

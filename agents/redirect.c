@@ -18,21 +18,16 @@ static bool text_valid(const char *text)
 {
     const char *reason;
 
-    if (strnlen(text, REDIRECT_TEXT_MAX + 1) > REDIRECT_TEXT_MAX || strncmp(text, "4.", 2) != 0) {
+    if (strnlen(text, REDIRECT_TEXT_MAX + 1) > REDIRECT_TEXT_MAX || strncmp(text, "4.", 2) != 0)
         return false;
-    }
     reason = number(text + 2, '.');
-    if (reason != NULL) {
+    if (reason != NULL)
         reason = number(reason, ' ');
-    }
-    if (reason == NULL || *reason == '\0' || *reason == ' ') {
+    if (reason == NULL || *reason == '\0' || *reason == ' ')
         return false;
-    }
-    for (; *reason != '\0'; reason++) {
-        if (*reason < ' ' || *reason > '~') {
+    for (; *reason != '\0'; reason++)
+        if (*reason < ' ' || *reason > '~')
             return false;
-        }
-    }
     return true;
 }
 
@@ -52,9 +47,8 @@ int redirect_request(const struct request *request, const char *bytes, const cha
 {
     size_t behind = request->nexthop.offset + request->nexthop.len;
 
-    if (request->result != 0 || request->length == 0 || !text_valid(text)) {
+    if (request->result != 0 || request->length == 0 || !text_valid(text))
         return -EINVAL;
-    }
     pieces[0] = piece(bytes, request->nexthop.offset);
     pieces[1] = piece(text, strlen(text));
     pieces[2] = piece(bytes + behind, request->length - behind);

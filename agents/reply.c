@@ -32,25 +32,20 @@ static int parse(const char *bytes, size_t len, struct reply *reply)
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rc = attr_next(bytes, len, &at, &pair);
-        if (rc < 0) {
+        if (rc < 0)
             return rc;
-        }
-        if (rc == 0 || strcmp(pair.name, texts[i].name) != 0) {
+        if (rc == 0 || strcmp(pair.name, texts[i].name) != 0)
             return -EBADMSG;
-        }
         *texts[i].value = pair.value;
     }
     rc = attr_next(bytes, len, &at, &pair);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
-    if (rc == 0 || strcmp(pair.name, "status") != 0 || attr_int(pair.value, &reply->status) < 0) {
+    if (rc == 0 || strcmp(pair.name, "status") != 0 || attr_int(pair.value, &reply->status) < 0)
         return -EBADMSG;
-    }
     rc = attr_next(bytes, len, &at, &pair);
-    if (rc != 0) {
+    if (rc != 0)
         return rc < 0 ? rc : -EBADMSG;
-    }
     reply->length = at;
     return at > REPLY_BYTES_MAX ? -EMSGSIZE : 0;
 }

@@ -68,19 +68,16 @@ static int64_t microseconds(const struct timeval *time)
 
     if (time->tv_sec <= 0 || time->tv_usec < 0 || time->tv_usec > 999999 ||
         __builtin_mul_overflow((int64_t)time->tv_sec, (int64_t)1000000, &value) ||
-        __builtin_add_overflow(value, (int64_t)time->tv_usec, &value)) {
+        __builtin_add_overflow(value, (int64_t)time->tv_usec, &value))
         return 0;
-    }
     return value;
 }
 
 static const struct known *find(const struct known *known, size_t count, const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (known[i].name[0] == name[0] && strcmp(known[i].name, name) == 0) {
+    for (size_t i = 0; i < count; i++)
+        if (known[i].name[0] == name[0] && strcmp(known[i].name, name) == 0)
             return &known[i];
-        }
-    }
     return NULL;
 }
 
@@ -92,26 +89,22 @@ static int take_common(struct request *request, const char *bytes, const struct 
 
     switch (bit) {
     case GIVEN_FLAGS:
-        if (attr_int(pair->value, &request->flags) < 0) {
+        if (attr_int(pair->value, &request->flags) < 0)
             return refuse(request, -EBADMSG, "flags is not a number");
-        }
         break;
     case GIVEN_QUEUE_NAME:
-        if (!queue_name_valid(pair->value)) {
+        if (!queue_name_valid(pair->value))
             return refuse(request, -EBADMSG, "bad queue_name");
-        }
         request->queue_name = text;
         break;
     case GIVEN_QUEUE_ID:
-        if (!queue_id_valid(pair->value)) {
+        if (!queue_id_valid(pair->value))
             return refuse(request, -EBADMSG, "bad queue_id");
-        }
         request->queue_id = text;
         break;
     case GIVEN_NEXTHOP:
-        if (text.len == 0) {
+        if (text.len == 0)
             return refuse(request, -EBADMSG, "empty nexthop");
-        }
         request->nexthop = text;
         break;
     case GIVEN_SENDER:
@@ -125,15 +118,12 @@ static int take_common(struct request *request, const char *bytes, const struct 
         }
         break;
     case GIVEN_COUNT:
-        if (attr_int(pair->value, &request->recipient_count) < 0) {
+        if (attr_int(pair->value, &request->recipient_count) < 0)
             return refuse(request, -EBADMSG, "recipient_count is not a number");
-        }
-        if (request->recipient_count == 0) {
+        if (request->recipient_count == 0)
             return refuse(request, -EBADMSG, "zero recipients");
-        }
-        if (request->recipient_count > REQUEST_RECIPIENTS_MAX) {
+        if (request->recipient_count > REQUEST_RECIPIENTS_MAX)
             return refuse(request, -EMSGSIZE, "too many recipients");
-        }
         request->count = text;
         break;
     default:
@@ -150,19 +140,15 @@ static int take_pair(struct request *request, const char *bytes, const struct at
             : find(known_common, sizeof known_common / sizeof *known_common, pair->name);
     uint64_t offset;
 
-    if (known == NULL) {
+    if (known == NULL)
         return 0;
-    }
-    if ((request->given & known->bit) != 0) {
+    if ((request->given & known->bit) != 0)
         return refuse(request, -EBADMSG, known->twice);
-    }
     request->given |= known->bit;
-    if (!request->common_done) {
+    if (!request->common_done)
         return take_common(request, bytes, pair, known->bit);
-    }
-    if (known->bit == GIVEN_OFFSET && attr_long(pair->value, &offset) < 0) {
+    if (known->bit == GIVEN_OFFSET && attr_long(pair->value, &offset) < 0)
         return refuse(request, -EBADMSG, "recipient offset is not a number");
-    }
     return 0;
 }
 
@@ -173,11 +159,9 @@ static int end_list(struct request *request)
     size_t count = request->common_done ? sizeof known_recipient / sizeof *known_recipient
                                         : sizeof known_common / sizeof *known_common;
 
-    for (size_t i = 0; i < count; i++) {
-        if (known[i].missing != NULL && (request->given & known[i].bit) == 0) {
+    for (size_t i = 0; i < count; i++)
+        if (known[i].missing != NULL && (request->given & known[i].bit) == 0)
             return refuse(request, -EBADMSG, known[i].missing);
-        }
-    }
     request->given = 0;
     if (!request->common_done) {
         request->common_done = true;
@@ -185,9 +169,8 @@ static int end_list(struct request *request)
         return -EAGAIN;
     }
     request->recipients_done++;
-    if (request->recipients_done < request->recipient_count) {
+    if (request->recipients_done < request->recipient_count)
         return -EAGAIN;
-    }
     request->length = request->at;
     return 0;
 }
@@ -206,31 +189,25 @@ static int parse(struct request *request, const char *bytes, size_t len)
     struct attr_pair pair;
     int rc;
 
-    if (nothing_new(request, bytes, len)) {
+    if (nothing_new(request, bytes, len))
         return -EAGAIN;
-    }
     for (;;) {
         rc = attr_next(bytes, len, &request->at, &pair);
-        if (rc == -EMSGSIZE) {
+        if (rc == -EMSGSIZE)
             return refuse(request, rc, "attribute too long");
-        }
-        if (rc < 0) {
+        if (rc < 0)
             return rc;
-        }
-        if (request->at > REQUEST_BYTES_MAX) {
+        if (request->at > REQUEST_BYTES_MAX)
             return refuse(request, -EMSGSIZE, "request too long");
-        }
         if (rc > 0) {
             rc = take_pair(request, bytes, &pair);
-            if (rc < 0) {
+            if (rc < 0)
                 return rc;
-            }
             continue;
         }
         rc = end_list(request);
-        if (rc != -EAGAIN) {
+        if (rc != -EAGAIN)
             return rc;
-        }
     }
 }
 
@@ -242,14 +219,12 @@ void request_init(struct request *request)
 
 int request_parse(struct request *request, const char *bytes, size_t len)
 {
-    if (request->result != -EAGAIN) {
+    if (request->result != -EAGAIN)
         return request->result;
-    }
     request->result = parse(request, bytes, len);
     request->seen = len;
-    if (request->result == -EAGAIN && len >= REQUEST_BYTES_MAX) {
+    if (request->result == -EAGAIN && len >= REQUEST_BYTES_MAX)
         request->result = refuse(request, -EMSGSIZE, "request too long");
-    }
     return request->result;
 }
 
@@ -270,12 +245,10 @@ int request_recipient(const struct request *request, const char *bytes, size_t *
     uint64_t offset = UINT64_MAX;
     int rc;
 
-    if (request->result != 0 || *at < request->recipients || *at > request->length) {
+    if (request->result != 0 || *at < request->recipients || *at > request->length)
         return -EBADMSG;
-    }
-    if (*at == request->length) {
+    if (*at == request->length)
         return 0;
-    }
     memset(recipient, 0, sizeof *recipient);
     recipient->original_recipient = "";
     recipient->start = *at;
@@ -290,9 +263,8 @@ int request_recipient(const struct request *request, const char *bytes, size_t *
             return -EBADMSG;
         }
     }
-    if (rc < 0 || recipient->recipient == NULL) {
+    if (rc < 0 || recipient->recipient == NULL)
         return -EBADMSG;
-    }
     recipient->offset = (int64_t)offset;
     recipient->end = *at;
     return 1;
