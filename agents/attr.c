@@ -87,7 +87,7 @@ static int base64_digit(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* glibc has b64_pton(3), but in libresolv, which nothing else needs; and it skips blanks, which no list of Postfix has. */
+/* b64_pton(3) is in libresolv, which nothing else needs, and skips blanks. */
 int attr_data(const char *text, void *data, size_t size)
 {
     unsigned char decoded[ATTR_DATA_MAX];
@@ -105,7 +105,7 @@ int attr_data(const char *text, void *data, size_t size)
         if (digit < 0)
             return -EINVAL;
         bits = bits << 6 | (uint32_t)digit;
-        /* After the first of four digits 6 bits are there, then 12 - 8, 10 - 8 and 8 - 8 stay for the next byte. */
+        /* Of four digits the first gives 6 bits; after the others 4, 2 and 0 are left over. */
         if (i % 4 != 0) {
             unsigned left = 6 - 2 * (unsigned)(i % 4);
 

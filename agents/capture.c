@@ -22,7 +22,7 @@ static long long milliseconds(void)
     return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* One of the child's two streams, kept up to a bound; what is beyond is an error (output) or dropped (complaints). */
+/* A stream of the child, kept up to a bound. More output is an error, more complaints are cut. */
 struct stream {
     int fd; /* -1 after its end */
     char *text;
@@ -68,7 +68,7 @@ static int stream_read(struct stream *stream)
     return 0;
 }
 
-/* Reads both until they end. -ETIMEDOUT, -EMSGSIZE when there is more than fits, or what read said. */
+/* Reads both until they end. -ETIMEDOUT, -EMSGSIZE (more than fits), or the error of read(2). */
 static int streams_read(struct stream *output, struct stream *complaint, long long deadline)
 {
     struct stream *both[2] = {output, complaint};
@@ -96,7 +96,7 @@ static int streams_read(struct stream *output, struct stream *complaint, long lo
     return 0;
 }
 
-/* Its streams are at their end, so it is about to exit: ask for it every millisecond. Kills it when time is up. */
+/* The child has closed its streams: it exits soon. Asks each millisecond, kills at the deadline. */
 static int child_reap(pid_t child, long long deadline, int *status)
 {
     const struct timespec moment = {.tv_nsec = 1000000};

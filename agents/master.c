@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A stock agent's options and -C; the leading '-' hands words out in their place among the options. */
+/* Options of a stock agent, and -C. With '-' in front getopt(3) returns words in their place. */
 #define OPTIONS "-cdDi:lm:n:o:r:s:St:uvVzC:"
 
 _Static_assert(sizeof(struct master_status) == 12, "master(8) reads messages of 12 bytes");
@@ -42,7 +42,7 @@ static int setting_add(struct master_arguments *arguments, const char *setting)
     return 0;
 }
 
-/* -i and -m are other ways to write -o max_idle= and -o max_use=; the last one given counts, as in a stock agent. */
+/* -i and -m mean -o max_idle= and -o max_use=. The last one counts, as in a stock agent. */
 static int short_setting_add(struct master_arguments *arguments, char *buffer, const char *name,
                              const char *value)
 {
@@ -313,7 +313,7 @@ int master_status_announce(int fd, pid_t pid, unsigned generation)
     while (written < 0 && errno == EINTR);
     if (written < 0)
         return -errno;
-    /* A stream socket may split only what does not fit its buffer: master has not read for hundreds of messages. */
+    /* A short write: master has not read hundreds of messages. */
     return written == sizeof both ? 0 : -EIO;
 }
 

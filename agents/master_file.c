@@ -102,7 +102,7 @@ void master_file_parse(char *text, struct master_file *file)
             }
             if (end == logical)
                 first = number;
-            /* Continued: the newline has become a blank. There is room, because a newline was read. */
+            /* A continuation: a blank in the place of the newline that was read. */
             else
                 *end++ = ' ';
             memmove(end, at, length);

@@ -2,11 +2,12 @@
 #define AGENTS_MASTER_FILE_H
 
 /*
- * master.cf, read as master(8) reads it: a line that begins with a blank continues the one before, also across comments
- * and empty lines; of two equal services the last one is in force. Equal means the same name, type and directory (private
- * or public).
+ * master.cf, read as master(8) reads it: a line that begins with a blank continues the one before,
+ * also across comments and empty lines; of two equal services the last one is in force. Equal means
+ * the same name, type and directory (private or public).
  *
- * postconf(1) reads it otherwise: `postconf -M NAME/unix` takes a private and a public service of one name for the same.
+ * postconf(1) reads it otherwise: `postconf -M NAME/unix` takes a private and a public service of
+ * one name for the same.
  */
 
 #include <stdbool.h>
@@ -39,18 +40,20 @@ struct master_file {
 };
 
 /*
- * Understands the text, which is changed and must live as long as the result. Services with fewer than eight columns,
- * with which master does not start, and those beyond MASTER_FILE_LINES_MAX are left out. Pure.
+ * Understands the text, which is changed and must live as long as the result. Services with fewer
+ * than eight columns, with which master does not start, and those beyond MASTER_FILE_LINES_MAX are
+ * left out. Pure.
  */
 void master_file_parse(char *text, struct master_file *file);
 
 /*
- * Reads master.cf of a configuration directory and understands it. *text is the caller's, to be freed after the last use of
- * *file. A negative errno of open(2) or read(2), -EFBIG or -ENOMEM; *text is then NULL.
+ * Reads master.cf of a configuration directory and understands it. *text is the caller's, to be
+ * freed after the last use of *file. A negative errno of open(2) or read(2), -EFBIG or -ENOMEM;
+ * *text is then NULL.
  */
 int master_file_read(const char *config_directory, char **text, struct master_file *file);
 
-/* The first service of that name and type, whose command is `command` unless that is NULL; a private one before a public one. */
+/* The service of that name, type and command (NULL: any); a private one before a public one. */
 const struct master_line *master_file_find(const struct master_file *file, const char *name,
                                            const char *type, const char *command);
 

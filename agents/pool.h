@@ -20,11 +20,11 @@
  *   anything but FREE -> LEAVING -> FREE
  *   Other moves are a broken promise of the caller: pool_move() says -EPROTO.
  *
- * Failed starts: a worker that goes before its first greeting is a failed start. After one,
- * nothing is started for 1 s, then 2 s, and so on up to 60 s, as master(8) throttles a service
- * (service_throttle_time); one good start ends it. One that was killed (SIGKILL) before its greeting
- * says nothing of the program: somebody, or systemd-oomd, ended all of the group. After it nothing
- * is started for 0.1 s, but POOL_KILLS_MOST in a row are a failed start like another.
+ * Failed starts: a worker that goes before its first greeting is a failed start. After one, nothing
+ * is started for 1 s, then 2 s, and so on up to 60 s, as master(8) throttles a service
+ * (service_throttle_time); one good start ends it. One that was killed (SIGKILL) before its
+ * greeting says nothing of the program: somebody, or systemd-oomd, ended all of the group. After it
+ * nothing is started for 0.1 s, but POOL_KILLS_MOST in a row are a failed start like another.
  */
 
 #include <stdbool.h>
@@ -91,7 +91,7 @@ bool pool_may_start(const struct pool *pool, uint64_t now);
  */
 unsigned pool_start_failed(struct pool *pool, uint64_t now);
 
-/* A start was killed. True: it starts again in a moment. False: it is to be taken for a failed one. */
+/* A start was killed. True: it starts again in a moment. False: it counts as a failed start. */
 bool pool_start_killed(struct pool *pool, uint64_t now);
 
 /* A worker greeted for the first time. Returns whether starts had been failing. */

@@ -188,8 +188,8 @@ int postconf_parse(char *text, struct postconf *out, char *error, size_t error_s
 }
 
 /*
- * postconf -x [-c DIRECTORY] [-o SETTING ...] NAME ... ; without -h, because a parameter that this Postfix does not know
- * gives no line at all, and the values after it would be taken for others.
+ * postconf -x [-c DIRECTORY] [-o SETTING ...] NAME ... ; without -h, because a parameter that this
+ * Postfix does not know gives no line at all, and the values after it would be taken for others.
  */
 static int words_make(const char *program, const char *config_directory,
                       const char *const *overrides, const char **words, size_t size)

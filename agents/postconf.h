@@ -45,14 +45,15 @@ struct postconf {
 };
 
 /*
- * Fills `out`. `config_directory` NULL: MAIL_CONFIG from the environment, which postconf honours itself, else Postfix's
- * own default. `overrides`: texts "name=value" as given to -o, later ones win; ends with NULL, or is NULL.
- * Forks, waits at most POSTCONF_TIMEOUT_SECONDS and leaves no child behind. SIGCHLD must not be ignored. Takes 5 ms; 2 s
- * when main.cf was changed within the last two seconds (Postfix waits until a file has settled), 1 s more when it fails.
+ * Fills `out`. `config_directory` NULL: MAIL_CONFIG from the environment, which postconf honours
+ * itself, else Postfix's own default. `overrides`: texts "name=value" as given to -o, later ones
+ * win; ends with NULL, or is NULL. Forks, waits at most POSTCONF_TIMEOUT_SECONDS and leaves no
+ * child behind. SIGCHLD must not be ignored. Takes 5 ms; 2 s when main.cf was changed within the
+ * last two seconds (Postfix waits until a file has settled), 1 s more when it fails.
  *
- * A negative errno with one line in `error`: what postconf said for itself, or the parameter that is missing, too long
- * or not a number. -ETIMEDOUT: killed; -EPROTO: it failed or answered nonsense; -EINVAL: a value cannot be used;
- * else what the system said. `out` is then undefined.
+ * A negative errno with one line in `error`: what postconf said for itself, or the parameter that
+ * is missing, too long or not a number. -ETIMEDOUT: killed; -EPROTO: it failed or answered
+ * nonsense; -EINVAL: a value cannot be used; else what the system said. `out` is then undefined.
  */
 int postconf_read(const char *config_directory, const char *const *overrides, struct postconf *out,
                   char *error, size_t error_size);
@@ -63,22 +64,24 @@ int postconf_read_with(const char *program, int timeout, const char *config_dire
                        size_t error_size);
 
 /*
- * The number that main.cf itself sets for a parameter, which is not one of its default: 1 with *number, 0 when main.cf does
- * not set it or sets no number, or a negative errno with a line in `error`. For what master(8) reads: settings on a line of
- * master.cf do not count. `program` NULL: postconf(1).
+ * The number that main.cf itself sets for a parameter, which is not one of its default: 1 with
+ * *number, 0 when main.cf does not set it or sets no number, or a negative errno with a line in
+ * `error`. For what master(8) reads: settings on a line of master.cf do not count. `program` NULL:
+ * postconf(1).
  */
 int postconf_main_number(const char *program, const char *config_directory, const char *name,
                          int *number, char *error, size_t error_size);
 
 /*
- * Understands "name = value" lines in any order. `text` is changed. Names that were not asked for are passed over; of a
- * name that is there twice the last one counts. -EINVAL with a line in `error`.
+ * Understands "name = value" lines in any order. `text` is changed. Names that were not asked for
+ * are passed over; of a name that is there twice the last one counts. -EINVAL with a line in
+ * `error`.
  */
 int postconf_parse(char *text, struct postconf *out, char *error, size_t error_size);
 
 /*
- * A time as in main.cf: digits and at most one of s m h d w, else `unit`. -EINVAL for anything else and for what does
- * not fit an int.
+ * A time as in main.cf: digits and at most one of s m h d w, else `unit`. -EINVAL for anything else
+ * and for what does not fit an int.
  */
 int postconf_time(const char *text, char unit, int *seconds);
 

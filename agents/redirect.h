@@ -2,8 +2,9 @@
 #define AGENTS_REDIRECT_H
 
 /*
- * A request for Postfix's retry(8) service: the same request with the nexthop replaced by the reason, such as
- * `4.3.2 memory is short`. retry(8) then writes the defer record and the log line (postfix-protocol.md 11).
+ * A request for Postfix's retry(8) service: the same request with the nexthop replaced by the
+ * reason, such as `4.3.2 memory is short`. retry(8) then writes the defer record and the log line
+ * (postfix-protocol.md 11).
  */
 
 #include "agents/request.h"
@@ -13,10 +14,10 @@
 #define REDIRECT_PIECES 3
 
 /*
- * Points pieces[] at the request's bytes and at the text, to be written in this order; both must stay as they are as long
- * as the pieces are used. Returns 0 and *size, the sum of the pieces, or -EINVAL: the request is not complete, or the text
- * is not a temporary status and a reason (`4.N.N text`, printable ASCII, at most REDIRECT_TEXT_MAX): retry(8) with
- * anything else might not defer.
+ * Points pieces[] at the request's bytes and at the text, to be written in this order; both must
+ * stay as they are as long as the pieces are used. Returns 0 and *size, the sum of the pieces, or
+ * -EINVAL: the request is not complete, or the text is not a temporary status and a reason (`4.N.N
+ * text`, printable ASCII, at most REDIRECT_TEXT_MAX): retry(8) with anything else might not defer.
  *
  * For one part of a split request: give it the part's own bytes, parsed as a request.
  */

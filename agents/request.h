@@ -59,18 +59,18 @@ void request_init(struct request *request);
 
 /*
  * Goes on parsing; `bytes` begins with the first byte of the request and has grown to `len` (it may
- * have moved). Not started again from the beginning: the cost of all calls together is linear in
- * the bytes. 0          complete, see request->length (also when called again) -EAGAIN    more
- * bytes are wanted -EBADMSG   malformed, see request_refusal -EMSGSIZE  over one of the limits in
- * agents/limits.h, see request_refusal A refusal is final.
+ * have moved). The cost of all calls together is linear in the bytes.
+ *   0          complete, see request->length (also when called again)
+ *   -EAGAIN    more bytes are wanted
+ *   -EBADMSG   malformed, see request_refusal(); final
+ *   -EMSGSIZE  over a limit of agents/limits.h, see request_refusal(); final
  */
 int request_parse(struct request *request, const char *bytes, size_t len);
 
 /* What was wrong: a constant text for the log, without a full stop. NULL when nothing was. */
 const char *request_refusal(const struct request *request);
 
-/* An address verification probe: deferring one is an answer to somebody (postfix-protocol.md 6.4).
- */
+/* An address verification probe: its deferral is an answer (postfix-protocol.md 6.4). */
 bool request_is_probe(const struct request *request);
 
 struct request_recipient {
@@ -85,8 +85,10 @@ struct request_recipient {
 
 /*
  * The recipients of a complete request, in order. Set *at to request->recipients before the first
- * call. 1  *recipient is filled in, *at is behind it;  0  there are no more;  -EBADMSG  not the
- * bytes that were parsed.
+ * call.
+ *   1         *recipient is filled in, *at is behind it
+ *   0         there are no more
+ *   -EBADMSG  not the bytes that were parsed
  */
 int request_recipient(const struct request *request, const char *bytes, size_t *at,
                       struct request_recipient *recipient);

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* clone3(2) has no wrapper in the C library, which therefore does not know of the child: the child calls only what is
- * async-signal-safe, as after a fork in a process with threads. */
+/* clone3(2) has no wrapper in the C library, which therefore does not know of the child: the child
+ * calls only what is async-signal-safe, as after a fork in a process with threads. */
 static pid_t clone_into(int directory)
 {
     struct clone_args arguments = {
@@ -21,7 +21,7 @@ static pid_t clone_into(int directory)
     return result < 0 ? -errno : (pid_t)result;
 }
 
-/* Puts the calling process into a group. Nothing can be done, nor said, where that fails; see group.h. */
+/* Puts the calling process into a group. A failure cannot be reported; see group.h. */
 static void enter(int processes)
 {
     if (processes >= 0 && write(processes, "0", 1) != 1)
@@ -66,7 +66,7 @@ pid_t group_clone(struct pool_group *group)
     if (process == 0) {
         if (!inside)
             enter(group->enter_unified);
-        /* v1 has no clone into a group. The child enters before it runs a program, so all that program uses is charged. */
+        /* v1 cannot clone into a group. The child enters it before it runs the program. */
         enter(group->enter_memory);
     }
     return process;

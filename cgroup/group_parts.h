@@ -10,8 +10,7 @@ struct pool_group {
     struct cgroup_roots roots;
     bool made; /* the pool's directories are there, and ours to remove */
     bool adopted;
-    char memory
-        [KERNEL_PATH_MAX]; /* directory of the group that is sampled as the pool's; observe: our own group's; or "" */
+    char memory[KERNEL_PATH_MAX];  /* directory of the sampled group; observe: our own; or "" */
     char unified[KERNEL_PATH_MAX]; /* cgroup2 directory whose pressure is sampled, or "" */
     bool unified_made;             /* hybrid: `unified` is a group of ours */
     int unified_directory;         /* the same, open; or -1 */

@@ -24,7 +24,7 @@ static const char *library_name(const char *mount, const char *directory)
     return directory + length + 1;
 }
 
-/* Everybody may look into it, whatever the umask: the dispatcher, which is not root, counts its processes. */
+/* The dispatcher, which is not root, counts processes: everybody may read, whatever the umask. */
 static int open_to_readers(const char *directory)
 {
     return chmod(directory, 0755) == 0 ? 0 : -errno;
@@ -42,7 +42,7 @@ int make_memory_group(const char *mount, const char *directory)
     const char *name = library_name(mount, directory);
     if (name != NULL && library_make(name) == 0 && access(directory, F_OK) == 0)
         return open_to_readers(directory);
-    /* Where the library failed, it may have left the directory behind: that is not a predecessor's then. */
+    /* A library that failed may have left the directory: then it is not a predecessor's. */
     const int result = make_plain_group(directory);
     return result == -EEXIST && name != NULL ? open_to_readers(directory) : result;
 }
@@ -64,7 +64,7 @@ static int move_process(int target, const char *process)
     return result == -ESRCH ? 0 : result;
 }
 
-/* Moves the processes that one read of cgroup.procs names; *moved says how many lines there were. */
+/* Moves the processes of one read of cgroup.procs; *moved is the number of its lines. */
 static int move_piece(const char *source, int target, unsigned *moved)
 {
     char text[PROCESSES_PIECE];
@@ -96,8 +96,9 @@ static int move_all(const char *directory, int target)
     return result;
 }
 
-/* Done by hand and not with libcgroup: for a group below `directory` the library writes subtree_control of `directory`
- * first, which is EBUSY until the processes are in the very leaf that is to be made. */
+/* Done by hand and not with libcgroup: for a group below `directory` the library writes
+ * subtree_control of `directory` first, which is EBUSY until the processes are in the very leaf
+ * that is to be made. */
 static int open_main(const char *directory, int *target)
 {
     char path[KERNEL_PATH_MAX];

@@ -4,8 +4,9 @@
 /*
  * One sample of all that the limit needs to know of memory.
  *
- * Units: bytes, microseconds, counts since boot (or since the group was made). A figure whose source is missing says so
- * by its `known` flag and is then zero; a limit that is not set is MEMORY_UNLIMITED.
+ * Units: bytes, microseconds, counts since boot (or since the group was made). A figure whose
+ * source is missing says so by its `known` flag and is then zero; a limit that is not set is
+ * MEMORY_UNLIMITED.
  */
 
 #include <stdbool.h>

@@ -18,8 +18,8 @@ bool memory_parse_number(const char *text, size_t length, uint64_t *value);
  * NUMBER kB" (meminfo; times 1024). The first such line counts. */
 bool memory_parse_key(const char *text, size_t length, const char *key, uint64_t *value);
 
-/* `total=` of the lines "some" and "full" of a pressure file, and `avg10=` of "some". A missing line "full" leaves it zero;
- * without "some" nothing is known. */
+/* `total=` of the lines "some" and "full" of a pressure file, and `avg10=` of "some". A missing
+ * line "full" leaves it zero; without "some" nothing is known. */
 bool memory_parse_stall(const char *text, size_t length, struct memory_stall *stall);
 
 /*

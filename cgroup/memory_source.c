@@ -9,11 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* memory.stat of v1 on a 6.18 kernel is 1.6 KB, of v2 about 2 KB, /proc/meminfo 1.5 KB. What is cut is not believed, and the
- * keys that count are near the beginning. */
+/* memory.stat of v1 on a 6.18 kernel is 1.6 KB, of v2 about 2 KB, /proc/meminfo 1.5 KB. What is cut
+ * is not believed, and the keys that count are near the beginning. */
 #define TEXT_MAX 8192
 
-/* Opens a file of a group. -1 in *descriptor when it is not there; an error only when this process is short of something. */
+/* Opens a file of a group. *descriptor is -1 without it; errors are shortages of this process. */
 static int open_file(const char *directory, const char *name, int *descriptor)
 {
     char path[KERNEL_PATH_MAX];
@@ -133,8 +133,8 @@ int memory_source_open(struct memory_source *source, const struct pool_group *gr
     return result;
 }
 
-/* Reads a file into text; 0 when it is missing, empty or gone. With one read: the kernel makes the whole text anew for each,
- * and gives all of it that fits. */
+/* Reads a file into text; 0 when it is missing, empty or gone. With one read: the kernel makes the
+ * whole text anew for each, and gives all of it that fits. */
 static size_t read_text(int descriptor, char text[TEXT_MAX])
 {
     ssize_t length;
@@ -175,7 +175,7 @@ static void read_group(const struct memory_files *files, struct memory_group *gr
         group->limit = limit;
         group->high = true;
     }
-    /* In a container the ancestors above the mount cannot be read, but v1 tells the lowest limit of them all. */
+    /* In a container ancestors above the mount are hidden; v1 tells the lowest limit of all. */
     if (files->v1 && files->top &&
         memory_parse_key(text, length, "hierarchical_memory_limit", &limit) && limit < group->limit)
         group->limit = limit;

@@ -53,11 +53,11 @@ struct memory_source {
 int memory_source_open(struct memory_source *source, const struct pool_group *group);
 
 /* Fills in *sample. Only pread(2), clock_gettime(2) and sysinfo(2): no allocation, no failure; a
- * source that vanished (-ENODEV after its group was removed) or makes no sense has its `known` flag false.
- * group[0] is always there (groups >= 1), perhaps unknown. */
+ * source that vanished (-ENODEV after its group was removed) or makes no sense has its `known` flag
+ * false. group[0] is always there (groups >= 1), perhaps unknown. */
 void memory_source_read(const struct memory_source *source, struct memory_sample *sample);
 
-/* Opens the pool's own files again, when its group was removed and may have been made again. True when they are there. */
+/* Opens the pool's files again after its group was removed. True when they are there. */
 bool memory_source_renew(struct memory_source *source, const struct pool_group *group);
 
 void memory_source_close(struct memory_source *source);

@@ -11,7 +11,7 @@
 /* queue_directory of an instance that needs no hash: Postfix's own default (postconf(5)). */
 static const char DEFAULT_INSTANCE[] = "/var/spool/postfix";
 
-/* How much of the service's name is kept. Postfix's own are a word; this leaves room for prefix and hash. */
+/* Characters of the service's name that are kept: there must be room for prefix and hash. */
 #define SERVICE_KEPT 64
 
 /* The list of controllers is about 70 bytes today. */
@@ -40,7 +40,7 @@ void plan_observe(struct group_plan *plan)
     plan->move = false;
 }
 
-/* FNV-1a, 32 bits: names apart, not secrets. The final NUL counts, so that ("a", "bc") and ("ab", "c") differ. */
+/* FNV-1a, 32 bits. The final NUL counts, so that ("a", "bc") and ("ab", "c") differ. */
 static uint32_t hash_text(uint32_t hash, const char *text)
 {
     for (;; text++) {
@@ -91,8 +91,8 @@ static bool has_file(const char *directory, const char *name)
     return kernel_join(path, sizeof path, directory, name) == 0 && access(path, F_OK) == 0;
 }
 
-/* systemd marks a group that it has delegated (systemd.resource-control(5), Delegate=): since 251 with user.delegate, before
- * with trusted.delegate, which only root can read. */
+/* systemd marks a group that it has delegated (systemd.resource-control(5), Delegate=): since 251
+ * with user.delegate, before with trusted.delegate, which only root can read. */
 static bool marked_delegated(const char *directory)
 {
     char value[2] = "";
@@ -100,14 +100,15 @@ static bool marked_delegated(const char *directory)
            (getxattr(directory, "trusted.delegate", value, sizeof value) == 1 && value[0] == '1');
 }
 
-/* The topmost group that is seen here, and not the kernel's own root: a container's, which is all ours. The kernel's root
- * has no cgroup.events. That one is taken too: where a service manager rules, no process is left in it. */
+/* The topmost group that is seen here, and not the kernel's own root: a container's, which is all
+ * ours. The kernel's root has no cgroup.events. That one is taken too: where a service manager
+ * rules, no process is left in it. */
 static bool is_delegated(const struct kernel_tree *tree, const char *directory)
 {
     return strcmp(directory, tree->mount) == 0 || marked_delegated(directory);
 }
 
-/* The kernel's root group may hold processes and hand on controllers at once (cgroups(7), "no internal processes"). */
+/* Only the kernel's root group may hold processes and hand on controllers (cgroups(7)). */
 static bool is_kernel_root(const char *directory)
 {
     return !has_file(directory, "cgroup.events");
@@ -198,7 +199,7 @@ static bool is_own(const struct kernel_tree *tree, const char *directory)
             strcmp(leaf, tree->own) == 0);
 }
 
-/* Unit mode: which group gets the leaves. After an earlier start we are in its leaf `main` already. */
+/* Unit mode: the group that gets the leaves. After an earlier start we are in its leaf `main`. */
 static void find_unit(struct group_plan *plan)
 {
     const char *own = plan->unified.own;
@@ -249,8 +250,9 @@ static void plan_unit(struct group_plan *plan, const struct group_config *config
         return;
     }
     plan->mode = GROUP_UNIT;
-    /* Only our own group is emptied, never one that was merely named. Also when we are in its leaf already: another service
-     * of the same unit, started at the same time, may have moved us and not be done yet. */
+    /* Only our own group is emptied, never one that was merely named. Also when we are in its leaf
+     * already: another service of the same unit, started at the same time, may have moved us and
+     * not be done yet. */
     plan->move = is_own(&plan->unified, plan->below) && !is_kernel_root(plan->below);
 }
 

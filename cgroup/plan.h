@@ -11,7 +11,7 @@
 #define PLAN_NAME_MAX 128
 #define PLAN_NOTE_MAX 2048
 
-/* The leaf that takes the processes of a delegated group, which cannot itself hold processes once it hands on controllers. */
+/* Leaf for the processes of a delegated group: a group that hands on controllers holds none. */
 #define PLAN_MAIN "main"
 
 struct group_plan {
@@ -23,8 +23,8 @@ struct group_plan {
     bool v1;                     /* `memory` is a v1 tree */
     char below[KERNEL_PATH_MAX]; /* the group that the pool's memory group goes below */
     char below_unified
-        [KERNEL_PATH_MAX]; /* hybrid: the cgroup2 group that the pool's second group goes below, or "" */
-    bool move;             /* unit: the processes of `below` have to move to its leaf first */
+        [KERNEL_PATH_MAX];    /* hybrid: the cgroup2 group above the pool's second one, or "" */
+    bool move;                /* unit: the processes of `below` have to move to its leaf first */
     char name[PLAN_NAME_MAX]; /* name of the pool's group */
     char why[PLAN_NOTE_MAX];  /* reasons and cures, "" when there is nothing to say */
 };
@@ -42,8 +42,9 @@ void plan_because(struct group_plan *plan, const char *format, ...)
 /* Gives up making anything. */
 void plan_observe(struct group_plan *plan);
 
-/* The name of the pool's group. "headroom-SERVICE" for the default instance; with a hash of service and instance behind it
- * otherwise, because two instances may share a group, and when the service's name could not be taken as it is. */
+/* The name of the pool's group. "headroom-SERVICE" for the default instance; with a hash of service
+ * and instance behind it otherwise, because two instances may share a group, and when the service's
+ * name could not be taken as it is. */
 void plan_name(char name[PLAN_NAME_MAX], const char *service, const char *instance);
 
 #endif

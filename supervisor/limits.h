@@ -15,9 +15,10 @@
 #define GREET_TIMEOUT UINT64_C(60000000)
 
 /*
- * After so many connections the status channel of a worker is emptied: it says two things for each, and would stop for good
- * when the channel is full. That is at 278 which are not read by the kernel's own net.core.wmem_default (postfix-protocol.md
- * 1.3), but at 85 when that is set to 64 KiB, and at 21 with 16 KiB: each takes 768 bytes of it.
+ * After so many connections the status channel of a worker is emptied: it says two things for each,
+ * and would stop for good when the channel is full. That is at 278 which are not read by the
+ * kernel's own net.core.wmem_default (postfix-protocol.md 1.3), but at 85 when that is set to 64
+ * KiB, and at 21 with 16 KiB: each takes 768 bytes of it.
  */
 #define STATUS_CONNECTIONS 8
 
@@ -34,23 +35,24 @@
 #define DEFERRALS_AT_ONCE 2
 
 /*
- * Time between two deferrals: 200 a second. Faster, those of a full waiting room take the CPU of qmgr(8) while it hands over,
- * and come back as the flood that they were. Microseconds.
+ * Time between two deferrals: 200 a second. Faster, those of a full waiting room take the CPU of
+ * qmgr(8) while it hands over, and come back as the flood that they were. Microseconds.
  */
 #define DEFERRALS_INTERVAL UINT64_C(5000)
 
 /*
- * Parts on their way to retry(8), above which nothing is accepted. As many as qmgr(8) can have active by default
- * (qmgr_message_active_limit), because it hands over in turn: good mail behind a flood that is not accepted waits until all
- * of the flood before it is deferred, which takes seconds (2.3 s with 256 and 4000 messages).
+ * Parts on their way to retry(8), above which nothing is accepted. As many as qmgr(8) can have
+ * active by default (qmgr_message_active_limit), because it hands over in turn: good mail behind a
+ * flood that is not accepted waits until all of the flood before it is deferred, which takes
+ * seconds (2.3 s with 256 and 4000 messages).
  */
 #define DEFERRING_MAX 20000
 
 /* retry(8) answers in a millisecond, or is not there. Microseconds. */
 #define RETRY_TIMEOUT UINT64_C(10000000)
 
-/* A message is not deferred by us when it would reach the end of its lifetime within this time after
- * the answer: qmgr(8) would bounce it. Far more than the time between the two. Seconds. */
+/* A message is not deferred by us when it would reach the end of its lifetime within this time
+ * after the answer: qmgr(8) would bounce it. Far more than the time between the two. Seconds. */
 #define LIFETIME_MARGIN 600
 
 /* "Never tried": it came into the active queue within this time of its arrival. Microseconds. */

@@ -2,11 +2,12 @@
 #define SUPERVISOR_BASE_LIST_H
 
 /*
- * A circular doubly linked list through a member of the listed struct: nothing to allocate, removal at constant cost.
+ * A circular doubly linked list through a member of the listed struct: nothing to allocate, removal
+ * at constant cost.
  *
- * A link that is all zero is in no list, so memory from calloc or mmap needs no preparation; a list head has to be
- * prepared with list_init. The names are this project's own; <sys/queue.h> is not used because its tail queue cannot
- * tell whether an element is linked.
+ * A link that is all zero is in no list, so memory from calloc or mmap needs no preparation; a list
+ * head has to be prepared with list_init. The names are this project's own; <sys/queue.h> is not
+ * used because its tail queue cannot tell whether an element is linked.
  */
 
 #include <stdbool.h>

@@ -111,7 +111,7 @@ static void apply_paces(struct config_walk *walk, const struct config_key *key, 
     }
 }
 
-/* All members of "defaults", of a service, or of a section in them. `section` is "" or the section's path. */
+/* All members of "defaults", of a service, or of a section of these: its path, else "". */
 static void apply_object(struct config_walk *walk, const char *section, const cJSON *object,
                          uint32_t index, enum config_layer layer, struct config_values *values)
 {
@@ -160,7 +160,7 @@ static const cJSON *find_member(const struct json_document *document, const char
     return NULL;
 }
 
-/* Members of the uppermost object that are neither "defaults" nor "services", nor an editor's "$schema". */
+/* Unknown members of the uppermost object. Editors put "$schema" there. */
 static void check_root(struct config_walk *walk)
 {
     const cJSON *item;
@@ -199,7 +199,7 @@ static void check_values(struct config_walk *walk, const struct config_values *v
     config_agent_check(walk, values, least);
 }
 
-/* Entries of "services", each on top of the values of "defaults"; those of others only to check them. */
+/* Each entry of "services" overrides "defaults". Entries of other services are only checked. */
 static void apply_services(struct config_walk *walk, const cJSON *services, uint32_t index,
                            const char *service, struct config_values *values)
 {

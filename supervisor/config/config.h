@@ -37,8 +37,8 @@
 #define CONFIG_DOMAIN_SIZE 256 /* with the final NUL; RFC 5321, 4.5.3.1.2 */
 #define CONFIG_PACES_MAX                                                                           \
     64 /* domains with a pace of their own: who needs more needs another rule */
-/* Holds the printed value of any key: the longest is that of CONFIG_PACES_MAX domains, each with quotes, a colon, a time
- * ("3599.999999s") and a comma, and the braces. */
+/* Holds the printed value of any key: the longest is that of CONFIG_PACES_MAX domains, each with
+ * quotes, a colon, a time ("3599.999999s") and a comma, and the braces. */
 #define CONFIG_VALUE_SIZE (CONFIG_PACES_MAX * (CONFIG_DOMAIN_SIZE + 24) + 3)
 #define CONFIG_LINE_SIZE 1024 /* no reported line is longer, the final NUL included */
 #define CONFIG_REPORTS_MAX                                                                         \
@@ -167,8 +167,8 @@ void config_defaults(struct config *out);
 bool config_given(const struct config *config, const struct config_key *key);
 
 /*
- * The shortest time between two starts to a domain (in lower case, without a final NUL), in microseconds: that of
- * destination.paces when the domain is named there, else destination.pace.
+ * The shortest time between two starts to a domain (in lower case, without a final NUL), in
+ * microseconds: that of destination.paces when the domain is named there, else destination.pace.
  */
 uint64_t config_pace(const struct config *config, const char *domain, size_t length);
 

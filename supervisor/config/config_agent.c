@@ -3,9 +3,9 @@
 #include "supervisor/config/config_walk.h"
 
 /*
- * Programs in daemon_directory that take no delivery requests (postfix(1), 3.4 to 3.11). Most of them end at once as a
- * worker, but not all: a second qmgr(8) moves the mail that the first one has in its hands. Programs that are not listed may be
- * agents of the operator's own.
+ * Programs in daemon_directory that take no delivery requests (postfix(1), 3.4 to 3.11). Most of
+ * them end at once as a worker, but not all: a second qmgr(8) moves the mail that the first one has
+ * in its hands. Programs that are not listed may be agents of the operator's own.
  */
 static const char *const others[] = {
     "anvil",

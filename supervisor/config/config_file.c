@@ -68,7 +68,8 @@ const char *config_file_error(int error)
 }
 
 /*
- * Reads the last good copy. *distrust says why it was refused when that is more than its absence; NULL otherwise.
+ * Reads the last good copy. *distrust says why it was refused when that is more than its absence;
+ * NULL otherwise.
  */
 static int read_last_good(int directory, char **text, size_t *length, time_t *since,
                           const char **distrust)
@@ -134,7 +135,7 @@ static void keep(int directory, const char *text, size_t length, config_report *
     free(last);
 }
 
-/* The file can't be used, for the reason given: the last good copy, or the defaults, and one warning. */
+/* The file can't be used: takes the last good copy or the defaults, with one warning. */
 static enum config_source fall_back(const char *reason, int directory, const char *service,
                                     struct config *out, config_report *report, void *context)
 {

@@ -7,11 +7,11 @@
  * warning that says what is wrong and what is used instead. (Warnings about what is in the file,
  * unknown keys for example, come on top.) Mail is never stopped by a comma.
  *
- * The copy is CONFIG_LAST_GOOD in a directory of the service, mode 0600, written by way of a temporary
- * name and only when the text has changed, so its modification time says since when it dates. What
- * is good is judged for one service: the directory must belong to that service alone. It may have
- * been made by an unprivileged user, so the copy is only believed when it is a regular file with
- * one link, owned by root or by the effective user, writable by nobody else.
+ * The copy is CONFIG_LAST_GOOD in a directory of the service, mode 0600, written by way of a
+ * temporary name and only when the text has changed, so its modification time says since when it
+ * dates. What is good is judged for one service: the directory must belong to that service alone.
+ * It may have been made by an unprivileged user, so the copy is only believed when it is a regular
+ * file with one link, owned by root or by the effective user, writable by nobody else.
  *
  * Blocks for the time of a small read and, after a change, of two fsync(2) calls: for the start,
  * not for the event loop.

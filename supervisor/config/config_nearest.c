@@ -16,7 +16,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* Edits (one character more, less or other) between two texts of at most COMPARED_MAX characters. */
+/* Edits (a character more, less or other) between two texts, up to COMPARED_MAX. */
 static size_t distance(const char *left, const char *right)
 {
     size_t row[COMPARED_MAX + 1];

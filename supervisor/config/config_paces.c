@@ -4,8 +4,8 @@
 #include <string.h>
 
 /*
- * In parts with a dot between them, of lower case letters, digits, '-', '_' (which names in mail do have) and what is not
- * ASCII, which is compared byte for byte.
+ * In parts with a dot between them, of lower case letters, digits, '-', '_' (which names in mail do
+ * have) and what is not ASCII, which is compared byte for byte.
  */
 bool config_value_domain(const char *name)
 {

@@ -39,7 +39,7 @@ static void print_time(uint64_t value, char *buffer, size_t size)
              (int)decimals, fraction);
 }
 
-/* A whole number plainly; else as many digits as it takes to read the same double again (17 always do). */
+/* A whole number plainly; else the fewest digits that read as the same number (17 always do). */
 static void print_number(double value, char *buffer, size_t size)
 {
     int digits = 0;

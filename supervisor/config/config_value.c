@@ -104,7 +104,7 @@ static bool in_bounds(const struct config_key *key, double value)
     return value >= key->minimum && value <= key->maximum;
 }
 
-/* A decimal with one unit behind it, as value * factor in millionths. Only 0 when there is nothing else. */
+/* A decimal and one unit, and nothing else: value * factor in millionths. 0 or -EINVAL. */
 static int with_unit(const char *text, const struct config_unit *units, size_t count,
                      double *millionths)
 {
@@ -131,7 +131,7 @@ static int get_count(const struct config_key *key, const cJSON *item, uint32_t *
     return 0;
 }
 
-/* "64MB" and "64MiB" are 64M: what is meant is beyond doubt. Copies the text without the rest behind the letter. */
+/* "64MB" and "64MiB" mean 64M. Copies the text without what follows the letter. */
 static const char *without_b(const char *text, char copy[SIZE_TEXT])
 {
     size_t length = strlen(text);
@@ -218,7 +218,7 @@ static int get_choice(const struct config_key *key, const cJSON *item, uint32_t 
     return -EINVAL;
 }
 
-/* Run as root out of daemon_directory: nothing that could lead out of it, be hidden or be taken for an option. */
+/* A program in daemon_directory that root runs: no path, no hidden file, no option. */
 static bool name_is_plain(const char *name)
 {
     if (name[0] == '\0' || name[0] == '.' || name[0] == '-')

@@ -2,8 +2,8 @@
 #define SUPERVISOR_CONFIG_WALK_H
 
 /*
- * What is carried along when config.c walks through a document, and how a problem that is met on the way is said. For
- * config.c; others use config.h.
+ * What is carried along when config.c walks through a document, and how a problem that is met on
+ * the way is said. For config.c; others use config.h.
  */
 
 #include "supervisor/config/config.h"
@@ -20,7 +20,7 @@
 /* Who gave a key its value; the later wins. */
 enum config_layer { CONFIG_LAYER_TABLE, CONFIG_LAYER_DEFAULTS, CONFIG_LAYER_SERVICE };
 
-/* The values as far as they are known, and where they come from, for the checks of one against another. */
+/* The values known so far, and their origin, to check one against another. */
 struct config_values {
     struct config config;
     unsigned char layer[CONFIG_KEYS_MAX];
@@ -74,7 +74,7 @@ void config_order_check(struct config_walk *walk, const struct config_values *va
 
 /* config_agent.c */
 
-/* Checks that the agent is none of Postfix's other programs, where it was given in `least` or above it. */
+/* Checks that an agent given in `least` or above is none of Postfix's other programs. */
 void config_agent_check(struct config_walk *walk, const struct config_values *values,
                         enum config_layer least);
 

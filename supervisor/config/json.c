@@ -59,7 +59,7 @@ static int check_duplicates(const struct check *check, const cJSON *object, uint
     return 0;
 }
 
-/* What the scan can't see: numbers too large, keys that are there twice. Depth is bounded by the scan. */
+/* Finds what the scan can't see: too large numbers, duplicate keys. The scan bounds the depth. */
 static int check_value(const struct check *check, const cJSON *item, uint32_t index)
 {
     uint32_t child_index = index + 1;

@@ -56,7 +56,8 @@ void json_free(struct json_document *document);
 int json_scan(const char *text, size_t length, struct json_place *places, uint32_t *count,
               struct json_error *error);
 
-/* Length of the UTF-8 character at text[at], at < length; 0 when it is none (RFC 3629: no surrogates, shortest form only). */
+/* Length of the UTF-8 character at text[at], at < length; 0 when it is none (RFC 3629: no
+ * surrogates, shortest form only). */
 size_t json_utf8_length(const char *text, size_t at, size_t length);
 
 /*

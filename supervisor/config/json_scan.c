@@ -159,7 +159,7 @@ static int scan_string(struct scan *scan)
         int c = byte_at(scan, scan->at);
         size_t length;
 
-        /* The place to mend is where the quote opens, or soon after it, not where the line or the file ends. */
+        /* The place to mend is at the opening quote, not where the line or the file ends. */
         if (c < 0 || c == '\n' || c == '\r')
             return fail(scan, start,
                         "the string that begins here has no closing quote on its line");

@@ -75,7 +75,7 @@ static int add_configured(const struct ctl *ctl, struct ctl_services *services)
     return result;
 }
 
-/* Those that were taken out of master.cf and still finish what they have. Their directories outlive them. */
+/* Services that were taken out of master.cf and still finish mail, found by their directories. */
 static int add_running(const struct ctl *ctl, struct ctl_services *services)
 {
     const char *directory = ctl->postconf.data_directory;

@@ -2,9 +2,11 @@
 #define SUPERVISOR_CTL_H
 
 /*
- * headroomctl: what its verbs share. Each verb is a file ctl_VERB.c; it only reads, but for files that it is told to write.
+ * headroomctl: what its verbs share. Each verb is a file ctl_VERB.c; it only reads, but for files
+ * that it is told to write.
  *
- * A verb returns the exit status of the program. Errors are one line on standard error with the cure, by ctl_error().
+ * A verb returns the exit status of the program. Errors are one line on standard error with the
+ * cure, by ctl_error().
  */
 
 #include <stdbool.h>
@@ -43,9 +45,9 @@ enum ctl_running {
 /* What a snapshot is worth. */
 enum ctl_life {
     CTL_ANSWERS,
-    CTL_SILENT, /* it runs, but its dispatcher is stopped, or has written nothing for CTL_SILENT_AFTER */
+    CTL_SILENT, /* its dispatcher is stopped, or has written nothing for CTL_SILENT_AFTER */
     CTL_ENDED,
-    CTL_WAITS, /* it has ended in order, or was never started: master(8) starts it with the next mail */
+    CTL_WAITS, /* ended in order or never started: master(8) starts it with the next mail */
 };
 
 /* A dispatcher replaces its snapshot at least every 10 s. Microseconds. */
@@ -62,19 +64,20 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *format, ...);
 int ctl_open(struct ctl *ctl);
 
 /*
- * The services of master.cf that run headroom, and those that were taken out of it and still run; or the one that is named. 0,
- * or CTL_FAILED after a line, also when there is none.
+ * The services of master.cf that run headroom, and those that were taken out of it and still run;
+ * or the one that is named. 0, or CTL_FAILED after a line, also when there is none.
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 
 /*
- * The beginning of a verb that takes one service behind its options (getopt(3)), or none: ctl_open()
- * and ctl_services(). `single`: it shows one service only. 0, or CTL_FAILED after a line.
+ * The beginning of a verb that takes one service behind its options (getopt(3)), or none:
+ * ctl_open() and ctl_services(). `single`: it shows one service only. 0, or CTL_FAILED after a
+ * line.
  */
 int ctl_begin(struct ctl *ctl, const char *verb, bool single, int argc, char **argv,
               struct ctl_services *services);
 
-/* Reads master.cf; `master` points into *text, which is to be freed. 0, or CTL_FAILED after a line. */
+/* Reads master.cf; `master` points into *text, to be freed. 0, or CTL_FAILED after a line. */
 int ctl_read_master(const struct ctl *ctl, char **text, struct master_file *master);
 
 /* By the lock pid/headroom.SERVICE of supervisor/parent/setup.h, which is held while it runs. */
@@ -87,8 +90,9 @@ int ctl_load(const struct ctl *ctl, const char *service, struct status *status);
 int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status);
 
 /*
- * What the snapshot is worth at `now`. `process`: ctl_process_state() of its dispatcher. A lock without that process is held
- * by one that pauses before it exits with an error: it does not run. Pure.
+ * What the snapshot is worth at `now`. `process`: ctl_process_state() of its dispatcher. A lock
+ * without that process is held by one that pauses before it exits with an error: it does not run.
+ * Pure.
  */
 enum ctl_life ctl_life_of(const struct status *status, enum ctl_running running, char process,
                           int64_t now);

@@ -1,7 +1,9 @@
 /*
- * headroomctl check [FILE]: what is wrong with the configuration and the set-up, and what would be in force.
+ * headroomctl check [FILE]: what is wrong with the configuration and the set-up, and what would be
+ * in force.
  *
- * Exit status: 0 when mail can go through headroom as configured (warnings allowed), 1 when something is wrong.
+ * Exit status: 0 when mail can go through headroom as configured (warnings allowed), 1 when
+ * something is wrong.
  */
 
 #include <errno.h>
@@ -56,7 +58,7 @@ static void ignore(void *context, enum config_severity severity, const char *lin
     (void)line;
 }
 
-/* What the supervisor would take in the place of a file that cannot be used. Returns its name for people. */
+/* What the supervisor takes in the place of an unusable file. Returns its name for people. */
 static const char *fall_back(const struct check *check, const char *service, struct config *config)
 {
     char path[PATH_MAX + STATUS_NAME_SIZE + 32];

@@ -2,8 +2,8 @@
 #define SUPERVISOR_CTL_CHECK_LINES_H
 
 /*
- * The part of `headroomctl check` that looks at master.cf: the lines of the services, and those of the same names. Pure but
- * for the writing.
+ * The part of `headroomctl check` that looks at master.cf: the lines of the services, and those of
+ * the same names. Pure but for the writing.
  */
 
 #include "agents/master_file.h"

@@ -2,7 +2,8 @@
 #define SUPERVISOR_CTL_CHECK_RUNNING_H
 
 /*
- * The part of `headroomctl check` that tells whether a service runs, and if not, why it last could not.
+ * The part of `headroomctl check` that tells whether a service runs, and if not, why it last could
+ * not.
  */
 
 #include "supervisor/ctl/ctl.h"
@@ -20,8 +21,9 @@ struct ctl_last {
 void ctl_last_start(const struct ctl *ctl, const char *service, struct ctl_last *last);
 
 /*
- * Whether a service that does not run only waits for mail: master(8) runs and can start it, and the journal says that it
- * ended in order. Without a line in the journal, only when it was `never` started.
+ * Whether a service that does not run only waits for mail: master(8) runs and can start it, and the
+ * journal says that it ended in order. Without a line in the journal, only when it was `never`
+ * started.
  */
 bool ctl_waits_for_mail(const struct ctl *ctl, const struct ctl_last *last, bool never);
 

@@ -1,8 +1,9 @@
 /*
  * headroomctl destinations [--transport-map[=retry|discard]] [SERVICE [DOMAIN...]]
  *
- * With --transport-map: lines for a transport map (transport(5)) that take mail for the named destinations, or for all dead
- * ones, out of the way: `retry:` defers it at once, `discard:` throws it away.
+ * With --transport-map: lines for a transport map (transport(5)) that take mail for the named
+ * destinations, or for all dead ones, out of the way: `retry:` defers it at once, `discard:` throws
+ * it away.
  */
 
 #include <getopt.h>

@@ -45,7 +45,7 @@ static int add_matches(sd_journal *journal, const struct ctl *ctl, const char *s
     return result;
 }
 
-/* The value of a field as a text, without what a terminal would obey; empty when it is not there. */
+/* The value of a field as a text that is safe for a terminal; empty without that field. */
 static void take_text(sd_journal *journal, const char *name, char *text, size_t size)
 {
     const void *data;

@@ -2,8 +2,8 @@
 #define SUPERVISOR_CTL_JOURNAL_H
 
 /*
- * Headroom's lines out of the systemd journal, by libsystemd's reader. Only lines that journald itself says came from root
- * or mail_owner: anybody may write a field HEADROOM_EVENT.
+ * Headroom's lines out of the systemd journal, by libsystemd's reader. Only lines that journald
+ * itself says came from root or mail_owner: anybody may write a field HEADROOM_EVENT.
  */
 
 #include "supervisor/ctl/ctl.h"
@@ -27,9 +27,10 @@ struct ctl_entry {
 typedef void ctl_entry_use(void *context, const struct ctl_entry *entry);
 
 /*
- * Calls `use` for each entry since then, oldest first. `events` ends with NULL; `service` NULL: all. Says how far it is on
- * a terminal when it takes more than a second. Returns how many entries, or a negative errno: -EACCES when the journal of
- * the system may not be read, -ENOENT when there is none.
+ * Calls `use` for each entry since then, oldest first. `events` ends with NULL; `service` NULL:
+ * all. Says how far it is on a terminal when it takes more than a second. Returns how many entries,
+ * or a negative errno: -EACCES when the journal of the system may not be read, -ENOENT when there
+ * is none.
  */
 int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t since,
                          const char *const *events, ctl_entry_use *use, void *context);

@@ -6,7 +6,7 @@
 #include "supervisor/config/config_bound.h"
 #include "supervisor/ctl/ctl_words.h"
 
-/* A trend needs some time, and a difference that is no chance. Microseconds; parts of the former figure. */
+/* A trend needs time (us), and a difference of a part of the former figure, and of so many. */
 #define TREND_SPAN UINT64_C(20000000)
 
 /* A worker that has not greeted for this long is not just starting. Microseconds. */
@@ -69,7 +69,7 @@ static bool trouble_holds(const struct status *status)
             waiting_for_trouble(status) * 2 >= status->requests.waiting);
 }
 
-/* A stock agent greets within a hundredth of a second; one that waits for proxymap(8), say, does not. */
+/* A stock agent greets within 10 ms, unless it waits for proxymap(8) or the like. */
 static bool none_is_ready(const struct status *status)
 {
     return status->workers.starting > 0 && status->workers.starting_since > 0 &&

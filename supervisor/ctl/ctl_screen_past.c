@@ -1,5 +1,6 @@
 /*
- * The screen of a service that has ended or does not answer: nothing of its snapshot is said to be so now.
+ * The screen of a service that has ended or does not answer: nothing of its snapshot is said to be
+ * so now.
  */
 
 #include "supervisor/ctl/ctl_screen.h"

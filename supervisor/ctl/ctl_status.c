@@ -49,7 +49,7 @@ static enum ctl_life ended_how(const struct ctl *ctl, const char *service, bool 
     return waits ? CTL_WAITS : CTL_ENDED;
 }
 
-/* Whether it never ran, and only because no mail for it has come; then *status says nothing but its name. */
+/* Whether it never ran because no mail has come; then *status has its name only. */
 static bool never_needed(const struct ctl *ctl, const char *service, enum ctl_running running,
                          struct status *status)
 {

@@ -2,8 +2,8 @@
 #define SUPERVISOR_CTL_SVG_H
 
 /*
- * The drawing of `headroomctl plot`: four panels over time, as steps, because a figure holds until the next line says
- * another. Pure but for the writing.
+ * The drawing of `headroomctl plot`: four panels over time, as steps, because a figure holds until
+ * the next line says another. Pure but for the writing.
  */
 
 #include <stdbool.h>

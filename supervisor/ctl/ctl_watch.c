@@ -1,8 +1,8 @@
 /*
  * headroomctl watch [-n COUNT] [SERVICE]
  *
- * On a terminal the screen of `status`, drawn anew each second, with what was since it was called; q or an interrupt ends
- * it. Anywhere else one line for each look.
+ * On a terminal the screen of `status`, drawn anew each second, with what was since it was called;
+ * q or an interrupt ends it. Anywhere else one line for each look.
  */
 
 #include <getopt.h>
@@ -210,8 +210,9 @@ static int prepare(struct watch *watch)
         watch->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
     /*
-     * The other screen, so that what was there comes back; no cursor; and a line that is too wide, by characters of two
-     * columns, is cut: in the next row it would push out the first, which has the state.
+     * The other screen, so that what was there comes back; no cursor; and a line that is too wide,
+     * by characters of two columns, is cut: in the next row it would push out the first, which has
+     * the state.
      */
     if (watch->terminal)
         fputs("\033[?1049h\033[?25l\033[?7l\033[2J", stdout);

@@ -62,8 +62,8 @@ bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now)
         return true;
     if (now - growth->demand < GROWTH_AGAIN)
         return false;
-    /* The ring is full: the next place has the oldest. Those before the present demand do not count. That time goes on when none
-     * come back is what ends a pause. */
+    /* The ring is full: the next place has the oldest. Those before the present demand do not
+     * count. That time goes on when none come back is what ends a pause. */
     since = growth->returned[growth->next];
     if (since < growth->demand) {
         since = growth->demand;

@@ -2,23 +2,23 @@
 #define SUPERVISOR_LIMIT_GROWTH_H
 
 /*
- * Would what waits gain from one more worker? Memory is asked elsewhere (limit/limit.h); this is about time.
+ * Would one more worker serve the waiting requests sooner? Memory is asked elsewhere
+ * (limit/limit.h); this is about time.
  *
- * A new process costs 8 ms of CPU. While workers come back faster than that, those there are serve the request sooner; and
- * while the machine has no CPU to spare, more processes only wait for it in turn: 5000 messages to a fast server went 1.3
- * times as fast through 8 workers as through 50 (in separate runs, beside stock in each). But where the server is slow and
- * the CPU idle, each worker more counts, and a burst must not wait for a judgement. So more are started, unless it is certain
- * that they would not help:
+ * A new process costs 8 ms of CPU. Where workers come back faster than that, those that exist serve
+ * the request sooner. Where the machine has no CPU to spare, more processes only share it: 5000
+ * messages to a fast server took 1.3 times as long through 50 workers as through 8. But with a slow
+ * server and an idle CPU each worker counts. So workers are started unless one of these holds:
  *
- *   - by the rate at which workers came back lately, all that wait will be served within GROWTH_SOON; or
- *   - what waits began to wait less than GROWTH_AGAIN ago, after a pause: those that were idle have only just got work; or
- *   - within GROWTH_LATER, and the dispatcher, whose own lot is that of the machine seen by one process, was runnable (it ran
- *     or waited for a CPU, not for work) for CROWDED of the last time. Measured on two CPUs, 5000 messages: a third to two
- *     thirds with a server that answers at once, below a seventh with one that takes 50 ms, but for the moments in which
- *     workers start.
+ *   - At the rate at which workers came back lately, all is served within GROWTH_SOON.
+ *   - The requests began to wait less than GROWTH_AGAIN ago, after a pause: workers that were idle
+ *     have only just got work.
+ *   - All is served within GROWTH_LATER, and the dispatcher was runnable (it ran, or waited for a
+ *     CPU) for CROWDED of the last time. Measured on two CPUs, 5000 messages: a third to two thirds
+ *     with a server that answers at once, below a seventh with one that takes 50 ms.
  *
- * A worker that ended of itself (max_use) is replaced without being judged again: those that started together end together,
- * and judged one by one their places stayed empty for up to 0.2 s of each 2 s.
+ * A worker that ended by itself (max_use) is replaced at once: workers that started together end
+ * together, and judged one by one their places stayed empty for 0.2 s of each 2 s.
  *
  * Pure: no I/O, no clock. Times are microseconds of a clock that does not go back.
  */
@@ -29,10 +29,10 @@
 #define GROWTH_SOON 1000
 #define GROWTH_LATER 100000
 
-/* When it helps none, it is asked again after so long: perhaps nobody comes back. */
+/* Re-evaluate after this time: the workers counted on may not return. */
 #define GROWTH_AGAIN 8000
 
-/* The rate is judged by so many that came back. */
+/* Returns of workers that give the rate. */
 #define GROWTH_RETURNS 16
 
 /* All zero at first. */
@@ -60,7 +60,7 @@ void growth_ended(struct growth *growth, uint64_t now);
 /* Whether it is time for growth_sample(), which costs a system call. */
 bool growth_wants_sample(const struct growth *growth, uint64_t now);
 
-/* `runnable`: microseconds, ever, that the dispatcher ran or waited for a CPU (cgroup/schedstat.h). */
+/* `runnable`: us that the dispatcher ran or waited for a CPU, in all (cgroup/schedstat.h). */
 void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now);
 
 /* So many wait that could run: does it help them to start one more? To be asked for each one. */

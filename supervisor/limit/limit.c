@@ -1,6 +1,7 @@
 #include "supervisor/limit/limit_view.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 /*
@@ -199,7 +200,7 @@ static void law_grow(const struct limit_settings *settings, struct limit_state *
     double law = state->law;
 
     if (state->knee == 0.0 || law < state->knee) {
-        law += at_least(law * (1.0 / limit_fade(LAW_ALPHA * tick) - 1.0), tick);
+        law += at_least(law * (exp(LAW_ALPHA * tick) - 1.0), tick);
         if (state->knee > 0.0)
             law = at_most(law, state->knee);
     } else if (state->knee_age >= KNEE_REST) {
@@ -249,7 +250,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
         double law = at_most(state->law, at_least(live, floor));
         if (roomy(state, demand, view))
             law_bend(state, law * KNEE_PART);
-        state->law = at_most(law, at_least(law * limit_fade(fall * view->tick), floor));
+        state->law = at_most(law, at_least(law * exp(-fall * view->tick), floor));
     } else if (demand->failed > 0) {
         state->law = at_most(state->law, live);
         law_bend(state, live);

@@ -1,20 +1,26 @@
 /*
- * Whose stall is it? The machine's pressure counts every group's, also that of a neighbour who thrashes in a limited group of
- * his own. Such a stall neither holds, shrinks nor sheds: with 22 of 23 GB available it had once left one worker.
+ * Whose stall is it? The machine's pressure counts every group's, also that of a neighbour who
+ * thrashes in a limited group of his own. Such a stall neither holds, shrinks nor sheds: with 22 of
+ * 23 GB available it once left one worker.
  *
- * But the server behind may have a limited group of its own as well, which our deliveries fill. Then the machine's stall is
- * the only warning (scenario "buffers" of tests/sim/limit.c). The two are told apart by what precedes and follows the stall:
+ * But the server behind may have a limited group, too, which our deliveries fill. Then the
+ * machine's stall is the only warning (scenario "buffers" of tests/sim/limit.c). What precedes and
+ * follows a stall tells the two apart:
  *
- *   - it is a neighbour's when it was there before the first worker, while at most FOREIGN_LEAST workers live, or when it begins beside as many as were calm before;
- *   - it may be ours when the pool has grown beyond that. The law then lowers L. Fewer workers that make no difference
- *     for CALM seconds prove the neighbour, and the law's former L is restored.
+ *   - It is a neighbour's if it was there before the first worker, while at most FOREIGN_LEAST
+ *     workers live, or if it begins beside no more workers than were calm before.
+ *   - It may be ours if the pool has grown beyond that. The law then lowers L. If that makes no
+ *     difference for CALM seconds, it is a neighbour's, and the former L is restored.
  *
- * What a neighbour is known to cause is remembered: only a stall that exceeds twice of it raises the question again.
+ * The stall that a neighbour causes is remembered: only one that exceeds twice of it raises the
+ * question again.
  */
 
 #include "supervisor/limit/limit_view.h"
 
-/* Time constants, s: of what a neighbour causes, after it; of the mean; of the calm number of workers, both ways. */
+#include <math.h>
+
+/* Time constants, s: of a neighbour's stall; of the mean; of the calm number of workers. */
 #define FOREIGN_MEMORY 60.0
 #define MEAN_MEMORY 2.0
 #define CALM_RISES 30.0
@@ -32,7 +38,7 @@ static void calm_follow(struct limit_state *state, double live, double tick)
 {
     double memory = live > state->calm_live ? CALM_RISES : CALM_FALLS;
 
-    state->calm_live += (live - state->calm_live) * (1.0 - limit_fade(tick / memory));
+    state->calm_live += (live - state->calm_live) * (1.0 - exp(-tick / memory));
 }
 
 static bool grown(const struct limit_state *state, double live)
@@ -44,14 +50,14 @@ static bool grown(const struct limit_state *state, double live)
 /* The machine is calm: after CALM seconds of that a suspicion is over. */
 static void calm(struct limit_state *state, double live, double tick)
 {
-    state->foreign *= limit_fade(tick / FOREIGN_MEMORY);
+    state->foreign *= exp(-tick / FOREIGN_MEMORY);
     calm_follow(state, live, tick);
     state->suspect_age += tick;
     if (state->suspect_age >= CALM)
         state->suspect_live = 0.0;
 }
 
-/* A stall of the machine that was taken for ours: there are fewer workers for CALM seconds, and as much of it. */
+/* A stall taken for ours that fewer workers have not changed for CALM seconds. */
 static bool acquitted(struct limit_state *state, double live, double tick)
 {
     if (live > at_least(state->suspect_live * FEWER, FOREIGN_LEAST)) {
@@ -68,7 +74,7 @@ double limit_foreign(const struct limit_settings *settings, struct limit_state *
 {
     double live = demand->live;
 
-    state->stall_mean += (stall - state->stall_mean) * (1.0 - limit_fade(tick / MEAN_MEMORY));
+    state->stall_mean += (stall - state->stall_mean) * (1.0 - exp(-tick / MEAN_MEMORY));
     if (stall < settings->hold) {
         calm(state, live, tick);
         return stall;

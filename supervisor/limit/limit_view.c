@@ -14,20 +14,22 @@
 /* A longer gap between two steps counts as this, s: nobody knows what was in it. */
 #define TICK_MAX 2.0
 
-/* Windows over which stall is measured, us: a bit less than the 1 s and 2 s that are meant, as timers are not exact. */
+/* Windows of stall, us: a bit less than 1 s and 2 s, because timers are not exact. */
 #define WINDOW_SOME 750000
 #define WINDOW_FULL 1750000
 
 /*
- * A worker's working set before it was measured. While few live, what they share in the group (page tables, the program's
- * text) would be taken for theirs, so the measure starts as if PRIOR workers of that size were there, too.
+ * A worker's working set before it was measured. While few live, what they share in the group (page
+ * tables, the program's text) would be taken for theirs, so the measure starts as if PRIOR workers
+ * of that size were there, too.
  */
 #define FOOTPRINT_START (2.0 * MIB)
 #define FOOTPRINT_PRIOR 8.0
 #define FOOTPRINT_MIN (1.0 * MIB)
 #define FOOTPRINT_MAX (64.0 * MIB)
-/* Where there is no group of the pool's own, it is estimated from what is used more than with no workers. That may be
- * somebody else's, so the estimate is kept within these; too large a figure only makes the approach slower. */
+/* Where there is no group of the pool's own, it is estimated from what is used more than with no
+ * workers. That may be somebody else's, so the estimate is kept within these; too large a figure
+ * only makes the approach slower. */
 #define BLIND_START (3.0 * MIB)
 #define BLIND_MAX (8.0 * MIB)
 /* Time constant with which the largest footprint is forgotten, s. */
@@ -38,20 +40,17 @@
 #define IDLE_AGE SECOND
 
 /*
- * What others take is expected to go on as it did for TREND_MEMORY, for TREND_AHEAD (s): busy workers need time to end. But
- * of the room there is it takes no more than TREND_PART, and HOLD waits for the room itself to end. Postfix's own processes
- * take 50 MB within a second when 4000 messages are flushed, and then no more: with all of the room given up for that, good mail
- * waited six seconds behind three workers with dead mail (flush-many, in a group of 160 MB). With this 0.05 s. In the
- * simulator "hours" loses 1 %, the others nothing; with three quarters a neighbour was noticed a second later (bench-thief).
+ * What others take is expected to go on as it did for TREND_MEMORY, for TREND_AHEAD (s): busy
+ * workers need time to end. But of the room there is it takes no more than TREND_PART, and HOLD
+ * waits for the room itself to end. Postfix's own processes take 50 MB within a second when 4000
+ * messages are flushed, and then no more: with all of the room given up for that, good mail waited
+ * six seconds behind three workers with dead mail (flush-many, in a group of 160 MB). With this
+ * 0.05 s. In the simulator "hours" loses 1 %, the others nothing; with three quarters a neighbour
+ * was noticed a second later (bench-thief).
  */
 #define TREND_MEMORY 2.0
 #define TREND_AHEAD 2.0
 #define TREND_PART 0.9
-
-double limit_fade(double x)
-{
-    return exp(-x);
-}
 
 /* A counter that went backwards belongs to a new group: it begins again. */
 static void meter_update(struct limit_meter *meter, uint64_t time, bool known, uint64_t total,
@@ -73,7 +72,7 @@ static void meter_update(struct limit_meter *meter, uint64_t time, bool known, u
     }
 }
 
-/* Moves the rings of the young and of what was spent to the sample's time, and enters what was started and ended. */
+/* Moves the rings of young and spent workers to the sample's time; enters starts and ends. */
 static void young_update(struct limit_state *state, uint64_t time, unsigned failed)
 {
     uint64_t slot = time / LIMIT_YOUNG_SLOT;
@@ -100,7 +99,7 @@ double limit_spent(const struct limit_state *state)
     return at_least(spent, 0.0);
 }
 
-/* Bytes that the young will still take: their footprint, less what even an idle one has by now, fading with age. */
+/* Bytes that young workers will still take: footprint less that of an idle one, fading with age. */
 static double young_promised(const struct limit_state *state, unsigned live, double used)
 {
     double promised = 0.0;
@@ -129,8 +128,8 @@ static bool pool_measured(const struct limit_settings *settings, const struct me
 }
 
 /*
- * What the workers have in all, 0 if it can't be told. Without a group of their own it is what the group or the machine has
- * in use beyond what it had when there were next to none.
+ * What the workers have in all, 0 if it can't be told. Without a group of their own it is what the
+ * group or the machine has in use beyond what it had when there were next to none.
  */
 static double pool_used(const struct limit_settings *settings, struct limit_state *state,
                         const struct memory_sample *sample, unsigned live)
@@ -164,7 +163,7 @@ static void footprint_update(const struct limit_settings *settings, struct limit
         state->footprint = start;
     if (live > 0 && used > 0.0) {
         double now = (used + FOOTPRINT_PRIOR * start) / (live + FOOTPRINT_PRIOR);
-        double old = now + (state->footprint - now) * limit_fade(tick / FOOTPRINT_MEMORY);
+        double old = now + (state->footprint - now) * exp(-tick / FOOTPRINT_MEMORY);
         state->footprint = at_least(old, now);
     }
     state->footprint = at_most(at_least(state->footprint, least), most);
@@ -174,9 +173,9 @@ static void footprint_update(const struct limit_settings *settings, struct limit
 static double trend_update(struct limit_trend *trend, double others, double size, double tick)
 {
     if (trend->known && tick > 0.0) {
-        /* Nobody takes all of it within a second: a figure that says so must not be remembered for long. */
+        /* Nobody takes all of it within a second: such a figure must be forgotten soon. */
         double rate = at_most(at_least((others - trend->others) / tick, -size), size);
-        trend->rate += (rate - trend->rate) * (1.0 - limit_fade(tick / TREND_MEMORY));
+        trend->rate += (rate - trend->rate) * (1.0 - exp(-tick / TREND_MEMORY));
     }
     trend->known = true;
     trend->others = others;
@@ -190,7 +189,7 @@ double limit_floor(const struct limit_settings *settings, uint64_t total)
     return at_most(AVAILABLE_FLOOR, (double)total * AVAILABLE_PART);
 }
 
-/* One source of memory, of which there is `now` left: the least counts, before and after what others are expected to take. */
+/* A source of memory with `now` left: the least counts, before and after others take theirs. */
 static void source_add(const struct limit_state *state, struct limit_view *view, double now,
                        struct limit_reason reason)
 {
@@ -254,8 +253,8 @@ static void room_find(const struct limit_settings *settings, struct limit_state 
 }
 
 /*
- * The group's counters. `high` and `max` count as well when nothing but page cache had to go, which is no shortage:
- * they mean something only while the working set is near the limit.
+ * The group's counters. `high` and `max` count as well when nothing but page cache had to go, which
+ * is no shortage: they mean something only while the working set is near the limit.
  */
 static void events_update(struct limit_state *state, const struct memory_sample *sample,
                           struct limit_view *view)
@@ -275,7 +274,7 @@ static void events_update(struct limit_state *state, const struct memory_sample 
     state->oom_kill = sample->oom_kill;
 }
 
-/* Memory that is there for everybody: an eighth of the machine beside a calm pool; half of it without its figures or calm. */
+/* Enough for everybody: an eighth of the machine beside a calm pool; else half of it. */
 static bool available(const struct limit_settings *settings, const struct memory_sample *sample,
                       bool calm)
 {

@@ -2,8 +2,8 @@
 #define SUPERVISOR_LIMIT_LIMIT_VIEW_H
 
 /*
- * What a memory sample means for the pool: the headroom, the stall and the events of one tick. Internal to limit.c; the
- * unit of everything is as in limit.h.
+ * What a memory sample means for the pool: the headroom, the stall and the events of one tick.
+ * Internal to limit.c; the unit of everything is as in limit.h.
  */
 
 #include "supervisor/limit/limit.h"
@@ -14,7 +14,7 @@
 /* Calm that is asked for before a mode is left, s. */
 #define CALM 6.0
 
-/* Of a group's limit, what the pool may fill. The rest is for reclaim to work in and for a footprint that shifts. */
+/* Part of a group's limit that the pool may fill: reclaim needs room, and footprints shift. */
 #define LIMIT_SHARE 0.90
 
 struct limit_view {
@@ -39,17 +39,15 @@ void limit_view_take(const struct limit_settings *settings, struct limit_state *
                      struct limit_view *view);
 
 /*
- * How much of a stall that is elsewhere on the machine counts: all of it while the pool may have caused it, else nothing.
- * `stall` is that of the machine, `elsewhere` says that memory is available; without that all counts.
+ * How much of a stall that is elsewhere on the machine counts: all of it while the pool may have
+ * caused it, else nothing. `stall` is that of the machine, `elsewhere` says that memory is
+ * available; without that all counts.
  */
 double limit_foreign(const struct limit_settings *settings, struct limit_state *state,
                      const struct limit_demand *demand, bool elsewhere, double stall, double tick);
 
 /* By how many workers the pool's starts exceeded its ends within the last second or so. */
 double limit_spent(const struct limit_state *state);
-
-/* e to the power of -x, to a few percent for x below 4. The mathematics library is not linked for this alone. */
-double limit_fade(double x);
 
 static inline double at_least(double value, double floor)
 {
