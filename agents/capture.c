@@ -177,7 +177,8 @@ static int outcome(int result, int status, const char *program, const struct str
         (void)snprintf(error, error_size, "%s was ended by signal %d", program, WTERMSIG(status));
         return -EPROTO;
     }
-    if (WEXITSTATUS(status) == 127) {
+    /* The dynamic linker ends so, too, and says what it misses. */
+    if (WEXITSTATUS(status) == 127 && complaint[0] == '\0') {
         (void)snprintf(error, error_size, "%s cannot be run", program);
         return -EPROTO;
     }

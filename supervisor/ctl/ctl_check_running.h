@@ -9,15 +9,17 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_findings.h"
 #include "supervisor/ctl/ctl_journal.h"
+#include "supervisor/ctl/ctl_refused.h"
 
-/* The last line of a service about its start. */
+/* The last line of a service about its start, and what is told of starts that wrote none. */
 struct ctl_last {
     int64_t count; /* how many there are; or a negative errno: the journal cannot be read */
     struct ctl_entry
         entry; /* of the last: event "start", "exit", or "setup" when it could not start */
+    struct ctl_refused refused;
 };
 
-/* Reads it out of the journal of the last two days. An orderly end, "exit", counts, too. */
+/* Reads it out of the logs of the last two days. An orderly end, "exit", counts, too. */
 void ctl_last_start(const struct ctl *ctl, const char *service, struct ctl_last *last);
 
 /*

@@ -9,10 +9,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agents/capture.h"
 #include "cgroup/group.h"
 #include "supervisor/ctl/ctl_check_master.h"
 #include "supervisor/ctl/ctl_words.h"
 #include "supervisor/report/metrics.h"
+
+/* How long the program may take to tell its version. */
+#define RUN_MS 5000
 
 static void check_directory(const struct ctl *ctl, struct ctl_findings *findings)
 {
@@ -86,9 +90,13 @@ void ctl_check_machine(const struct ctl *ctl, struct ctl_findings *findings)
     check_pressure(findings);
 }
 
-static void check_program(const struct ctl *ctl, const char *program, struct ctl_findings *findings)
+/* `runs`: with -V it tells its version. A shared library that is missing shows only then. */
+static void check_program(const struct ctl *ctl, const char *program, bool runs,
+                          struct ctl_findings *findings)
 {
     char path[PATH_MAX + CONFIG_NAME_SIZE];
+    char output[64];
+    char error[512];
     struct stat found;
 
     snprintf(path, sizeof path, "%s/%s", ctl->postconf.daemon_directory, program);
@@ -98,8 +106,15 @@ static void check_program(const struct ctl *ctl, const char *program, struct ctl
     else if (!S_ISREG(found.st_mode) || !(found.st_mode & S_IXUSR))
         ctl_found(findings, CTL_WRONG, "chmod 755, if it is the right file", "%s is not a program",
                   path);
-    else
+    else if (!runs)
         ctl_found(findings, CTL_GOOD, NULL, "%s is there", path);
+    else if (capture_run((const char *[]){path, "-V", NULL}, RUN_MS, output, sizeof output, error,
+                         sizeof error) < 0)
+        ctl_found(findings, CTL_WRONG, "install what is missing, or the package again", "%s",
+                  error);
+    else
+        ctl_found(findings, CTL_GOOD, NULL, "%s runs: %.*s", path, (int)strcspn(output, "\n"),
+                  output);
 }
 
 /* A directory that shows /proc as master(8) sees it: headroom will be in its group, not in ours. */
@@ -208,8 +223,8 @@ static void check_metrics(const struct ctl *ctl, const char *service, const stru
 void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
                        const struct config *config, struct ctl_findings *findings)
 {
-    check_program(ctl, "headroom", findings);
-    check_program(ctl, config->agent, findings);
+    check_program(ctl, "headroom", true, findings);
+    check_program(ctl, config->agent, false, findings);
     check_group(ctl, line->name, config, findings);
     check_metrics(ctl, line->name, config, findings);
 }

@@ -89,9 +89,9 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     if (count > 0)
         return 0;
     if (count < 0)
-        ctl_error("the journal cannot be read (%s; run this as root or in group systemd-journal); "
-                  "these are the changes that the service itself remembers",
-                  strerror((int)-count));
+        ctl_error("the journal cannot be read (%s); these are the changes that the service itself "
+                  "remembers",
+                  ctl_journal_error((int)count));
     else
         ctl_error("the journal%s has nothing of headroom since %s; these are the changes that the "
                   "service itself remembers",

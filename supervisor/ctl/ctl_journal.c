@@ -18,24 +18,36 @@
 
 static int add_match(sd_journal *journal, const char *name, const char *value)
 {
-    char match[STATUS_NAME_SIZE + 32];
+    char match[POSTCONF_NAME_SIZE + 64];
 
     snprintf(match, sizeof match, "%s=%s", name, value);
     return sd_journal_add_match(journal, match, 0);
 }
 
+/* Which lines: of Headroom, or of master(8). */
+struct wish {
+    const char *service;       /* NULL: all */
+    const char *const *events; /* NULL: master's */
+    int64_t since;
+};
+
 /* Several matches of one field mean either; of several fields, all. */
-static int add_matches(sd_journal *journal, const struct ctl *ctl, const char *service,
-                       const char *const *events)
+static int add_matches(sd_journal *journal, const struct ctl *ctl, const struct wish *wish)
 {
     const struct passwd *owner = getpwnam(ctl->postconf.mail_owner);
+    char text[POSTCONF_NAME_SIZE + 16];
     char uid[16];
     int result = 0;
 
-    for (; *events && result >= 0; events++)
-        result = add_match(journal, "HEADROOM_EVENT", *events);
-    if (result >= 0 && service)
-        result = add_match(journal, "HEADROOM_SERVICE", service);
+    for (const char *const *event = wish->events; event && *event && result >= 0; event++)
+        result = add_match(journal, "HEADROOM_EVENT", *event);
+    if (result >= 0 && wish->service)
+        result = add_match(journal, "HEADROOM_SERVICE", wish->service);
+    if (result >= 0 && !wish->events) {
+        snprintf(text, sizeof text, "%s/master", ctl->postconf.syslog_name);
+        return add_match(journal, "SYSLOG_IDENTIFIER", text) < 0 ? -ENOMEM
+                                                                 : add_match(journal, "_UID", "0");
+    }
     if (result >= 0)
         result = add_match(journal, "_UID", "0");
     if (result >= 0 && owner) {
@@ -107,8 +119,19 @@ static void show_progress(int64_t count, int64_t time, bool *shown)
     *shown = true;
 }
 
-int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t since,
-                         const char *const *events, ctl_entry_use *use, void *context)
+/* libsystemd opens a journal that is not there, or none of whose files may be read, without an error. */
+static int look_for_files(sd_journal *journal)
+{
+    if (sd_journal_has_runtime_files(journal) > 0 || sd_journal_has_persistent_files(journal) > 0)
+        return 0;
+    if (geteuid() == 0)
+        return -ENOENT;
+    return access("/run/log/journal", F_OK) == 0 || access("/var/log/journal", F_OK) == 0 ? -EACCES
+                                                                                          : -ENOENT;
+}
+
+static int64_t read_lines(const struct ctl *ctl, const struct wish *wish, ctl_entry_use *use,
+                          void *context)
 {
     struct ctl_entry *entry = malloc(sizeof *entry);
     sd_journal *journal = NULL;
@@ -120,14 +143,17 @@ int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t sin
         entry ? sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM) : -ENOMEM;
 
     if (result >= 0)
+        result = look_for_files(journal);
+    if (result >= 0)
         result = sd_journal_set_data_threshold(journal, FIELD_MAX);
     if (result >= 0)
-        result = add_matches(journal, ctl, service, events);
+        result = add_matches(journal, ctl, wish);
     if (result >= 0)
-        result = sd_journal_seek_realtime_usec(journal, since > 0 ? (uint64_t)since : 0);
+        result =
+            sd_journal_seek_realtime_usec(journal, wish->since > 0 ? (uint64_t)wish->since : 0);
     while (result >= 0 && (result = sd_journal_next(journal)) > 0) {
         take(journal, entry);
-        if (entry->time < since)
+        if (entry->time < wish->since)
             continue;
         use(context, entry);
         count++;
@@ -141,4 +167,30 @@ int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t sin
     sd_journal_close(journal);
     free(entry);
     return result < 0 ? result : count;
+}
+
+int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t since,
+                         const char *const *events, ctl_entry_use *use, void *context)
+{
+    return read_lines(ctl, &(struct wish){.service = service, .events = events, .since = since},
+                      use, context);
+}
+
+int64_t ctl_journal_read_master(const struct ctl *ctl, int64_t since, ctl_entry_use *use,
+                                void *context)
+{
+    return read_lines(ctl, &(struct wish){.since = since}, use, context);
+}
+
+const char *ctl_journal_error(int error)
+{
+    switch (-error) {
+    case ENOENT:
+        return "there is none on this machine";
+    case EACCES:
+    case EPERM:
+        return "you may not: run this as root or in group systemd-journal";
+    default:
+        return strerror(-error);
+    }
 }

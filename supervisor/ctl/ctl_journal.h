@@ -35,4 +35,11 @@ typedef void ctl_entry_use(void *context, const struct ctl_entry *entry);
 int64_t ctl_journal_read(const struct ctl *ctl, const char *service, int64_t since,
                          const char *const *events, ctl_entry_use *use, void *context);
 
+/* The same with the lines of master(8); an entry has its time and its text. */
+int64_t ctl_journal_read_master(const struct ctl *ctl, int64_t since, ctl_entry_use *use,
+                                void *context);
+
+/* What an error of these means, with its cure. */
+const char *ctl_journal_error(int error);
+
 #endif

@@ -137,8 +137,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
         return CTL_FAILED;
     count = ctl_journal_read(ctl, services.name[0], since, events, use_entry, &points);
     if (count < 0)
-        ctl_error("the journal cannot be read (%s); run this as root or in group systemd-journal",
-                  strerror((int)-count));
+        ctl_error("the journal cannot be read (%s)", ctl_journal_error((int)count));
     result = add_now(ctl, services.name[0], since, &points);
     if (points.full)
         ctl_error("more lines than fit: the newest are missing; take a later --since");

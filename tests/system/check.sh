@@ -85,6 +85,74 @@ kill -STOP "$pid"
 check_exit 1 "^WRONG .*service $SERVICE does not answer since"
 kill -CONT "$pid"
 
+# What the program is replaced by, and what is then in the log of master(8).
+replaced()
+{
+    mv "$p/daemon/headroom.new" "$p/daemon/headroom"
+    postfix_reload "$p"
+    wait_for 10 no_supervisor || fail 'it has not ended'
+    refusals=$(said 'daemon/headroom: bad command startup')
+    send "replaced$refusals-" 1
+    wait_for 20 refused $((refusals + 1)) || fail "master(8) does not refuse it: $(tail -n 5 "$(postfix_log "$p")")"
+}
+refused()
+{
+    [ "$(said 'daemon/headroom: bad command startup')" -ge "$1" ]
+}
+refused_journal()
+{
+    journald_show -o cat SYSLOG_IDENTIFIER=postfix/master | grep -q 'daemon/headroom: bad command startup'
+}
+mend()
+{
+    cp "$BUILD/headroom" "$p/daemon/headroom.new"
+    mv "$p/daemon/headroom.new" "$p/daemon/headroom"
+    postfix_reload "$p"
+    drain 20 || fail 'mail does not flow'
+    check_exit 0 "^ok .*service $SERVICE runs since" '^ok .*daemon/headroom runs: headroom '
+    never 'could not start'
+}
+say 'a shared library is missing'
+LC_ALL=C sed 's/libcgroup\.so\.[0-9]/libcgroup.so.X/g' "$BUILD/headroom" >"$p/daemon/headroom.new"
+chmod 755 "$p/daemon/headroom.new"
+replaced
+check_exit 1 '^WRONG .*daemon/headroom failed: .*libcgroup.so.X: cannot open shared object' \
+    "^WRONG .*could not start service $SERVICE.*exit status 127"
+"$BUILD/headroomctl" -c "$p/etc" status >"$TEST_DIR/out" 2>&1 && fail "status: $(cat "$TEST_DIR/out")"
+never 'WAITS FOR MAIL'
+mend
+say 'it ends without a word'
+printf '#!/bin/sh\n[ "$*" != -V ] || exec %s -V\nkill -9 $$\n' "'$BUILD/headroom'" >"$p/daemon/headroom.new"
+chmod 755 "$p/daemon/headroom.new"
+replaced
+check_exit 1 "^WRONG .*could not start service $SERVICE.*killed by signal 9" '^1 wrong'
+mend
+say 'it is not there'
+ln -s nothing "$p/daemon/headroom.new"
+replaced
+check_exit 1 '^WRONG .*daemon/headroom: No such file' "^WRONG .*could not start service $SERVICE.*: exec .*No such file"
+mend
+say 'Postfix logs to the journal'
+postfix_main "$p" 'maillog_file ='
+postfix_stop "$p"
+printf '#!/bin/sh\n[ "$*" != -V ] || exec %s -V\nexit 7\n' "'$BUILD/headroom'" >"$p/daemon/headroom.new"
+chmod 755 "$p/daemon/headroom.new"
+mv "$p/daemon/headroom.new" "$p/daemon/headroom"
+start env
+send journal- 1
+wait_for 20 refused_journal || fail "master(8) does not refuse it: $(journald_show -n 5)"
+check_exit 1 "^WRONG .*could not start service $SERVICE.*, at [0-9].*exit status 7" '^1 wrong'
+mend
+say 'there is no log to look at'
+postfix_reload "$p"
+wait_for 10 no_supervisor || fail 'it has not ended'
+mount -t tmpfs -o mode=755 none /run/log
+check_exit 0 "^warning .*the journal was not looked at (there is none on this machine): whether service $SERVICE could start"
+umount /run/log
+postfix_main "$p" "maillog_file = $p/maillog"
+postfix_stop "$p"
+start env
+
 say 'two lines of a name'
 line "$SERVICE unix - - n - - headroom
 $SERVICE unix - - n - - lmtp"
