@@ -4,8 +4,9 @@
 /*
  * Counters since the start: one table. A line of TOTALS gives a member of struct totals, its name
  * in the snapshot's JSON, its field in the journal, its metric, and its words. A new counter is one
- * line here, one item in the manual headroomctl(8), and one `totals->NAME++` where it happens.
- * test_totals.c compares the table with the manual.
+ * line here, one item in the manual headroomctl(8), and one `totals->NAME++` where it happens. With
+ * a field, also an item in headroom(8); with field and text it is in the last line of the log, which
+ * test_state_lines.c compares. test_totals.c compares the table with the manual.
  *
  * Deferred is what headroom sent to retry(8); failed is what an agent could not deliver. A reason
  * of deferral is a line whose metric is "deferred". Pure.
