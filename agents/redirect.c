@@ -1,10 +1,14 @@
 #include "agents/redirect.h"
 
+#include "agents/conversation.h"
 #include "agents/limits.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* One to three digits and the character behind them. */
 static const char *number(const char *text, char end)
@@ -54,4 +58,14 @@ int redirect_request(const struct request *request, const char *bytes, const cha
     pieces[2] = piece(bytes + behind, request->length - behind);
     *size = pieces[0].iov_len + pieces[1].iov_len + pieces[2].iov_len;
     return 0;
+}
+
+int redirect_connect(int queue_directory)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    /* By its descriptor: the name of the directory may be longer than a socket's may be. */
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/private/retry",
+             queue_directory);
+    return conversation_connect(&address);
 }

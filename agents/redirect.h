@@ -2,9 +2,9 @@
 #define AGENTS_REDIRECT_H
 
 /*
- * A request for Postfix's retry(8) service: the same request with the nexthop replaced by the
- * reason, such as `4.3.2 memory is short`. retry(8) then writes the defer record and the log line
- * (postfix-protocol.md 11).
+ * Postfix's retry(8), the service that defers: where it listens, and the request for it. That is
+ * the same request with the nexthop replaced by the reason, such as `4.3.2 memory is short`.
+ * retry(8) then writes the defer record and the log line (postfix-protocol.md 11).
  */
 
 #include "agents/request.h"
@@ -23,5 +23,11 @@
  */
 int redirect_request(const struct request *request, const char *bytes, const char *text,
                      struct iovec pieces[REDIRECT_PIECES], size_t *size);
+
+/*
+ * A non-blocking connection to private/retry below the queue directory. A descriptor, or a negative
+ * errno: -EAGAIN when too many wait for it, -ENOENT or -ECONNREFUSED when there is no such service.
+ */
+int redirect_connect(int queue_directory);
 
 #endif

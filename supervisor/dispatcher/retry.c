@@ -8,7 +8,6 @@
 #include "agents/limits.h"
 #include "agents/redirect.h"
 #include "agents/request.h"
-#include "agents/retry.h"
 #include "supervisor/limits.h"
 
 /* One conversation. */
@@ -168,7 +167,7 @@ static bool begin(struct talk *talk)
     int result = prepare(talk, work);
 
     if (result == 0)
-        result = retry_connect(retry->config.queue_directory);
+        result = redirect_connect(retry->config.queue_directory);
     if (result == -EAGAIN && !takes_none_for_long(retry))
         return false;
     if (result != -EAGAIN)

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The dispatcher is off the CPU for longer than its next step is away, and goes on as soon as it is back: once inside the step
 # of the limit, where the kernel's own answer takes 2.5 s (strace delays it), then at random moments, by SIGSTOP, while memory
-# is short and the server takes half a second for each message. STOPS=200 for a long run.
-# limit: 900
+# is short and the server takes half a second for each message. For a long run STOPS=200, and LENGTHS="0.2 3 20" for stops of
+# these seconds in turn in the place of 0.3 to 3.5; RATE is the load, messages a second.
+# limit: 3600
 
 # shellcheck source=tests/lib/test.sh
 . "${0%/*}/../lib/test.sh"
@@ -13,6 +14,7 @@
 
 command -v strace >/dev/null || skip 'strace is not installed'
 stops=${STOPS:-12}
+lengths=${LENGTHS:-}
 
 scene
 # Sixteen workers do not fit: the limit is met, and steps follow each other closely.
@@ -37,7 +39,7 @@ send after 1
 within 1000 settled 101 || fail 'no delivery within a second after a sample that took 2.5 s'
 
 sink_tell "$s" set ok slow 0.5
-load_start 40
+load_start "${RATE:-40}"
 held()
 {
     [ "$(said 'now HOLD')" -gt 0 ]
@@ -51,17 +53,27 @@ more_than()
 {
     [ "$(delivered)" -gt "$1" ]
 }
+# length_of STOP: the next of $lengths, or 0.3 to 3.5 s.
+length_of()
+{
+    if [ -n "$lengths" ]; then
+        echo "$lengths" | awk -v stop="$1" '{ print $((stop - 1) % NF + 1) }'
+    else
+        od -An -N2 -tu2 /dev/urandom | awk '{ printf "%.2f", 0.3 + 3.2 * $1 / 65536 }'
+    fi
+}
 stop=0
 while [ "$stop" -lt "$stops" ]; do
     stop=$((stop + 1))
-    # 0.3 to 3.5 s, at any moment of the second between two steps.
+    # At any moment of the second between two steps.
     sleep "0.$(od -An -N1 -tu1 /dev/urandom | tr -d ' ')"
     kill -STOP "$pid"
-    sleep "$(od -An -N2 -tu2 /dev/urandom | awk '{ printf "%.2f", 0.3 + 3.2 * $1 / 65536 }')"
+    length=$(length_of "$stop")
+    sleep "$length"
     # What was under way has been delivered while the dispatcher stood still.
     before=$(delivered)
     kill -CONT "$pid"
-    within 2000 more_than "$before" || fail "nothing is delivered after stop $stop"
+    within 2000 more_than "$before" || fail "nothing is delivered after stop $stop of $length s"
 done
 expect 'dispatcher' "$(dispatcher)" "$pid"
 load_stop >"$TEST_DIR/total"
