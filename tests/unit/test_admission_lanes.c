@@ -80,6 +80,30 @@ Test(admission_lanes, newcomers_leave_a_slot_to_the_proven)
     admission_destroy(admission);
 }
 
+/* New domains that fail after a second each, and nothing else: an eighth of the limit is always at work. */
+Test(admission_lanes, newcomers_do_not_wait_for_tokens_beside_idle_workers)
+{
+    struct admission *admission = harness_create(1000, 1000);
+    char key[24];
+    int parts[64];
+    unsigned total = 0;
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "new%u", i);
+        harness_arrive(admission, i, key, FIRST, 0);
+    }
+    for (int64_t now = 0; now < 10 * SECOND; now += SECOND) {
+        unsigned count = harness_start_all(admission, 64, now, parts);
+
+        cr_expect_geq(count, 8, "%u after %lld s", count, (long long)(now / SECOND));
+        total += count;
+        for (unsigned i = 0; i < count; i++)
+            harness_finish(admission, (unsigned)parts[i], ADMISSION_FAILED, SECOND, now + SECOND);
+    }
+    cr_expect_lt(total, 100, "a token is needed for more");
+    admission_destroy(admission);
+}
+
 Test(admission_lanes, the_slow_have_half_and_the_rest_stays_free)
 {
     struct admission *admission = harness_create(1000, 1000);
