@@ -180,7 +180,7 @@ int master_arguments_parse(int argc, char **argv, struct master_arguments *out, 
     slash = strrchr(argv[0], '/');
     out->service = slash != NULL ? slash + 1 : argv[0];
 
-    optind = 0; /* glibc: begin anew, whoever used getopt before */
+    optind = 0; /* glibc: starts at the first word again */
     opterr = 0;
     result = 0;
     for (;;) {

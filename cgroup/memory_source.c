@@ -268,7 +268,7 @@ bool memory_source_renew(struct memory_source *source, const struct pool_group *
         return false;
     close_files(&source->group[0]);
     close_events(source);
-    /* What is missing, also for want of descriptors, is looked for again at the next sample. */
+    /* Files that cannot be opened, also for lack of descriptors, are tried at the next sample. */
     (void)open_files(&source->group[0], group->memory, group->plan.v1);
     source->group[0].top = top;
     (void)open_events(source, group);

@@ -22,7 +22,7 @@
  */
 #define STATUS_CONNECTIONS 8
 
-/* Idle for so long, a worker is surplus: it costs 1.2 to 1.6 MB. Stock's max_idle is 100 s. */
+/* An idle worker is surplus after this time: it costs 1.2 to 1.6 MB. Stock's max_idle is 100 s. */
 #define IDLE_SURPLUS UINT64_C(30000000)
 
 /* Workers that start at the same time. A start is CPU: more at a time do not come sooner. */
@@ -58,7 +58,7 @@
 /* "Never tried": it came into the active queue within this time of its arrival. Microseconds. */
 #define FIRST_ATTEMPT_MAX INT64_C(60000000)
 
-/* How often it is written what was learned of destinations; and at the end. Microseconds. */
+/* Time between two writes of what was learned of destinations. Microseconds. */
 #define REMEMBER_EVERY UINT64_C(60000000)
 
 /* Destinations that are known at a time; 200 bytes each, when used. */

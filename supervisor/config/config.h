@@ -173,7 +173,7 @@ bool config_given(const struct config *config, const struct config_key *key);
 uint64_t config_pace(const struct config *config, const char *domain, size_t length);
 
 enum config_severity {
-    CONFIG_WARNING, /* the configuration is used all the same */
+    CONFIG_WARNING, /* the configuration is used */
     CONFIG_ERROR    /* it is not */
 };
 

@@ -28,7 +28,7 @@ __attribute__((format(printf, 4, 5))) void ctl_found(struct ctl_findings *findin
                                                      enum ctl_severity severity, const char *cure,
                                                      const char *format, ...);
 
-/* What was wrong, then what was warned of, once more: for the end, which is what people see. */
+/* Repeats errors, then warnings, at the end, where people look. */
 void ctl_findings_repeat(const struct ctl_findings *findings);
 
 #endif

@@ -6,13 +6,13 @@
 #include "supervisor/config/config_bound.h"
 #include "supervisor/ctl/ctl_words.h"
 
-/* A trend needs time (us), and a difference of a part of the former figure, and of so many. */
+/* A trend needs TREND_SPAN us, and a difference of a TREND_PARTth and of TREND_LEAST. */
 #define TREND_SPAN UINT64_C(20000000)
+#define TREND_PART 10
+#define TREND_LEAST 5
 
 /* A worker that has not greeted for this long is not just starting. Microseconds. */
 #define READY_AFTER INT64_C(3000000)
-#define TREND_PART 10
-#define TREND_LEAST 5
 
 uint64_t ctl_in_flight(const struct status *status)
 {

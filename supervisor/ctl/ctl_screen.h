@@ -51,7 +51,7 @@ void ctl_screen_deferred(FILE *out, const struct status *status, const struct ct
 /* The head of a service that does not answer or has ended (ctl_screen_past.c). */
 void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view);
 
-/* The parts of the screen. `most`: so many lines of a list. */
+/* The parts of the screen. A list has at most `most` lines. */
 void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_view *view);
 void ctl_screen_destinations(FILE *out, const struct status *status, const struct ctl_view *view,
                              size_t most);

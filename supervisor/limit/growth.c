@@ -6,7 +6,7 @@
 /* One that is older than this says nothing of now. */
 #define SAMPLE_AGE 100000
 
-/* Nothing waited for so long: what waits then is a new burst. */
+/* After a pause of this length requests are a new burst. */
 #define DEMAND_PAUSE 100000
 
 /* Runnable for so much of the time, in percent: there is always somebody in front. */

@@ -63,7 +63,7 @@ bool growth_wants_sample(const struct growth *growth, uint64_t now);
 /* `runnable`: us that the dispatcher ran or waited for a CPU, in all (cgroup/schedstat.h). */
 void growth_sample(struct growth *growth, uint64_t runnable, uint64_t now);
 
-/* So many wait that could run: does it help them to start one more? To be asked for each one. */
+/* Whether one more worker helps the requests that could run. To be asked for each worker. */
 bool growth_helps(struct growth *growth, unsigned waiting, uint64_t now);
 
 #endif

@@ -5,9 +5,10 @@
 #include <string.h>
 
 /*
- * The numbers below, LIMIT_SHARE, and those in limit_view.c were chosen with tests/sim/limit.c. What it printed for them
- * (12 seeds): good jobs in percent of the oracle's, OOM kills, and for limit_step() seconds with stall and seconds
- * from the end of a disturbance until 9/10 of the former work; beside it fixed limits of 20, 100 and 500 workers.
+ * The numbers below, LIMIT_SHARE, and those in limit_view.c were chosen with tests/sim/limit.c. Its
+ * output for them (12 seeds): good jobs in percent of the oracle's, OOM kills, and for limit_step()
+ * seconds with stall and seconds from the end of a disturbance until 9/10 of the former work;
+ * beside it fixed limits of 20, 100 and 500 workers.
  *
  *   scenario      limit_step: kills stall/s back/s  20: kills     100: kills      500: kills
  *   flood       100        0     0.0      -     87        0    100        0     24     5163
@@ -25,32 +26,28 @@
  *   thrash      100        0     0.0      -      7        0     33        0    100        0
  *   large        99        0     0.0      -      1        0      3        0     14        0
  *
- * Tried and left, all else as it is: LIMIT_SHARE 0.85 (slow 89, quick 88, parent 86 % of the oracle's); LAW_ALPHA 0.2 (one
- * more percent, and kills in "buffers", 0.03 a run over 40 seeds) and 0.08 (up to 3 % less, nowhere a kill); a step a
- * second all the time (kills in "parent", 0.88 a run).
- * The numbers were fitted to these scenarios. With 40 seeds not used for that: no kill, 92 % or more. What the result rests
- * on beside the numbers, and does not meet the goal without, is said in tests/sim/limit.c.
+ * Tried and rejected: LIMIT_SHARE 0.85 (slow 89, quick 88, parent 86 % of the oracle's); LAW_ALPHA
+ * 0.2 (one more percent, and kills in "buffers", 0.03 a run over 40 seeds) and 0.08 (up to 3 %
+ * less, nowhere a kill); a step each second (kills in "parent", 0.88 a run).
+ * The numbers were fitted to these scenarios. With 40 other seeds: no kill, 92 % or more. What else
+ * the result rests on is in tests/sim/limit.c.
  */
 
-/*
- * L before anything is known of demand or pressure: what stock would start, Postfix's own default_process_limit. With 32 a burst
- * of 300 took two to three times as long as with stock. Where memory is short, L_mem bounds it from the first step.
- */
+/* L at the start: Postfix's default_process_limit. With 32 a burst of 300 took two to three times
+ * as long as with stock. Where memory is short, L_mem bounds it from the first step. */
 #define LAW_START 100.0
 /* Growth per second while at least half of L is busy, and at least one worker per second. */
 #define LAW_ALPHA 0.12
 #define LAW_BUSY 2.0
-/*
- * While only requests wait whose lanes have no share of L left, half of it can never be busy: the unknown have a quarter, the
- * dead an eighth. Without this a list of 500 new domains, 50 of them dead, went through 18 of 500 workers for a minute.
- */
+/* The same while all that wait are of lanes without a share left: the unknown have a quarter of L,
+ * the dead an eighth. Else 500 new domains, 50 of them dead, get 18 of 500 workers for a minute. */
 #define LAW_BARRED 8.0
-/* Where a stall began that the headroom does not explain (the server behind, say, in a group of its own), growth ends at
- * this part of it, rests so long (s), and goes on by so much per second. */
+/* Where a stall began that the headroom does not explain (a server with a group of its own), growth
+ * stops at KNEE_PART of L for KNEE_REST seconds, then goes on by LAW_PROBE per second. */
 #define KNEE_PART 0.95
 #define KNEE_REST 30.0
 #define LAW_PROBE 0.01
-/* Nor less than so many workers a second. Past the knee by this factor the cause is gone, and growth is fast again. */
+/* At least so many workers a second. Past the knee by KNEE_PAST growth is fast again. */
 #define LAW_PROBE_LEAST 0.2
 #define KNEE_PAST 1.25
 /* Fall per second for each target by which the stall exceeds target; at most a half per second. */
@@ -62,13 +59,11 @@
 #define EVENT_TARGETS 2.0
 /* The calm before SHED is left, s; before the others, CALM. */
 #define CALM_SHED 15.0
-/* And of the headroom: room for one more worker and for a sixteenth of those that live, or HOLD would flap. */
+/* Headroom to leave HOLD: for a worker and for this part of those that live, or HOLD flaps. */
 #define CALM_PART 16.0
 
-/*
- * Seconds between steps. With one a second all the time, somebody who took a tenth of the limit a second met the pool at
- * its share and had workers killed (scenario "parent", 0.88 a run); the pressure event came too late.
- */
+/* Seconds between steps. With a second always, a neighbour who took a tenth of the limit a second
+ * had workers killed (scenario "parent", 0.88 a run): the pressure event came too late. */
 #define NEXT_OPEN 1.0
 #define NEXT_TENSE 0.25
 
@@ -211,7 +206,7 @@ static void law_grow(const struct limit_settings *settings, struct limit_state *
     state->law = at_most(law, settings->max);
 }
 
-/* `at` workers were too many for a reason that the headroom doesn't show. One stall is one knee, however long it lasts. */
+/* `at` workers were too many for a reason that the headroom doesn't show. One stall, one knee. */
 static void law_bend(struct limit_state *state, double at)
 {
     if (state->knee == 0.0 || state->knee_age > CALM)
@@ -227,7 +222,7 @@ static bool wanted(const struct limit_state *state, const struct limit_demand *d
     return demand->busy + demand->starting >= state->law / part;
 }
 
-/* L by the law of pressure. `memory` is what the headroom allows: the law does not run ahead of it. */
+/* L by the law of pressure. It does not grow beyond `memory`, which the headroom allows. */
 static void law_update(const struct limit_settings *settings, struct limit_state *state,
                        const struct limit_demand *demand, const struct limit_view *view,
                        double memory)
@@ -246,7 +241,7 @@ static void law_update(const struct limit_settings *settings, struct limit_state
         /* Stall elsewhere, with memory to spare here, is no reason to stop the mail. */
         double floor = view->foreign ? at_least(live / 2, FOREIGN_LEAST) : live / 2;
         double fall = at_most(LAW_BETA * (over - 1.0), LAW_FALL_MAX);
-        /* Not below half of what still lives: what the last cut does is seen when the busy ones have finished. */
+        /* At least half of what lives: the last cut takes effect when busy workers finish. */
         double law = at_most(state->law, at_least(live, floor));
         if (roomy(state, demand, view))
             law_bend(state, law * KNEE_PART);
@@ -267,10 +262,8 @@ static unsigned whole(double value, unsigned ceiling)
     return value >= ceiling ? ceiling : (unsigned)value;
 }
 
-/*
- * How many may be started until the next step. Of the headroom there was a second ago no more than half is spent within
- * that second, however often this is asked.
- */
+/* How many may be started until the next step. Half of the headroom of a second ago may be spent
+ * within that second, however often this is asked. */
 static unsigned start_find(const struct limit_state *state, const struct limit_view *view,
                            double room)
 {
@@ -342,7 +335,7 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
         return decision;
     }
 
-    /* At min without headroom: counts while something waits, and is forgotten when there is room or more than min. */
+    /* Time at min without headroom while something waits. */
     if (last > min || view.room >= state->footprint)
         state->starved = 0.0;
     else if (demand->waiting > 0)
@@ -367,7 +360,7 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
     unsigned covered = start_find(state, &view, room);
     if (decision.start > covered)
         decision.start = covered;
-    /* Workers inherited from a predecessor take no new requests, so they do not count towards `min`.
+    /* Workers inherited from a predecessor take no new requests: they do not count towards `min`.
      * But `max` is of all: it protects what stands behind. */
     unsigned own = live > demand->strangers ? live - demand->strangers : 0;
     if (own < min && decision.start < min - own)
@@ -403,19 +396,4 @@ void limit_ended(struct limit_state *state, unsigned live)
     state->ended++;
     if (live < state->limit && state->budget < state->limit - live)
         state->budget++;
-}
-
-const char *limit_mode_name(enum limit_mode mode)
-{
-    switch (mode) {
-    case LIMIT_OPEN:
-        return "OPEN";
-    case LIMIT_HOLD:
-        return "HOLD";
-    case LIMIT_SHRINK:
-        return "SHRINK";
-    case LIMIT_SHED:
-        return "SHED";
-    }
-    return "?";
 }

@@ -4,29 +4,31 @@
 /*
  * How many workers may exist: the limit L.
  *
- * limit_step() turns a memory sample and the present demand into a decision. It is pure: no I/O, no clock (the time is in
- * the sample), no allocation, no globals. The supervisor and the simulator (tests/sim/limit.c) call the same function.
+ * limit_step() turns a memory sample and the present demand into a decision. It is pure: no I/O, no
+ * clock (the time is in the sample), no allocation, no globals. The supervisor and the simulator
+ * (tests/sim/limit.c) call the same function.
  *
- * Two answers are found, and the smaller one is the limit:
+ * There are two answers, and the smaller one is the limit:
  *
- *   memory  L_mem = live + headroom / footprint. The headroom is the smallest of: what each memory group with a limit has
- *           left below LIMIT_SHARE of it, and what the machine has available above min_available; less what workers that
- *           were just started will still use. The footprint is a decaying maximum of the pool's working set per worker.
- *   law     Falls with memory stall (PSI) at or above target, grows while at least half of it is busy and the state is OPEN.
- *           The law is Breakwater's (Cho et al., OSDI 2020), with a stall in the place of a queueing delay, and rates per
- *           second in the place of steps, because the time between two calls varies. Stall of the machine counts only as far
- *           as it can be ours (limit_foreign.c).
+ *   memory  L_mem = live + headroom / footprint. The headroom is the smallest of: what each memory
+ *           group with a limit has left below LIMIT_SHARE of it, and what the machine has available
+ *           above min_available; less what young workers will still use. The footprint is a
+ *           decaying maximum of the pool's working set per worker.
+ *   law     Falls with memory stall (PSI) at or above target, grows while at least half of it is
+ *           busy and the state is OPEN. The law is Breakwater's (Cho et al., OSDI 2020), with a
+ *           stall in the place of a queueing delay, and rates per second in the place of steps,
+ *           because the time between two calls varies. Stall of the machine counts only as far as
+ *           it can be ours (limit_foreign.c).
  *
- * When to call: when `next` of the last decision is over (a second, less while memory is short), and earlier on a pressure
- * event. What happens depends on the time between two steps, not on their number; 0.1 to 2 s are fine, more counts as 2 s. A
- * caller that has slept calls limit_step() first, then limit_take().
- * Between two steps, workers are started out of the decision's budget: limit_take() says how many of those wanted may be
- * started now, and notes them. What could not be forked goes into `failed` of the next demand.
- * A dispatcher that hands out requests keeps the number of busy workers at or below `limit`, too: that is how a pool above
- * its limit shrinks without a busy worker being ended.
+ * Call it when `next` of the last decision is over, and earlier on a pressure event. The result
+ * depends on the time between two steps, not on their number; 0.1 to 2 s are fine, more counts as
+ * 2 s. A caller that has slept calls limit_step() first, then limit_take(): that takes starts out
+ * of the decision's budget, and counts them. Starts that failed go into `failed` of the next
+ * demand. The dispatcher keeps the number of busy workers at or below `limit`: so a pool above its
+ * limit shrinks without a busy worker being ended.
  *
- * Units: bytes, seconds (double), microseconds for points in time, fractions (0.01 is one percent), workers.
- * Errors: none. A sample without figures is a sample that limits nothing; with none at all the limit is `max`.
+ * Units: bytes, seconds (double), microseconds for points in time, fractions (0.01 is one percent),
+ * workers. Errors: none. A sample without figures limits nothing; the limit is then `max`.
  */
 
 #include <stdbool.h>
@@ -52,10 +54,10 @@ struct limit_settings {
 };
 
 enum limit_mode {
-    LIMIT_OPEN, /* grows on demand */
-    LIMIT_HOLD, /* does not grow; a worker that ends may be replaced as far as the headroom covers it */
+    LIMIT_OPEN,   /* grows on demand */
+    LIMIT_HOLD,   /* does not grow; a worker that ends is replaced if the headroom covers it */
     LIMIT_SHRINK, /* L falls; idle workers go first, busy ones finish */
-    LIMIT_SHED, /* as HOLD or SHRINK, and what waits longer than shed.grace is deferred; min workers keep turning over */
+    LIMIT_SHED,   /* and what waits longer than shed.grace is deferred; min workers remain */
 };
 
 /* Which input bound. */
@@ -73,7 +75,8 @@ enum limit_input {
     LIMIT_BY_FORK,      /* workers could not be started */
 };
 
-/* Units by input: bytes (groups, available), fraction (stalls), count (events, kills, forks), workers (the rest). */
+/* Units by input: bytes (groups, available), fraction (stalls), count (events, kills, forks), else
+ * workers. */
 struct limit_reason {
     enum limit_input input;
     bool machine;     /* of a stall: the machine's, not the pool's */
@@ -107,7 +110,7 @@ struct limit_demand {
     unsigned failed;  /* starts of those taken since the last step that failed because fork did */
 };
 
-/* Rate of a counter of stalled microseconds, over whole windows and what has been seen of the present one. */
+/* Rate of a counter of stalled microseconds, over the last window and the present one so far. */
 struct limit_meter {
     bool known;
     uint64_t time;   /* begin of the window */
@@ -173,12 +176,12 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
                                  const struct memory_sample *sample,
                                  const struct limit_demand *demand);
 
-/* At most `wanted`, and no more than the last decision's budget has left. What is returned counts as started. */
+/* At most `wanted`, within what is left of the last decision's budget. They count as started. */
 unsigned limit_take(struct limit_state *state, unsigned wanted);
 
 /*
- * A worker ended by itself (max_use, a crash), and `live` are left. Its memory is back, so that another may be started in its
- * place before the next step, unless the pool is at its limit without it. Not to be called for a worker that was retired.
+ * A worker ended by itself (max_use, a crash; it was not retired), and `live` are left. Its memory
+ * is back: another may be started before the next step, unless the pool is at its limit.
  */
 void limit_ended(struct limit_state *state, unsigned live);
 
@@ -189,15 +192,12 @@ double limit_floor(const struct limit_settings *settings, uint64_t total);
 const char *limit_mode_name(enum limit_mode mode);
 
 /*
- * The reason as a phrase for the journal, for example "memory available 143M is below memory.min_available 200M".
- * Always ends it with a NUL, cuts it to size; returns its length as snprintf does.
+ * The reason as a phrase, for example "memory available 143M is below memory.min_available 200M".
+ * Cuts it to `size`, the NUL included; returns its length as snprintf does.
  */
 int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t size);
 
-/*
- * Where there is the least left, as a phrase: the group whose limit was met, or else the machine. "its memory group uses
- * 60.1M of 64M now". Ends with a NUL.
- */
+/* The source with the least left, as a phrase: "its memory group uses 60.1M of 64M now". */
 void limit_figures_write(const struct memory_sample *sample, char *buffer, size_t size);
 
 #endif

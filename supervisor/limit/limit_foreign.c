@@ -30,7 +30,7 @@
 #define GROWN 1.1
 #define GROWN_KNEE 0.9
 
-/* So much fewer workers, or FOREIGN_LEAST of them, must lower a stall of ours below this part. */
+/* With FEWER of the workers, or FOREIGN_LEAST, a stall of ours falls below LOWER of it. */
 #define FEWER 0.75
 #define LOWER 0.5
 

@@ -128,3 +128,18 @@ void limit_figures_write(const struct memory_sample *sample, char *buffer, size_
     else
         snprintf(buffer, size, "by the kernel");
 }
+
+const char *limit_mode_name(enum limit_mode mode)
+{
+    switch (mode) {
+    case LIMIT_OPEN:
+        return "OPEN";
+    case LIMIT_HOLD:
+        return "HOLD";
+    case LIMIT_SHRINK:
+        return "SHRINK";
+    case LIMIT_SHED:
+        return "SHED";
+    }
+    return "?";
+}

@@ -11,7 +11,7 @@
 #define AVAILABLE_FLOOR (200.0 * MIB)
 #define AVAILABLE_PART 0.10
 
-/* A longer gap between two steps counts as this, s: nobody knows what was in it. */
+/* A longer gap between two steps counts as this, s. */
 #define TICK_MAX 2.0
 
 /* Windows of stall, us: a bit less than 1 s and 2 s, because timers are not exact. */
@@ -292,7 +292,7 @@ static void stall_update(const struct limit_settings *settings, struct limit_sta
     const struct memory_stall *machine = &sample->machine;
     uint64_t time = sample->time;
 
-    /* What stalled before the first worker of ours was there is a neighbour's. */
+    /* A stall before the first worker is a neighbour's. */
     if (!state->machine_some.known && machine->known && demand->live == 0)
         state->foreign = machine->recent;
     meter_update(&state->pool_some, time, pool->known, pool->some, WINDOW_SOME);
