@@ -20,8 +20,7 @@
  * A worker without a request that does not answer within GREET_TIMEOUT is ended by force: nothing
  * is lost with it. So is one that was told to go and does not. A busy worker never is.
  *
- * Calls supervisor/base, agents, parent/channel, report/{totals,complaints}, budget, sockets,
- * fleet_start.
+ * Calls supervisor/base, agents, parent/channel, report/{totals,complaints}, budget, sockets.
  * Knows no sibling. The sink is called as the last act on behalf of a worker.
  *
  * DIAGNOSTICS: failed starts (EVENT_WORKER_START_FAILED), once for each reason; that they succeed

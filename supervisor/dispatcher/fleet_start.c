@@ -1,4 +1,8 @@
-#include "supervisor/dispatcher/fleet_start.h"
+/*
+ * The start of a worker, and what a failed start means.
+ */
+
+#include "supervisor/dispatcher/fleet_worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,4 +108,29 @@ int fleet_start(struct fleet *fleet)
         fleet_starts_fail(fleet, reason);
     }
     return result;
+}
+
+void fleet_worker_started(struct worker *worker, pid_t pid, bool renewed)
+{
+    struct fleet *fleet = worker->fleet;
+
+    worker->pid = pid;
+    fleet->config.totals->started++;
+    if (pool_live(&fleet->pool) > fleet->most)
+        fleet->most = pool_live(&fleet->pool);
+    fleet->config.sink(
+        fleet->config.context,
+        &(struct fleet_event){.kind = FLEET_STARTED, .worker = worker->number, .renewed = renewed});
+}
+
+void fleet_worker_start_failed(struct worker *worker, int error)
+{
+    struct fleet *fleet = worker->fleet;
+
+    fleet_free(worker);
+    /* No memory, or no process more (TasksMax=, pids.max): that is for the limit to judge. */
+    if (error == EAGAIN || error == ENOMEM)
+        fleet_tell(worker, FLEET_FORK_FAILED, NULL);
+    else
+        fleet_starts_fail(fleet, strerror(error));
 }

@@ -2,7 +2,7 @@
 
 #include "tests/unit/fake_round.h"
 
-#include "supervisor/dispatcher/fleet_start.h"
+#include "supervisor/dispatcher/fleet_worker.h"
 #include "supervisor/limits.h"
 
 Test(dispatcher_workers, one_that_dies_before_its_greeting_costs_nothing)

@@ -1,11 +1,12 @@
-#ifndef SUPERVISOR_DISPATCHER_FLEET_START_H
-#define SUPERVISOR_DISPATCHER_FLEET_START_H
+#ifndef SUPERVISOR_DISPATCHER_FLEET_WORKER_H
+#define SUPERVISOR_DISPATCHER_FLEET_WORKER_H
 
 /*
- * What fleet.c and fleet_start.c share: the worker as the fleet sees it. Internal to the two.
+ * What the fleet's files share: the worker as the fleet sees it. Internal to the three.
  *
- * fleet_start.c has the start of a worker, what a failed start means, and when the next may be
- * tried; fleet.c has the life of a worker after that.
+ *   fleet_start.c  a start, what a failed one means, and when the next may be tried
+ *   fleet.c        the conversation with a worker: call, give, greeting, reply; the parent's news
+ *   fleet_end.c    a worker is told to go, goes, does not answer, or its process ends
  */
 
 #include "agents/conversation.h"
@@ -52,13 +53,33 @@ struct fleet {
     char scratch[REPLY_BYTES_MAX]; /* what has just been read */
 };
 
+static inline enum worker_state fleet_worker_state(const struct worker *worker)
+{
+    return worker->fleet->pool.worker[worker->number].state;
+}
+
 /* fleet.c */
+
+/* Tells the sink of one worker, with no more than its work. The last act on its behalf. */
+void fleet_tell(const struct worker *worker, enum fleet_kind kind, void *work);
 
 /* The worker's connection to us; its greeting is handled by fleet.c. 0 or a negative errno. */
 int fleet_dial(struct worker *worker);
 
-/* The end of the status channel is seen from now on. 0 or a negative errno. */
-int fleet_watch_status(struct worker *worker);
+/* Its greeting, of `length` bytes, is there: clients are greeted with it from now on. */
+void fleet_worker_greeted(struct worker *worker, size_t length);
+
+/* Reads its reply, or the end of its connection. Tells the sink when there is one. */
+void fleet_worker_reply(struct worker *worker);
+
+/* The other end is closed, or talks nonsense. Tells the sink when there is work. */
+void fleet_worker_lost(struct worker *worker);
+
+/* Closes its status channel, which tells it to go as soon as it is idle. */
+void fleet_worker_silent(struct worker *worker);
+
+/* It is not used again, and is told to go. */
+void fleet_worker_leave(struct worker *worker);
 
 /* Its process has ended, or never was: the number may be used again. */
 void fleet_free(struct worker *worker);
@@ -70,5 +91,17 @@ void fleet_starts_fail(struct fleet *fleet, const char *reason);
 
 /* A new worker has greeted. */
 void fleet_starts_succeed(struct fleet *fleet);
+
+/* News of the parent: the process is there, or there is none. They tell the sink. */
+void fleet_worker_started(struct worker *worker, pid_t pid, bool renewed);
+void fleet_worker_start_failed(struct worker *worker, int error);
+
+/* fleet_end.c */
+
+/* The end of the status channel is seen from now on. 0 or a negative errno. */
+int fleet_watch_status(struct worker *worker);
+
+/* News of the parent: the process was reaped, with this status of wait(2). Tells the sink. */
+void fleet_worker_exited(struct worker *worker, int status);
 
 #endif
