@@ -91,7 +91,6 @@ static void connection_close(struct worker *worker)
     worker->ready = false;
 }
 
-/* It is not used again. The end of its status channel tells it to go, as soon as it is idle. */
 void fleet_worker_leave(struct worker *worker)
 {
     connection_close(worker);
@@ -199,7 +198,6 @@ void fleet_release(struct fleet *fleet, int worker)
     rest(&fleet->worker[worker]);
 }
 
-/* The greeting is what clients are greeted with from now on, and starts are well. */
 void fleet_worker_greeted(struct worker *worker, size_t length)
 {
     struct fleet *fleet = worker->fleet;
@@ -210,7 +208,6 @@ void fleet_worker_greeted(struct worker *worker, size_t length)
         fleet_starts_succeed(fleet);
 }
 
-/* The other end is closed, or talks nonsense. */
 void fleet_worker_lost(struct worker *worker)
 {
     void *work = worker->work;
