@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "supervisor/admission/learned.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/config/config_bound.h"
+#include "supervisor/dispatcher/dispatcher_modules.h"
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/dispatcher/sockets.h"
 #include "supervisor/limits.h"
@@ -70,28 +70,6 @@ static int privileges_drop(const struct dispatcher_settings *settings)
     return getppid() == settings->parent ? 0 : -ESRCH;
 }
 
-static int admission_start(struct dispatcher *dispatcher)
-{
-    const struct config *config = dispatcher->settings->config;
-    struct router *router = &dispatcher->router;
-    struct admission_settings settings;
-
-    admission_defaults(&settings);
-    settings.slow_after = (int64_t)config->destination_slow_after;
-    settings.waiting_time = (int64_t)config->waiting_time;
-    settings.waiting_most = dispatcher->settings->postconf->daemon_timeout * INT64_C(1000000) / 2;
-    settings.backlog = config->destination_backlog;
-    if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
-        return -EIO;
-    router->admission = admission_create(&settings, parts_size(router->parts), DESTINATIONS_MAX);
-    if (!router->admission)
-        return -ENOMEM;
-    /* None yet, or damaged and thrown away: it is learned again. */
-    learned_load(dispatcher->state_directory, LEARNED_FILE, router->admission, router_now(router),
-                 clock_wall());
-    return 0;
-}
-
 /*
  * The state directory is not there, or could not be used at the start: made again. Its descriptor,
  * or a negative errno.
@@ -127,111 +105,6 @@ static void on_left(void *context, int fd)
 }
 
 static void on_stepped(void *context, enum limit_mode before);
-
-_Static_assert(LIMIT_AUTO == CONFIG_SIZE_AUTO, "memory.min_available is handed on as it is");
-
-static struct limit_settings limit_settings_of(const struct config *config, bool shared)
-{
-    return (struct limit_settings){
-        .min = config->workers_min,
-        .max = config->workers_max,
-        .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
-        .shared = shared,
-        .min_available = config->memory_min_available,
-        .hold = config->pressure_hold / 100,
-        .target = config->pressure_target / 100,
-        .full = config->pressure_full / 100,
-        .shed_after = (double)config->shed_after / 1e6,
-    };
-}
-
-static int modules_create(struct dispatcher *dispatcher)
-{
-    const struct dispatcher_settings *settings = dispatcher->settings;
-    const struct config *config = settings->config;
-    const struct postconf *postconf = settings->postconf;
-    struct router *router = &dispatcher->router;
-    const struct clients_config clients = {
-        .loop = &dispatcher->loop,
-        .budget = &dispatcher->budget,
-        .complaints = &dispatcher->complaints,
-        .totals = &dispatcher->totals,
-        .queue_directory = settings->queue_directory,
-        .hash_queue_names = postconf->hash_queue_names,
-        .hash_queue_depth = (unsigned)postconf->hash_queue_depth,
-        .timeout = (uint64_t)postconf->ipc_timeout * 1000000,
-        .socket = MASTER_LISTEN_FD,
-        .sockets = settings->sockets,
-        .status = MASTER_STATUS_FD,
-        .pid = settings->parent,
-        .generation = settings->generation,
-        .sink = router_on_client,
-        .context = router,
-    };
-    const struct fleet_config fleet = {
-        .loop = &dispatcher->loop,
-        .budget = &dispatcher->budget,
-        .complaints = &dispatcher->complaints,
-        .totals = &dispatcher->totals,
-        .channel = settings->channel,
-        .min = config->workers_min,
-        .max = config->workers_max,
-        .agent = config->agent,
-        .directory = postconf->daemon_directory,
-        .sockets = &dispatcher->sockets,
-        .sink = router_on_fleet,
-        .context = router,
-    };
-    struct retry_config retry = {
-        .loop = &dispatcher->loop,
-        .budget = &dispatcher->budget,
-        .complaints = &dispatcher->complaints,
-        .queue_directory = settings->queue_directory,
-        .prepare = router_prepare,
-        .sink = router_on_retry,
-        .context = router,
-    };
-    const struct regulator_config regulator = {
-        .loop = &dispatcher->loop,
-        .journal = dispatcher->journal,
-        .settings = limit_settings_of(config, group_mode(settings->group) == GROUP_OBSERVE),
-        .group = settings->group,
-        .memory = settings->memory,
-        .trigger = {settings->trigger[0].descriptor, settings->trigger[1].descriptor},
-        .demand = router_demand,
-        .sink = router_on_step,
-        .context = router,
-    };
-    int result = clients_create(&router->clients, &clients);
-
-    if (result == 0)
-        result = parts_create(&router->parts, &dispatcher->budget, dispatcher->journal,
-                              config->waiting_max);
-    if (result == 0)
-        result = admission_start(dispatcher);
-    if (result == 0)
-        result = fleet_create(&router->fleet, &fleet);
-    if (result == 0) {
-        retry.size = parts_size(router->parts);
-        result = retry_create(&router->retry, &retry);
-    }
-    if (result == 0)
-        result = regulator_create(&router->regulator, &regulator);
-    return result;
-}
-
-static void modules_destroy(struct dispatcher *dispatcher)
-{
-    struct router *router = &dispatcher->router;
-
-    strangers_destroy(&router->strangers);
-    regulator_destroy(router->regulator);
-    retry_destroy(router->retry);
-    fleet_destroy(router->fleet);
-    admission_destroy(router->admission);
-    parts_destroy(router->parts);
-    clients_destroy(router->clients);
-}
 
 /* A signal, or the end of master's status channel: a reload, or master has gone. Nothing is
  * drained; workers finish. */
@@ -314,7 +187,11 @@ static int prepare(struct dispatcher *dispatcher)
                      .context = dispatcher,
                  },
                  dispatcher->state_directory);
-    result = modules_create(dispatcher);
+    result = dispatcher_modules_create(router, settings, &dispatcher->sockets);
+    /* None yet, or damaged and thrown away: it is learned again. */
+    if (result == 0)
+        learned_load(dispatcher->state_directory, LEARNED_FILE, router->admission,
+                     router_now(router), clock_wall());
     if (result == 0)
         result = snapshot_create(&dispatcher->snapshot, dispatcher->state_directory,
                                  dispatcher->place, &dispatcher->complaints);
@@ -397,7 +274,7 @@ static void on_stepped(void *context, enum limit_mode before)
     state_lines_tick(&dispatcher->lines, &view, dispatcher->journal);
 }
 
-/* --- it runs ------------------------------------------------------------------------------------ */
+/* --- it runs ---------------------------------------------------------------------------------- */
 
 /* Keeps what was learned of destinations, for the next start. */
 static void remember(struct dispatcher *dispatcher)
@@ -484,7 +361,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     }
     sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);
-    modules_destroy(dispatcher);
+    dispatcher_modules_destroy(&dispatcher->router);
     loop_destroy(&dispatcher->loop);
     if (dispatcher->signal_descriptor >= 0)
         close(dispatcher->signal_descriptor);

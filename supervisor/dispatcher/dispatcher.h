@@ -16,8 +16,9 @@
  *   budget     descriptors and bytes that may be held
  *   states     the states of a client and of a part, as two tables
  *
- * dispatcher.c drops the privileges, creates them all, turns the loop, and fills in the view of
- * those who report (report/view.h). Include goes down only: packaging/ranks.
+ * dispatcher.c drops the privileges, has them all created (dispatcher_modules.c), turns the loop,
+ * and fills in the view of those who report (report/view.h). Include goes down only:
+ * packaging/ranks.
  *
  * It ends, with 0, on the end of file of master's status channel or of the parent's, and on
  * SIGTERM; there is nothing to drain (postfix-protocol.md 1.6).

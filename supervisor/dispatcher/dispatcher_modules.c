@@ -1,0 +1,125 @@
+#include "supervisor/dispatcher/dispatcher_modules.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "agents/master.h"
+#include "supervisor/limits.h"
+
+static int admission_start(struct router *router)
+{
+    const struct config *config = router->config;
+    struct admission_settings settings;
+
+    admission_defaults(&settings);
+    settings.slow_after = (int64_t)config->destination_slow_after;
+    settings.waiting_time = (int64_t)config->waiting_time;
+    settings.waiting_most = router->postconf->daemon_timeout * INT64_C(1000000) / 2;
+    settings.backlog = config->destination_backlog;
+    if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
+        return -EIO;
+    router->admission = admission_create(&settings, parts_size(router->parts), DESTINATIONS_MAX);
+    return router->admission ? 0 : -ENOMEM;
+}
+
+/* NOLINTNEXTLINE(misc-redundant-expression): they are the same, and must be. */
+_Static_assert(LIMIT_AUTO == CONFIG_SIZE_AUTO, "memory.min_available is handed on as it is");
+
+static struct limit_settings limit_settings_of(const struct config *config, bool shared)
+{
+    return (struct limit_settings){
+        .min = config->workers_min,
+        .max = config->workers_max,
+        .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
+        .shared = shared,
+        .min_available = config->memory_min_available,
+        .hold = config->pressure_hold / 100,
+        .target = config->pressure_target / 100,
+        .full = config->pressure_full / 100,
+        .shed_after = (double)config->shed_after / 1e6,
+    };
+}
+
+int dispatcher_modules_create(struct router *router, const struct dispatcher_settings *settings,
+                              struct sockets *sockets)
+{
+    const struct config *config = router->config;
+    const struct postconf *postconf = router->postconf;
+    const struct clients_config clients = {
+        .loop = router->loop,
+        .budget = router->budget,
+        .complaints = router->complaints,
+        .totals = router->totals,
+        .queue_directory = settings->queue_directory,
+        .hash_queue_names = postconf->hash_queue_names,
+        .hash_queue_depth = (unsigned)postconf->hash_queue_depth,
+        .timeout = (uint64_t)postconf->ipc_timeout * 1000000,
+        .socket = MASTER_LISTEN_FD,
+        .sockets = settings->sockets,
+        .status = MASTER_STATUS_FD,
+        .pid = settings->parent,
+        .generation = settings->generation,
+        .sink = router_on_client,
+        .context = router,
+    };
+    const struct fleet_config fleet = {
+        .loop = router->loop,
+        .budget = router->budget,
+        .complaints = router->complaints,
+        .totals = router->totals,
+        .channel = settings->channel,
+        .min = config->workers_min,
+        .max = config->workers_max,
+        .agent = config->agent,
+        .directory = postconf->daemon_directory,
+        .sockets = sockets,
+        .sink = router_on_fleet,
+        .context = router,
+    };
+    struct retry_config retry = {
+        .loop = router->loop,
+        .budget = router->budget,
+        .complaints = router->complaints,
+        .queue_directory = settings->queue_directory,
+        .prepare = router_prepare,
+        .sink = router_on_retry,
+        .context = router,
+    };
+    const struct regulator_config regulator = {
+        .loop = router->loop,
+        .journal = router->journal,
+        .settings = limit_settings_of(config, group_mode(settings->group) == GROUP_OBSERVE),
+        .group = settings->group,
+        .memory = settings->memory,
+        .trigger = {settings->trigger[0].descriptor, settings->trigger[1].descriptor},
+        .demand = router_demand,
+        .sink = router_on_step,
+        .context = router,
+    };
+    int result = clients_create(&router->clients, &clients);
+
+    if (result == 0)
+        result = parts_create(&router->parts, router->budget, router->journal, config->waiting_max);
+    if (result == 0)
+        result = admission_start(router);
+    if (result == 0)
+        result = fleet_create(&router->fleet, &fleet);
+    if (result == 0) {
+        retry.size = parts_size(router->parts);
+        result = retry_create(&router->retry, &retry);
+    }
+    if (result == 0)
+        result = regulator_create(&router->regulator, &regulator);
+    return result;
+}
+
+void dispatcher_modules_destroy(struct router *router)
+{
+    strangers_destroy(&router->strangers);
+    regulator_destroy(router->regulator);
+    retry_destroy(router->retry);
+    fleet_destroy(router->fleet);
+    admission_destroy(router->admission);
+    parts_destroy(router->parts);
+    clients_destroy(router->clients);
+}

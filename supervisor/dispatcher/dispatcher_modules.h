@@ -1,0 +1,23 @@
+#ifndef SUPERVISOR_DISPATCHER_DISPATCHER_MODULES_H
+#define SUPERVISOR_DISPATCHER_DISPATCHER_MODULES_H
+
+/*
+ * The modules on the way of a request, made of the settings and wired to the router: what each is
+ * given, and where its events go. Internal to dispatcher.c.
+ */
+
+#include "supervisor/dispatcher/dispatcher.h"
+#include "supervisor/dispatcher/router.h"
+#include "supervisor/dispatcher/sockets.h"
+
+/*
+ * Creates clients, parts, admission, fleet, retry and regulator. The router has all else that it
+ * needs. 0 or a negative errno; then dispatcher_modules_destroy() is still to be called.
+ */
+int dispatcher_modules_create(struct router *router, const struct dispatcher_settings *settings,
+                              struct sockets *sockets);
+
+/* Harmless for modules that were not created. */
+void dispatcher_modules_destroy(struct router *router);
+
+#endif
