@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "agents/master.h"
+#include "agents/master_init.h"
 #include "agents/postconf.h"
 #include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
@@ -225,6 +226,7 @@ static int divide(struct program *program)
     sigset_t signals;
     int ends[2];
     pid_t parent = getpid(), pid;
+    bool alone = master_panics_on_orphans(getppid());
     int status;
 
     if (channel_open(ends) < 0)
@@ -253,6 +255,7 @@ static int divide(struct program *program)
             .generation = program->generation,
             .sockets = program->arguments.sockets,
             .channel = ends[1],
+            .lock = program->lock,
             .queue_directory = program->queue_directory,
             .state_directory = program->state_directory,
             .owner = program->owner,
@@ -269,9 +272,15 @@ static int divide(struct program *program)
     for (unsigned i = 0; i < program->arguments.sockets; i++)
         close(MASTER_LISTEN_FD + (int)i);
     journal_open(&program->journal, &program->journal_options);
+    if (alone)
+        journal_log(program->journal, EVENT_SETUP, LOG_WARNING, NULL, 0,
+                    "master(8) is process 1 without -i: should headroom be killed, master would panic "
+                    "on the workers that are left; " MASTER_INIT_CURE);
     status = parent_run(&(struct parent){
         .channel = ends[0],
         .status = MASTER_STATUS_FD,
+        .lock = program->lock,
+        .alone = alone,
         .dispatcher = pid,
         .owner = program->owner,
         .workers_max = program->config.workers_max,

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agents/master_init.h"
+
 /* What headroom does with root's rights. Without CAP_KILL it ends its workers in other ways. */
 static const struct {
     unsigned number;
@@ -162,6 +164,11 @@ void ctl_check_master(pid_t master, const struct master_file *file, struct ctl_f
     int result;
 
     check_capabilities(master, file, findings);
+    if (master_panics_on_orphans(master))
+        ctl_found(findings, CTL_WARNING, MASTER_INIT_CURE,
+                  "the running master(8), process %ld, is process 1 of its container without -i: it "
+                  "panics on workers that a killed headroom leaves",
+                  (long)master);
     result = enter(master);
     if (result > 0)
         ctl_found(findings, CTL_GOOD, NULL,

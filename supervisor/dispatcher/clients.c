@@ -59,24 +59,45 @@ void clients_greet(struct clients *clients, const char *greeting, size_t length)
 
 struct clients_view clients_view(const struct clients *clients)
 {
-    return (struct clients_view){.held = clients->held, .reading = clients->reading_count};
+    return (struct clients_view){.held = clients->held,
+                                 .connected = clients->connected,
+                                 .reading = clients->reading_count};
 }
 
 void clients_listen(struct clients *clients, unsigned room)
 {
     bool before = clients->room > 0;
 
-    clients->room = clients->greeting_length > 0 ? room : 0;
+    clients->room = clients->greeting_length > 0 && !clients->left ? room : 0;
     if ((clients->room > 0) == before)
         return;
     for (unsigned i = 0; i < clients->config.sockets; i++)
         watch_change(clients->config.loop, &clients->listen[i], clients->room > 0 ? EPOLLIN : 0);
 }
 
+void clients_leave(struct clients *clients)
+{
+    clients_listen(clients, 0);
+    clients->left = true;
+    for (unsigned i = 0; i < clients->config.sockets; i++) {
+        watch_remove(clients->config.loop, &clients->listen[i]);
+        close(clients->config.socket + (int)i);
+    }
+}
+
+void clients_each(struct clients *clients, void (*each)(void *context, struct client *client),
+                  void *context)
+{
+    for (unsigned i = 0; i < clients->touched; i++)
+        if (clients->client[i].connection >= 0 && clients->client[i].state == CLIENT_HELD)
+            each(context, &clients->client[i]);
+}
+
 static void disconnect(struct client *client)
 {
     if (client->connection < 0)
         return;
+    client->clients->connected--;
     watch_forget(client->clients->config.loop, &client->watch);
     close(client->connection);
     client->connection = -1;
@@ -241,6 +262,7 @@ static void begin(struct clients *clients, int connection)
     LIST_INSERT_HEAD(&clients->reading, client, link);
     clients->reading_count++;
     clients->held++;
+    clients->connected++;
     /* A new connection has room for a greeting; when it has not, the client is gone. */
     sent =
         send(connection, clients->greeting, clients->greeting_length, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -90,6 +90,13 @@ void clients_greet(struct clients *clients, const char *greeting, size_t length)
 /* So many more connections may be accepted, until the next call; 0 stops listening. */
 void clients_listen(struct clients *clients, unsigned room);
 
+/* The listening sockets are closed here: another process accepts what comes from now on. */
+void clients_leave(struct clients *clients);
+
+/* Calls `each` for every client that the router has and that still waits for its answer. */
+void clients_each(struct clients *clients, void (*each)(void *context, struct client *client),
+                  void *context);
+
 /*
  * Answers the client with `merge` and takes it over; one that expects nothing stands for the bare
  * deferral. The client, its bytes and its lock are gone when this returns, or when the rest of the
@@ -101,8 +108,9 @@ void client_answer(struct client *client, struct merge *merge);
 void clients_tick(struct clients *clients);
 
 struct clients_view {
-    unsigned held;    /* connections, and requests whose connection has gone */
-    unsigned reading; /* of these, not complete yet */
+    unsigned held;      /* connections, and requests whose connection has gone */
+    unsigned connected; /* of these, connections */
+    unsigned reading;   /* of these, not complete yet */
 };
 
 struct clients_view clients_view(const struct clients *clients);

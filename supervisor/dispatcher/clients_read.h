@@ -15,7 +15,9 @@ struct clients {
     struct client *client; /* clients_max of them */
     unsigned touched;      /* used ever: the memory of the others is not there yet */
     unsigned held;
+    unsigned connected;
     unsigned reading_count;
+    bool left;     /* clients_leave() */
     unsigned room; /* how many more may be accepted */
     bool announced;
     LIST_HEAD(, client) free;

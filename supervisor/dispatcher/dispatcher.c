@@ -42,8 +42,9 @@ struct dispatcher {
     struct watch signals;
     struct watch master;
     int signal_descriptor;
-    bool ended;
-    int status;
+    bool ended;       /* by a signal */
+    bool master_gone; /* or a reload: the end of master's status channel */
+    bool leaving;     /* what is to be said at the end is said */
     uint64_t tick;       /* when the next one is due */
     uint64_t remembered; /* when the learned was last written */
     int state_directory; /* descriptor; -1: it cannot be used, which was said */
@@ -106,15 +107,22 @@ static void on_left(void *context, int fd)
 
 static void on_stepped(void *context, enum limit_mode before);
 
-/* A signal, or the end of master's status channel: a reload, or master has gone. Nothing is
- * drained; workers finish. */
-static void on_end(void *owner, int fd, uint32_t events)
+static void on_signal(void *owner, int fd, uint32_t events)
 {
     struct dispatcher *dispatcher = owner;
 
     (void)fd;
     (void)events;
     dispatcher->ended = true;
+}
+
+static void on_master(void *owner, int fd, uint32_t events)
+{
+    struct dispatcher *dispatcher = owner;
+
+    (void)fd;
+    (void)events;
+    dispatcher->master_gone = true;
 }
 
 static int ends_watch(struct dispatcher *dispatcher)
@@ -129,11 +137,11 @@ static int ends_watch(struct dispatcher *dispatcher)
     dispatcher->signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (dispatcher->signal_descriptor < 0)
         return -errno;
-    result = watch_on(loop, &dispatcher->signals, dispatcher->signal_descriptor, EPOLLIN, on_end,
+    result = watch_on(loop, &dispatcher->signals, dispatcher->signal_descriptor, EPOLLIN, on_signal,
                       dispatcher);
     if (result < 0)
         return result;
-    return watch_on(loop, &dispatcher->master, MASTER_STATUS_FD, EPOLLIN, on_end, dispatcher);
+    return watch_on(loop, &dispatcher->master, MASTER_STATUS_FD, EPOLLIN, on_master, dispatcher);
 }
 
 static int prepare(struct dispatcher *dispatcher)
@@ -267,6 +275,9 @@ static void on_stepped(void *context, enum limit_mode before)
     struct dispatcher *dispatcher = context;
     const struct report_view view = view_of(dispatcher);
 
+    /* The successor speaks for the service. */
+    if (dispatcher->leaving)
+        return;
     if (view.decision->mode != before) {
         state_lines_changed(&dispatcher->lines, &view, before);
         snapshot_changed(dispatcher->snapshot, &view);
@@ -315,9 +326,44 @@ static void tick(struct dispatcher *dispatcher)
     clients_tick(router->clients);
     fleet_tick(router->fleet);
     retry_tick(router->retry);
+    if (dispatcher->leaving)
+        return;
     if (dispatcher->loop.now - dispatcher->remembered >= REMEMBER_EVERY)
         remember(dispatcher);
     report(dispatcher, false);
+}
+
+/*
+ * The parent goes at once, and the lock with it, so that a successor can begin. Without the death
+ * signal this process stays for the clients that wait for an answer.
+ */
+static void leave(struct dispatcher *dispatcher)
+{
+    dispatcher->leaving = true;
+    remember(dispatcher);
+    report(dispatcher, true);
+    prctl(PR_SET_PDEATHSIG, 0);
+    watch_forget(&dispatcher->loop, &dispatcher->master);
+    close(MASTER_STATUS_FD);
+    close(dispatcher->settings->lock);
+    sockets_close(&dispatcher->sockets);
+    router_leave(&dispatcher->router);
+}
+
+/* Whether nothing is left to do. */
+static bool over(struct dispatcher *dispatcher)
+{
+    struct router *router = &dispatcher->router;
+
+    if (dispatcher->ended || (router->closed && router->status != EXIT_SUCCESS))
+        return true;
+    if (!dispatcher->master_gone && !router->closed)
+        return false;
+    if (clients_view(router->clients).connected == 0)
+        return true;
+    if (!dispatcher->leaving)
+        leave(dispatcher);
+    return false;
 }
 
 /* Returns the exit status. */
@@ -329,7 +375,7 @@ static int run(struct dispatcher *dispatcher)
     regulator_step(router->regulator);
     report(dispatcher, false);
     dispatcher->tick = dispatcher->loop.now + TICK;
-    while (!dispatcher->ended && !router->closed) {
+    while (!over(dispatcher)) {
         if (dispatcher->loop.now >= dispatcher->tick)
             tick(dispatcher);
         due = router_turn(router);
@@ -352,14 +398,17 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     if (result == 0) {
         say_start(dispatcher);
         result = run(dispatcher);
-        remember(dispatcher);
-        report(dispatcher, true);
+        if (!dispatcher->leaving) {
+            remember(dispatcher);
+            report(dispatcher, true);
+        }
     } else {
         journal_log(dispatcher->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,
                     "the dispatcher cannot start: %s", strerror(-result));
         result = EXIT_FAILURE;
     }
-    sockets_close(&dispatcher->sockets);
+    if (!dispatcher->leaving)
+        sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);
     dispatcher_modules_destroy(&dispatcher->router);
     loop_destroy(&dispatcher->loop);

@@ -20,8 +20,10 @@
  * and fills in the view of those who report (report/view.h). Include goes down only:
  * packaging/ranks.
  *
- * It ends, with 0, on the end of file of master's status channel or of the parent's, and on
- * SIGTERM; there is nothing to drain (postfix-protocol.md 1.6).
+ * It ends, with 0, on SIGTERM; and on the end of file of master's status channel or of the parent's
+ * (a reload, or one of them has gone) as soon as no client is connected. Workers finish by
+ * themselves. Until then it has left the service to its successor: router_leave().
+ * postfix-protocol.md 1.6.
  */
 
 #include <pwd.h>
@@ -47,6 +49,7 @@ struct dispatcher_settings {
     unsigned generation; /* the parent's, for the status messages to master */
     unsigned sockets;    /* listening sockets from MASTER_LISTEN_FD on */
     int channel;         /* our end */
+    int lock;            /* of the service; closed as soon as a successor may take it */
     int queue_directory; /* descriptors */
     int state_directory; /* of this service, mail_owner's; -1: it cannot be used, which was said */
     const struct passwd *owner; /* mail_owner */

@@ -330,6 +330,15 @@ static void on_channel(void *owner, int fd, uint32_t events)
                            &(struct fleet_event){.kind = FLEET_CLOSED, .status = result != -EPIPE});
 }
 
+void fleet_leave(struct fleet *fleet)
+{
+    if (fleet->config.channel < 0)
+        return;
+    watch_forget(fleet->config.loop, &fleet->channel);
+    close(fleet->config.channel);
+    fleet->config.channel = -1;
+}
+
 struct fleet_view fleet_view(const struct fleet *fleet)
 {
     return (struct fleet_view){

@@ -110,6 +110,10 @@ void fleet_release(struct fleet *fleet, int worker);
 /* Tells at most `count` workers to go that have been idle longest. */
 void fleet_retire(struct fleet *fleet, unsigned count);
 
+/* The channel is closed: the parent goes. No worker is started or ended by force after this, and
+ * the end of one is seen only where it has work. */
+void fleet_leave(struct fleet *fleet);
+
 /* Once a second: surplus idle workers, and those that do not answer. */
 void fleet_tick(struct fleet *fleet);
 

@@ -23,9 +23,9 @@ void fleet_retire(struct fleet *fleet, unsigned count)
 {
     int number;
 
-    for (; count > 0; count--)
-        if ((number = pool_surplus(&fleet->pool, fleet->config.loop->now)) != POOL_NONE)
-            retire(&fleet->worker[number]);
+    for (; count > 0 && (number = pool_surplus(&fleet->pool, fleet->config.loop->now)) != POOL_NONE;
+         count--)
+        retire(&fleet->worker[number]);
 }
 
 /* The end of the status channel, of which nothing else is told: it is ending. */

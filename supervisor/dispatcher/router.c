@@ -103,7 +103,7 @@ static void lost(struct router *router, struct part *part)
 }
 
 /* The client has hung up: a part whose bytes have not left is dropped. */
-static void cancel(struct router *router, struct part *part)
+void router_cancel(struct router *router, struct part *part)
 {
     int worker = part->worker;
     enum part_action action = parts_step(router->parts, part, PART_CANCELLED);
@@ -130,7 +130,7 @@ static void cancel_all(struct router *router, struct job *job)
         if (part->state == PART_ENDED)
             continue;
         left--;
-        cancel(router, part);
+        router_cancel(router, part);
     }
 }
 
@@ -381,6 +381,8 @@ uint64_t router_turn(struct router *router)
     uint64_t now = router->loop->now, due;
     unsigned most = router->budget->clients_max;
 
+    if (router->leaving)
+        return router_turn_leaving(router);
     if (router->step_due || now >= regulator_due(router->regulator)) {
         router->step_due = false;
         regulator_step(router->regulator);

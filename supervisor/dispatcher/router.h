@@ -57,6 +57,7 @@ struct router {
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
     bool step_due;     /* the limit must look before more workers are started */
+    bool leaving;      /* router_leave() */
     bool closed;       /* the parent has gone */
     int status;        /* and the exit status that follows */
     unsigned inside;   /* sinks that are entered */
@@ -80,10 +81,23 @@ void router_prepare(void *router, void *work, struct retry_letter *letter);
 /* Begins all that may begin. Returns when to be called again. */
 uint64_t router_turn(struct router *router);
 
+/*
+ * A successor takes the service: no client is accepted and no worker started or called from now on.
+ * What a worker has comes to its end and is answered; what waits is given back to the clients.
+ */
+void router_leave(struct router *router);
+
 /* Once a second: defers what is due by then. */
 void router_tick(struct router *router);
 
-/* --- shared by router.c, router_arrive.c (a request arrives) and router_defer.c (it is deferred) --- */
+/* --- shared by router.c, router_arrive.c (a request arrives), router_defer.c (it is deferred) and
+ * router_leave.c (the last turns) --- */
+
+/* A part whose bytes have not left ends without an answer of an agent. */
+void router_cancel(struct router *router, struct part *part);
+
+/* router_turn() after router_leave(). */
+uint64_t router_turn_leaving(struct router *router);
 
 /* A complete request becomes a job whose parts wait. */
 void router_arrive(struct router *router, struct client *client);

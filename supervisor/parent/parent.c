@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agents/master.h"
+#include "agents/master_init.h"
 #include "agents/worker.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/parent/channel.h"
@@ -243,11 +244,10 @@ static unsigned children_left(const struct state *state, bool with_workers)
     return left;
 }
 
-/* Reaps children until `span` us are over or none is left. */
-static void children_wait(struct state *state, bool with_workers, uint64_t span)
+/* Reaps children until the clock says `deadline` or none is left. */
+static void children_wait(struct state *state, bool with_workers, uint64_t deadline)
 {
     struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
-    uint64_t deadline = clock_monotonic() + span;
     uint64_t now;
 
     while (children_left(state, with_workers) > 0 && (now = clock_monotonic()) < deadline) {
@@ -256,23 +256,57 @@ static void children_wait(struct state *state, bool with_workers, uint64_t span)
     }
 }
 
-/* Ends the dispatcher, and the workers if they are to end too; kills what is left after END_WORKERS. */
-static void children_end(struct state *state, bool with_workers)
+/* Ends the dispatcher and the workers; what is left after END_WORKERS is killed. */
+static void children_end(struct state *state)
 {
-    /* The dispatcher ends when it sees the end of the channel. */
+    /* The dispatcher ends at once, whoever waits for an answer. */
     shutdown(state->parent->channel, SHUT_RDWR);
-    if (with_workers)
-        workers_kill(state, SIGTERM);
-    children_wait(state, with_workers, END_WORKERS);
+    if (!state->dispatcher_ended)
+        signal_child(state, state->parent->dispatcher, SIGTERM);
+    workers_kill(state, SIGTERM);
+    children_wait(state, true, clock_monotonic() + END_WORKERS);
     if (!state->dispatcher_ended)
         signal_child(state, state->parent->dispatcher, SIGKILL);
-    if (with_workers)
-        workers_kill(state, SIGKILL);
+    workers_kill(state, SIGKILL);
     /* What could not be signalled ends with its group; reaped below, like the others. */
-    if (with_workers && state->signal_failed)
+    if (state->signal_failed)
         (void)group_kill(state->parent->group);
     /* The kernel ends them now; they are not left for master's own parent to reap. */
-    children_wait(state, with_workers, REAP_KILLED);
+    children_wait(state, true, clock_monotonic() + REAP_KILLED);
+}
+
+/* It ends, or has ended, or is killed at `deadline`; why is known when it is reaped. */
+static void dispatcher_end(struct state *state, uint64_t deadline)
+{
+    shutdown(state->parent->channel, SHUT_RDWR);
+    children_wait(state, false, deadline);
+    if (!state->dispatcher_ended)
+        signal_child(state, state->parent->dispatcher, SIGKILL);
+    children_wait(state, false, clock_monotonic() + REAP_KILLED);
+}
+
+/*
+ * The dispatcher is told to leave: it ends, or closes its end of the channel when a client still
+ * waits for an answer, and goes on alone. One that does neither is killed.
+ */
+static void dispatcher_leave(struct state *state)
+{
+    uint64_t deadline = clock_monotonic() + END_WORKERS;
+    struct pollfd watch[] = {
+        {.fd = state->signal_fd, .events = POLLIN},
+        {.fd = state->parent->channel, .events = POLLRDHUP},
+    };
+    uint64_t now;
+
+    shutdown(state->parent->channel, SHUT_WR);
+    while (!state->dispatcher_ended && (now = clock_monotonic()) < deadline) {
+        poll(watch, 2, (int)((deadline - now) / 1000) + 1);
+        signals_read(state);
+        if (watch[1].revents & (POLLRDHUP | POLLHUP | POLLERR))
+            return;
+    }
+    if (!state->dispatcher_ended)
+        dispatcher_end(state, deadline);
 }
 
 /*
@@ -292,6 +326,32 @@ static void group_end(const struct state *state)
                     group_directory(parent->group), strerror(-result));
 }
 
+/*
+ * Where nobody reaps what is left behind: returns when nothing is. The lock is free, so a successor
+ * serves meanwhile.
+ */
+static void stay(struct state *state)
+{
+    const struct parent *parent = state->parent;
+
+    close(parent->lock);
+    if (!parent->alone || children_left(state, true) == 0)
+        return;
+    journal_log(parent->journal, EVENT_EXIT, LOG_NOTICE, NULL, 0,
+                "a new process has the service; this one stays until %u that it started have ended, "
+                "because master(8) would panic on them: " MASTER_INIT_CURE,
+                children_left(state, true));
+    while (children_left(state, true) > 0) {
+        struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
+
+        poll(&watch, 1, -1);
+        if (signals_read(state) != 0) {
+            children_end(state);
+            return;
+        }
+    }
+}
+
 static int loop(struct state *state)
 {
     const struct parent *parent = state->parent;
@@ -307,13 +367,14 @@ static int loop(struct state *state)
         if (poll(watch, WATCHES, -1) < 0 && errno != EINTR)
             return EXIT_FAILURE;
         if (watch[WATCH_SIGNALS].revents && signals_read(state) != 0) {
-            children_end(state, true);
+            children_end(state);
             group_end(state);
             return EXIT_SUCCESS;
         }
         /* master never writes there: readable is the end. */
         if (watch[WATCH_STATUS].revents) {
-            children_end(state, false);
+            dispatcher_leave(state);
+            stay(state);
             return EXIT_SUCCESS;
         }
         if (state->dispatcher_ended)
@@ -321,8 +382,7 @@ static int loop(struct state *state)
         if (state->untold > 0)
             tell_again(state);
         if (watch[WATCH_CHANNEL].revents && (result = wishes_read(state)) < 0) {
-            /* It ends, or has ended; why is known when it is reaped. */
-            children_end(state, false);
+            dispatcher_end(state, clock_monotonic() + END_WORKERS);
             if (result != -EPIPE)
                 return EXIT_FAILURE;
             break;

@@ -7,9 +7,13 @@
  * that came from the network or from qmgr(8): only fixed-size messages of the dispatcher
  * (supervisor/parent/channel.h), signals, and the end of file on master's status channel.
  *
- *   end of file on the status channel   (reload, or master has gone) ends at once with 0; workers
- *                                       in mid-delivery finish by themselves and mark the queue
- *                                       file (postfix-protocol.md 1.6, 4.6)
+ *   end of file on the status channel   (reload, or master has gone) tells the dispatcher, which
+ *                                       closes its end of the channel or ends, and ends then with
+ *                                       0; workers in mid-delivery finish by themselves and mark
+ *                                       the queue file (postfix-protocol.md 1.6, 4.6). Where master
+ *                                       is process 1 and would panic on a process that it does not
+ *                                       know (agents/master_init.h) it gives the lock back and stays until
+ *                                       all that it started has ended
  *   SIGTERM, SIGINT                     ends its workers and the dispatcher within a second, and a
  *                                       predecessor's that are in the pool's group; master waits for
  *                                       us and does nothing else meanwhile (1.6)
@@ -21,6 +25,7 @@
  */
 
 #include <pwd.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "cgroup/group.h"
@@ -29,6 +34,8 @@
 struct parent {
     int channel; /* our end */
     int status;  /* MASTER_STATUS_FD */
+    int lock;    /* of the service; closed as soon as a successor may take it */
+    bool alone;  /* what is left behind is master's end: agents/master_init.h */
     pid_t dispatcher;
     const struct passwd *owner; /* mail_owner: whose rights the children take */
     unsigned workers_max;       /* worker numbers are below this */

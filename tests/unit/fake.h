@@ -194,6 +194,7 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     master = fcntl(master, F_DUPFD, 60);
     listening = fcntl(listening, F_DUPFD, 60);
     settings.channel = fcntl(channel, F_DUPFD, 100);
+    settings.lock = -1;
     settings.queue_directory = fcntl(settings.queue_directory, F_DUPFD, 100);
     settings.state_directory = fcntl(settings.state_directory, F_DUPFD, 100);
     settings.trigger[0].descriptor = fcntl(fake->trigger, F_DUPFD, 103);
@@ -316,6 +317,7 @@ static inline void fake_end(const struct fake *fake)
 {
     int status;
 
+    kill(fake->dispatcher, SIGTERM);
     close(fake->master);
     status = fake_status(fake);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it ended with %#x", (unsigned)status);

@@ -333,11 +333,15 @@ Test(dispatcher, every_end)
             kill(fake.dispatcher, SIGTERM);
         else
             cr_assert_eq(write(fake.channel, "nonsense", 8), 8);
+        /* qmgr(8) ends with master. */
+        if (way < 3)
+            close(qmgr);
         status = fake_status(&fake);
         cr_assert(WIFEXITED(status), "way %d: %#x", way, (unsigned)status);
         cr_assert_eq(WEXITSTATUS(status), way == 4 ? EXIT_FAILURE : EXIT_SUCCESS, "way %d", way);
         /* Nothing is invented on the way out. */
-        fake_expect_end(qmgr);
+        if (way >= 3)
+            fake_expect_end(qmgr);
         cr_assert(!fake_locked(&fake, "AAAA1"));
         fake_remove(&fake);
     }

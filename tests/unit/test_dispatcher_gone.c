@@ -111,3 +111,38 @@ Test(dispatcher_gone, all_of_them_on_a_slow_machine)
     wire_free(&request);
     fake_end(&fake);
 }
+
+/* A reload, and a client that is not restarted: local(8). What a worker has is answered, what waits is given back, and a
+ * successor can begin meanwhile. */
+Test(dispatcher_gone, master_goes_and_a_client_stays)
+{
+    for (int way = 0; way < 2; way++) {
+        struct fake fake;
+        unsigned number;
+        int has, waits, worker, status;
+
+        fake_prepare(&fake);
+        fake.config.workers_max = 1;
+        fake_start(&fake);
+        number = fake_first_worker(&fake);
+        has = fake_ask(&fake, "AAAA1");
+        worker = fake_serve(&fake, number);
+        fake_expect_request(worker, "AAAA1");
+        waits = fake_ask(&fake, "AAAA2");
+        fake_expect_lock(&fake, "AAAA2", true);
+        if (way == 0)
+            close(fake.master);
+        else
+            shutdown(fake.channel, SHUT_WR);
+        fake_expect(waits, WIRE_REPLY_DEFERRED);
+        cr_assert(readable(fake.channel, WAIT_MS), "the parent is not let go");
+        fake_expect_end(fake.channel);
+        cr_assert(!readable(has, 0));
+        fake_say(worker, WIRE_REPLY_DONE);
+        fake_expect(has, WIRE_REPLY_DONE);
+        status = fake_status(&fake);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", (unsigned)status);
+        close(waits);
+        fake_remove(&fake);
+    }
+}

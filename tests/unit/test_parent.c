@@ -32,7 +32,7 @@ struct scene {
 
 _Noreturn static void be_dispatcher(const struct scene *scene, int channel)
 {
-    struct pollfd watch = {.fd = channel};
+    struct pollfd watch = {.fd = channel, .events = POLLRDHUP};
 
     alarm(60);
     while (scene->stubborn)
@@ -48,6 +48,7 @@ _Noreturn static void be_parent(const struct scene *scene, int channel, int disp
     struct parent parent = {
         .channel = channel,
         .status = master,
+        .lock = -1,
         .workers_max = WORKERS,
         .worker_path = scene->worker_path,
         .worker_arguments = arguments,
