@@ -273,9 +273,10 @@ static int divide(struct program *program)
         close(MASTER_LISTEN_FD + (int)i);
     journal_open(&program->journal, &program->journal_options);
     if (alone)
-        journal_log(program->journal, EVENT_SETUP, LOG_WARNING, NULL, 0,
-                    "master(8) is process 1 without -i: should headroom be killed, master would panic "
-                    "on the workers that are left; " MASTER_INIT_CURE);
+        journal_log(
+            program->journal, EVENT_SETUP, LOG_WARNING, NULL, 0,
+            "master(8) is process 1 without -i: should headroom be killed, master would panic "
+            "on the workers that are left; " MASTER_INIT_CURE);
     status = parent_run(&(struct parent){
         .channel = ends[0],
         .status = MASTER_STATUS_FD,

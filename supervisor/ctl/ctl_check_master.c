@@ -165,10 +165,11 @@ void ctl_check_master(pid_t master, const struct master_file *file, struct ctl_f
 
     check_capabilities(master, file, findings);
     if (master_panics_on_orphans(master))
-        ctl_found(findings, CTL_WARNING, MASTER_INIT_CURE,
-                  "the running master(8), process %ld, is process 1 of its container without -i: it "
-                  "panics on workers that a killed headroom leaves",
-                  (long)master);
+        ctl_found(
+            findings, CTL_WARNING, MASTER_INIT_CURE,
+            "the running master(8), process %ld, is process 1 of its container without -i: it "
+            "panics on workers that a killed headroom leaves",
+            (long)master);
     result = enter(master);
     if (result > 0)
         ctl_found(findings, CTL_GOOD, NULL,

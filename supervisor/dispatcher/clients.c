@@ -59,9 +59,8 @@ void clients_greet(struct clients *clients, const char *greeting, size_t length)
 
 struct clients_view clients_view(const struct clients *clients)
 {
-    return (struct clients_view){.held = clients->held,
-                                 .connected = clients->connected,
-                                 .reading = clients->reading_count};
+    return (struct clients_view){
+        .held = clients->held, .connected = clients->connected, .reading = clients->reading_count};
 }
 
 void clients_listen(struct clients *clients, unsigned room)

@@ -42,9 +42,9 @@ struct dispatcher {
     struct watch signals;
     struct watch master;
     int signal_descriptor;
-    bool ended;       /* by a signal */
-    bool master_gone; /* or a reload: the end of master's status channel */
-    bool leaving;     /* what is to be said at the end is said */
+    bool ended;          /* by a signal */
+    bool master_gone;    /* or a reload: the end of master's status channel */
+    bool leaving;        /* what is to be said at the end is said */
     uint64_t tick;       /* when the next one is due */
     uint64_t remembered; /* when the learned was last written */
     int state_directory; /* descriptor; -1: it cannot be used, which was said */

@@ -337,10 +337,11 @@ static void stay(struct state *state)
     close(parent->lock);
     if (!parent->alone || children_left(state, true) == 0)
         return;
-    journal_log(parent->journal, EVENT_EXIT, LOG_NOTICE, NULL, 0,
-                "a new process has the service; this one stays until %u that it started have ended, "
-                "because master(8) would panic on them: " MASTER_INIT_CURE,
-                children_left(state, true));
+    journal_log(
+        parent->journal, EVENT_EXIT, LOG_NOTICE, NULL, 0,
+        "a new process has the service; this one stays until %u that it started have ended, "
+        "because master(8) would panic on them: " MASTER_INIT_CURE,
+        children_left(state, true));
     while (children_left(state, true) > 0) {
         struct pollfd watch = {.fd = state->signal_fd, .events = POLLIN};
 

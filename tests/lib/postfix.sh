@@ -151,12 +151,15 @@ postfix_log()
 
 postfix_master_pid()
 {
-    tr -d ' \n' <"$1/queue/pid/master.pid" 2>/dev/null
+    tr -d ' \n' 2>/dev/null <"$1/queue/pid/master.pid"
 }
 
+# A master(8) of another pid namespace writes a number that is somebody else's here: 1, above all, which as a process group
+# is every process of the machine.
 postfix_running()
 {
-    pf_pid=$(postfix_master_pid "$1") && [ -n "$pf_pid" ] && kill -0 "$pf_pid" 2>/dev/null
+    pf_pid=$(postfix_master_pid "$1") && [ -n "$pf_pid" ] && [ "$pf_pid" -gt 1 ] &&
+        [ "$(cat "/proc/$pf_pid/comm" 2>/dev/null)" = master ]
 }
 
 postfix_start()
@@ -177,7 +180,7 @@ postfix_start()
 postfix_pids()
 {
     for pf_pid in $(postfix_processes "$1"); do
-        read -r pf_name <"/proc/$pf_pid/comm" 2>/dev/null || continue
+        { read -r pf_name <"/proc/$pf_pid/comm"; } 2>/dev/null || continue
         [ "$pf_name" != "$2" ] || echo "$pf_pid"
     done
 }

@@ -1,0 +1,83 @@
+#!/bin/sh
+# master(8) as process 1, as containers have it: with -d, where it panics on a process that it does not know, and with -i. Three
+# reloads, each with 20 deliveries under way: master lives, and all mail arrives once. `check` and the log name -d.
+
+. "${0%/*}/../lib/test.sh"
+. "$LIBRARY/postfix.sh"
+. "$LIBRARY/headroom.sh"
+
+# Its process as it is seen from here; its own number there is 1.
+inside()
+{
+    children_all=
+    { read -r children_all <"/proc/$outside/task/$outside/children"; } 2>/dev/null || true
+    echo "${children_all%% *}"
+}
+
+lives()
+{
+    [ -n "$(inside)" ] && grep -qsx master "/proc/$(inside)/comm"
+}
+
+under_way()
+{
+    [ "$(sink_value "$s" open)" -ge "$1" ]
+}
+
+# In the namespace `postfix reload` would not find it.
+reload()
+{
+    reload_qmgr=$(postfix_pids "$p" qmgr)
+    kill -HUP "$(inside)"
+    wait_for 10 postfix_replaced "$reload_qmgr"
+}
+
+arrived()
+{
+    accounts --may-double 1000000 | grep -q "^sent $1, delivered $1, queued 0,"
+}
+
+# run OPTION
+run()
+{
+    scene
+    rm -f "$s/delivered"
+    sink_start "$s" "$SINK"
+    # Makes what is missing of the queue, as `postfix start` does.
+    postfix -c "$p/etc" check
+    unshare --pid --fork --mount-proc --kill-child=KILL "$p/daemon/master" "$1" -c "$p/etc" >"$TEST_DIR/out" 2>&1 &
+    outside=$!
+    AT_EXIT="rm -f '$p/queue/pid/master.pid'; kill -KILL $outside 2>/dev/null || true; $AT_EXIT"
+    mailgen --wait 20 "$(postfix_address "$p")"
+    send known 100
+    wait_for 30 arrived 100 || fail "$1: not delivered: $(accounts)"
+    sink_tell "$s" set ok slow 1.5
+    total=100
+    for round in 1 2 3; do
+        send "round$round" 100
+        total=$((total + 100))
+        wait_for 10 under_way 20 || fail "$1: only $(sink_value "$s" open) deliveries at once"
+        reload
+        wait_for 60 arrived "$total" || fail "$1: not delivered: $(accounts)"
+        lives || fail "$1: master has gone at reload $round: $(tail -n 3 "$(postfix_log "$p")")"
+    done
+    lives || fail "$1: master has gone: $(tail -n 3 "$(postfix_log "$p")")"
+    say "$1: $(accounts | head -n 1)"
+    expect "$1" "$(accounts | head -n 1)" "sent $total, delivered $total, queued 0, bounced 0, lost 0, doubled 0"
+    calm
+    if [ "$1" = -d ]; then
+        [ "$(said 'master(8) is process 1 without -i')" -ge 1 ] || fail 'nothing says what -d means'
+        [ "$(said 'a new process has the service; this one stays')" -eq 3 ] || fail "who stays is said $(said 'this one stays') times"
+    else
+        expect 'lines about -i' "$(said 'process 1 without -i')" 0
+    fi
+    # Its namespace ends with it. Nobody may take its number for one of this machine.
+    kill -KILL "$(inside)"
+    rm -f "$p/queue/pid/master.pid"
+    wait "$outside" 2>/dev/null || true
+    sink_stop "$s"
+    rm -rf "$p"
+}
+
+run -i
+run -d
