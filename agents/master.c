@@ -300,21 +300,35 @@ void master_generation_format(unsigned generation, char out[MASTER_GENERATION_SI
     (void)snprintf(out, MASTER_GENERATION_SIZE, "GENERATION=%o", generation);
 }
 
+static int status_write(int fd, const struct master_status *status, size_t size)
+{
+    ssize_t written;
+
+    do
+        written = write(fd, status, size);
+    while (written < 0 && errno == EINTR);
+    if (written < 0)
+        return -errno;
+    /* A short write: master has not read hundreds of messages. */
+    return (size_t)written == size ? 0 : -EIO;
+}
+
 int master_status_announce(int fd, pid_t pid, unsigned generation)
 {
     const struct master_status both[2] = {
         {.pid = pid, .generation = generation, .available = MASTER_TAKEN},
         {.pid = pid, .generation = generation, .available = MASTER_AVAILABLE},
     };
-    ssize_t written;
 
-    do
-        written = write(fd, both, sizeof both);
-    while (written < 0 && errno == EINTR);
-    if (written < 0)
-        return -errno;
-    /* A short write: master has not read hundreds of messages. */
-    return written == sizeof both ? 0 : -EIO;
+    return status_write(fd, both, sizeof both);
+}
+
+int master_status_busy(int fd, pid_t pid, unsigned generation)
+{
+    const struct master_status taken = {
+        .pid = pid, .generation = generation, .available = MASTER_TAKEN};
+
+    return status_write(fd, &taken, sizeof taken);
 }
 
 void master_status_discard(int fd)

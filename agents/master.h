@@ -120,6 +120,9 @@ struct master_status {
  */
 int master_status_announce(int fd, pid_t pid, unsigned generation);
 
+/* TAKEN alone: this process takes no connection any more. 0 or a negative errno. */
+int master_status_busy(int fd, pid_t pid, unsigned generation);
+
 /*
  * Throws away what a worker has said on its status channel, so that it never has to wait there. The
  * descriptor must be O_NONBLOCK. Nothing is decided by it: that a worker is available is known from

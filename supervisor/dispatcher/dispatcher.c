@@ -346,7 +346,6 @@ static void leave(struct dispatcher *dispatcher)
     watch_forget(&dispatcher->loop, &dispatcher->master);
     close(MASTER_STATUS_FD);
     close(dispatcher->settings->lock);
-    sockets_close(&dispatcher->sockets);
     router_leave(&dispatcher->router);
 }
 
@@ -407,6 +406,7 @@ int dispatcher_run(const struct dispatcher_settings *settings)
                     "the dispatcher cannot start: %s", strerror(-result));
         result = EXIT_FAILURE;
     }
+    /* A successor finds busy workers by their sockets. */
     if (!dispatcher->leaving)
         sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);

@@ -353,6 +353,14 @@ static void stay(struct state *state)
     }
 }
 
+/* master never writes on the status channel: readable is its end. */
+static bool master_left(const struct state *state)
+{
+    struct pollfd watch = {.fd = state->parent->status, .events = POLLIN};
+
+    return poll(&watch, 1, 0) > 0;
+}
+
 static int loop(struct state *state)
 {
     const struct parent *parent = state->parent;
@@ -372,17 +380,20 @@ static int loop(struct state *state)
             group_end(state);
             return EXIT_SUCCESS;
         }
-        /* master never writes there: readable is the end. */
-        if (watch[WATCH_STATUS].revents) {
+        result = state->dispatcher_ended ? -EPIPE : 0;
+        if (result == 0 && state->untold > 0)
+            tell_again(state);
+        if (result == 0 && watch[WATCH_CHANNEL].revents)
+            result = wishes_read(state);
+        /* The dispatcher may have seen it first, and left or ended since poll(2). */
+        if (watch[WATCH_STATUS].revents || (result == -EPIPE && master_left(state))) {
             dispatcher_leave(state);
             stay(state);
             return EXIT_SUCCESS;
         }
         if (state->dispatcher_ended)
             break;
-        if (state->untold > 0)
-            tell_again(state);
-        if (watch[WATCH_CHANNEL].revents && (result = wishes_read(state)) < 0) {
+        if (result < 0) {
             dispatcher_end(state, clock_monotonic() + END_WORKERS);
             if (result != -EPIPE)
                 return EXIT_FAILURE;
@@ -399,6 +410,10 @@ static int loop(struct state *state)
         WIFSIGNALED(state->dispatcher_status) ? "signal" : "exit status",
         WIFSIGNALED(state->dispatcher_status) ? WTERMSIG(state->dispatcher_status)
                                               : WEXITSTATUS(state->dispatcher_status));
+    if (parent->alone) {
+        master_status_busy(parent->status, getpid(), parent->generation);
+        stay(state);
+    }
     return EXIT_FAILURE;
 }
 
