@@ -138,10 +138,26 @@ static size_t count_text(char *text, uint32_t count)
     return (size_t)snprintf(text, COUNT_SIZE, "%" PRIu32, count);
 }
 
+size_t split_common_size(const struct request *request, uint32_t count)
+{
+    char text[COUNT_SIZE];
+
+    return request->recipients - request->count.len + count_text(text, count);
+}
+
+char *split_common(const struct request *request, const char *bytes, uint32_t count, char *buffer)
+{
+    size_t behind_count = request->count.offset + request->count.len;
+    char text[COUNT_SIZE];
+
+    buffer = mempcpy(buffer, bytes, request->count.offset);
+    buffer = mempcpy(buffer, text, count_text(text, count));
+    return mempcpy(buffer, bytes + behind_count, request->recipients - behind_count);
+}
+
 static void fill_parts(struct split *split, const struct request *request)
 {
     struct split_part *part = split->parts - 1;
-    char text[COUNT_SIZE];
 
     for (uint32_t i = 0; i < split->recipient_count; i++) {
         const struct split_recipient *entry = &split->recipients[i];
@@ -151,14 +167,13 @@ static void fill_parts(struct split *split, const struct request *request)
             *part = (struct split_part){
                 .key = {entry->key, entry->key_len},
                 .first = i,
-                .size = request->recipients - request->count.len,
             };
         }
         part->recipient_count++;
         part->size += entry->end - entry->start;
     }
     for (uint32_t i = 0; i < split->part_count; i++) {
-        split->parts[i].size += count_text(text, split->parts[i].recipient_count);
+        split->parts[i].size += split_common_size(request, split->parts[i].recipient_count);
     }
 }
 
@@ -222,10 +237,8 @@ int split_name(const struct split *split, const char *bytes, uint32_t part, char
 int split_write(const struct split *split, const struct request *request, const char *bytes,
                 uint32_t part, char *buffer, size_t size)
 {
-    size_t behind_count = request->count.offset + request->count.len;
     const struct split_part *chosen;
-    char *to = buffer;
-    char text[COUNT_SIZE];
+    char *to;
 
     if (part >= split->part_count) {
         return -EINVAL;
@@ -234,9 +247,7 @@ int split_write(const struct split *split, const struct request *request, const 
     if (size < chosen->size) {
         return -EMSGSIZE;
     }
-    to = mempcpy(to, bytes, request->count.offset);
-    to = mempcpy(to, text, count_text(text, chosen->recipient_count));
-    to = mempcpy(to, bytes + behind_count, request->recipients - behind_count);
+    to = split_common(request, bytes, chosen->recipient_count, buffer);
     for (uint32_t i = 0; i < chosen->recipient_count; i++) {
         const struct split_recipient *entry = &split->recipients[chosen->first + i];
 

@@ -2,7 +2,7 @@
 #define AGENTS_SPLIT_H
 
 /*
- * One request for several destinations becomes one valid request per destination: the common list with another
+ * One request for several destinations becomes one valid request per destination, and some of them one again: the common list with another
  * recipient_count, and the recipient lists of that part, in their order; all else byte for byte (postfix-protocol.md 4.2,
  * 4.3). The queue file, offsets and DSN options therefore stay true, and each worker marks its own recipients.
  *
@@ -64,5 +64,13 @@ int split_name(const struct split *split, const char *bytes, uint32_t part, char
 /* Writes the part, exactly parts[part].size bytes. 0; -EMSGSIZE when `size` is less, -EINVAL when there is no such part. */
 int split_write(const struct split *split, const struct request *request, const char *bytes,
                 uint32_t part, char *buffer, size_t size);
+
+/*
+ * The other way round: parts of one request run as one. split_common() writes the common list of a part with `count`
+ * recipients, split_common_size() bytes, and returns the place behind it; recipient lists follow it, those of all parts that
+ * are joined. That fits where the request did.
+ */
+size_t split_common_size(const struct request *request, uint32_t count);
+char *split_common(const struct request *request, const char *bytes, uint32_t count, char *buffer);
 
 #endif

@@ -15,7 +15,7 @@
 /* A lane that could have had a slot but was passed over this often gets the next one. */
 #define MISSED_MAX 64
 
-static struct part *part_in(struct admission *admission, unsigned number, enum part_state least,
+struct part *admission_part(struct admission *admission, unsigned number, enum part_state least,
                             enum part_state most)
 {
     struct part *part;
@@ -26,7 +26,7 @@ static struct part *part_in(struct admission *admission, unsigned number, enum p
     return part->state >= least && part->state <= most ? part : NULL;
 }
 
-static void queue_part(struct admission *admission, struct part *part, bool at_head, int64_t now)
+void admission_queue(struct admission *admission, struct part *part, bool at_head, int64_t now)
 {
     struct destination *destination = part->destination;
     enum queue which = part->first ? (part->exempt ? QUEUE_FIRST_EXEMPT : QUEUE_FIRST)
@@ -36,6 +36,7 @@ static void queue_part(struct admission *admission, struct part *part, bool at_h
     part->since = now;
     part->token = false;
     part->hanging = false;
+    part->joint = false;
     if (at_head)
         list_push_head(&destination->queue[which], &part->queue);
     else
@@ -81,7 +82,7 @@ void admission_release(struct admission *admission, struct part *part, int64_t n
 }
 
 /* Takes a part out of flight; what it was worth is the caller's business. */
-static void land(struct admission *admission, struct part *part, bool give_back)
+void admission_land(struct admission *admission, struct part *part, bool give_back)
 {
     struct destination *destination = part->destination;
 
@@ -106,7 +107,7 @@ static void land(struct admission *admission, struct part *part, bool give_back)
 int admission_arrive(struct admission *admission, unsigned number,
                      const struct admission_arrival *arrival, int64_t now)
 {
-    struct part *part = part_in(admission, number, PART_FREE, PART_FREE);
+    struct part *part = admission_part(admission, number, PART_FREE, PART_FREE);
     struct destination *destination;
 
     if (part == NULL)
@@ -118,7 +119,8 @@ int admission_arrive(struct admission *admission, unsigned number,
     part->destination = destination;
     part->first = arrival->first;
     part->exempt = arrival->exempt;
-    queue_part(admission, part, false, now);
+    part->parked_until = 0;
+    admission_queue(admission, part, false, now);
     destination_place(admission, destination, PLACE_ARRIVAL, now);
     destination_use(admission, destination);
     return 0;
@@ -126,7 +128,7 @@ int admission_arrive(struct admission *admission, unsigned number,
 
 int admission_started(struct admission *admission, unsigned number, int64_t now)
 {
-    struct part *part = part_in(admission, number, PART_CHOSEN, PART_CHOSEN);
+    struct part *part = admission_part(admission, number, PART_CHOSEN, PART_CHOSEN);
 
     if (part == NULL)
         return -EINVAL;
@@ -141,12 +143,15 @@ int admission_started(struct admission *admission, unsigned number, int64_t now)
 
 int admission_put_back(struct admission *admission, unsigned number, int64_t now)
 {
-    struct part *part = part_in(admission, number, PART_CHOSEN, PART_CHOSEN);
+    struct part *part = admission_part(admission, number, PART_CHOSEN, PART_JOINED);
 
-    if (part == NULL)
+    if (part == NULL || part->state == PART_RUNNING || part->members > 0)
         return -EINVAL;
-    land(admission, part, true);
-    queue_part(admission, part, true, now);
+    if (part->state == PART_JOINED)
+        admission_unjoin(admission, part, false);
+    else
+        admission_land(admission, part, true);
+    admission_queue(admission, part, true, now);
     admission->count.put_back++;
     destination_place(admission, part->destination, PLACE_ARRIVAL, now);
     return 0;
@@ -154,14 +159,17 @@ int admission_put_back(struct admission *admission, unsigned number, int64_t now
 
 int admission_cancel(struct admission *admission, unsigned number, int64_t now)
 {
-    struct part *part = part_in(admission, number, PART_WAITING, PART_CHOSEN);
+    struct part *part = admission_part(admission, number, PART_WAITING, PART_PARKED);
 
-    if (part == NULL)
+    if (part == NULL || part->state == PART_RUNNING || part->state == PART_JOINED ||
+        part->members > 0)
         return -EINVAL;
-    if (part->state == PART_WAITING)
+    if (part->state == PART_PARKED)
+        admission_unpark_one(admission, part);
+    else if (part->state == PART_WAITING)
         admission_unqueue(admission, part);
     else
-        land(admission, part, true);
+        admission_land(admission, part, true);
     admission->count.cancelled++;
     admission_release(admission, part, now);
     return 0;
@@ -170,19 +178,29 @@ int admission_cancel(struct admission *admission, unsigned number, int64_t now)
 int admission_finished(struct admission *admission, unsigned number, enum admission_outcome outcome,
                        int64_t service, int64_t now)
 {
-    struct part *part = part_in(admission, number, PART_CHOSEN, PART_RUNNING);
+    struct part *part = admission_part(admission, number, PART_CHOSEN, PART_JOINED);
     /* A worker that died has said nothing of the destination: that costs it no token either. */
     bool costless = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED ||
                     outcome == ADMISSION_LOST;
     bool quick = service < admission->settings.slow_after;
 
-    if (part == NULL)
+    if (part == NULL || part->members > 0)
         return -EINVAL;
-    if (service < 0)
+    if (service < 0 && service != ADMISSION_UNTIMED)
         service = 0;
-    destination_learn(&admission->settings, part->destination, outcome, service, now);
-    destination_most(&admission->settings, part->destination, outcome, part->level, service, now);
-    land(admission, part, costless && quick);
+    if (part->joint) {
+        destination_learn_joint(&admission->settings, part->destination, outcome, service, now);
+    } else {
+        destination_learn(&admission->settings, part->destination, outcome, service, now);
+        destination_most(&admission->settings, part->destination, outcome, part->level, service,
+                         now);
+        if (outcome == ADMISSION_DELIVERED)
+            part->destination->unfit = false;
+    }
+    if (part->state == PART_JOINED)
+        admission_unjoin(admission, part, true);
+    else
+        admission_land(admission, part, costless && quick);
     admission->count.finished++;
     admission_release(admission, part, now);
     return 0;
@@ -198,7 +216,7 @@ static void hang(struct admission *admission, struct part *part)
     admission->lane[destination->charge].in_flight--;
     admission->lane[part->charge].in_flight++;
     destination->hanging++;
-    if (part->since > destination->last_hang)
+    if (!part->joint && part->since > destination->last_hang)
         destination->last_hang = part->since;
 }
 
@@ -207,6 +225,7 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 {
     struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
     bool flood = admission->newcomers > share_newcomers(limit);
+    int64_t parked, paced;
 
     admission->limit = limit;
     share_advance(admission, limit, now);
@@ -216,16 +235,22 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
             break;
         hang(admission, part);
         list_remove(&part->time);
-        list_push_tail(&admission->hanging, &part->time);
+        list_push_tail(part->joint ? admission_joint_hangs(admission, part, now)
+                                   : &admission->hanging,
+                       &part->time);
         destination_place(admission, part->destination, PLACE_KEEP, now);
     }
+    admission_joint_sweep(admission, now);
     for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
         struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
         if (now - oldest->first_since < admission->settings.patience && !flood)
             break;
         destination_place(admission, oldest, PLACE_TURN, now);
     }
-    return destination_unpace(admission, now);
+    parked = admission_unpark(admission, now);
+    paced = destination_unpace(admission, now);
+    return paced == ADMISSION_NEVER || (parked != ADMISSION_NEVER && parked < paced) ? parked
+                                                                                     : paced;
 }
 
 static bool in_first(enum admission_lane lane)
@@ -400,8 +425,9 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
 
     none.again = sweep(admission, limit, now);
     if (admission->waiting == 0) {
-        none.answer = ADMISSION_EMPTY;
-        none.again = ADMISSION_NEVER;
+        none.answer = list_empty(&admission->parked) ? ADMISSION_EMPTY : ADMISSION_HELD;
+        if (none.answer == ADMISSION_EMPTY)
+            none.again = ADMISSION_NEVER;
         return none;
     }
     if (admission->in_flight >= limit) {
@@ -449,7 +475,8 @@ int64_t admission_due(struct admission *admission, unsigned limit, int64_t now)
 {
     int64_t paced = sweep(admission, limit, now);
 
-    if (admission->waiting == 0 || admission->in_flight >= limit)
+    if ((admission->waiting == 0 && list_empty(&admission->parked)) ||
+        admission->in_flight >= limit)
         return ADMISSION_NEVER;
     return start_due(admission, limit, paced, now);
 }
@@ -464,7 +491,8 @@ static unsigned beyond(const struct admission *admission, enum admission_lane la
     return waiting < room ? waiting : room;
 }
 
-unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most)
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
+                            unsigned requests)
 {
     unsigned total, started = 0, spent = 0, sum[ADMISSION_LANES];
 
@@ -484,6 +512,8 @@ unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t
             spent += able;
         }
         able += beyond(admission, lane, limit, total + able, sum[lane] + able);
+        if (lane == ADMISSION_PROVEN && able > requests)
+            able = requests;
         started += able;
         total += able;
     }

@@ -14,6 +14,9 @@
  *
  *     free --arrive--> waiting --next--> chosen --started--> running --finished--> free
  *                       ^  |               |  |
+ *                       |  +--join--> joined --finished--> free, or --put_back--> waiting; before its leader
+ *                       +--park--- chosen: it is parked for a second at most, and waits again by itself
+ *                       |  |               |  |
  *                       |  |               |  +--cancel--> free (the connection to qmgr broke before the bytes left)
  *                       |  |               +--put_back--> waiting (the worker vanished before it took anything)
  *                       |  +--victim, expire, shed, cancel--> free (the caller defers it, or forgets it)
@@ -50,12 +53,30 @@
  * `slow_after` beside deliveries that began later has left the window: it is charged to the slow lane, and says
  * nothing of its destination when it fails. Failures in a row delay the next start (destination_lane.c), up to eight seconds.
  *
+ * JOINT PARTS. Parts of one request that wait for different destinations may run as one part, in one worker, as stock would send
+ * them. They wait apart, each in the queue of its destination, so lanes, windows and deferrals stay as they are; they are joined
+ * when one of them, the leader, is chosen: the caller offers the others that wait, and admission takes those that fit
+ * (admission_join()). So the evidence is that of the moment of the start. destination_joins() is the rule:
+ *
+ *     proven     goes along with proven ones, as many as there are. Each counts in the window of its destination; beyond it only
+ *                five eighths of the limit may have it along, so that one that dies does not take all workers with it.
+ *     never seen goes along with others never seen, JOIN_NEW (4) in all, on a first attempt and only while nothing else is under
+ *                way to it. Who hangs harms three others, once. The next mail to them waits for the answer, at most JOIN_WAIT (1 s),
+ *                and so does what is proven in the same request: together they are one part then (admission_park()).
+ *     any other  runs alone: slow, dead, failing, unknown, paced, with a known number at a time, or unfit.
+ *
+ * A joint part takes one worker and one slot: the leader's, in the leader's lane, paid with the leader's token. Its time is nobody's
+ * alone: each destination learns its share of the time, and only when all were delivered. One that takes longer than
+ * `slow_after` is charged to the slow lane, as any other; longer than what its destinations take one by one (twice that, and
+ * `slow_after` on top), or not delivered to some: then these are unfit to be joined until a part of their own was delivered.
+ * What is unfit is neither slow nor dead for that.
+ *
  * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for
  * `waiting_time` or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt, and
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
  * because Postfix brings back together what was deferred together.
  *
- * MEMORY. 432 bytes a destination, 64 a part, when touched; 12 to 20 a destination beside that for the tables.
+ * MEMORY. 448 bytes a destination, 88 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -92,8 +113,12 @@ enum admission_outcome {
     ADMISSION_DELIVERED, /* status 0: every recipient was delivered or bounced, nothing is left in the queue */
     ADMISSION_FAILED, /* deferred with a DSN: the agent says that the destination itself is at fault */
     ADMISSION_DEFERRED, /* deferred without one: the destination answered, or the recipient is at fault */
-    ADMISSION_LOST /* the worker died; nothing is learned about the destination */
+    ADMISSION_LOST,       /* the worker died; nothing is learned about the destination */
+    ADMISSION_UNDELIVERED /* of a joint part: its recipients are not done, and nobody can tell why */
 };
+
+/* The time of a delivery that says nothing of its destination: others were in the same part and failed. */
+#define ADMISSION_UNTIMED INT64_MIN
 
 /* From the configuration; admission_defaults() fills it in. Times in us. */
 struct admission_settings {
@@ -151,6 +176,23 @@ struct admission_choice {
 /* To be called whenever a worker is free, with the limit L of the moment. */
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 
+/* May others go along with this chosen part? For not asking for each of them. */
+bool admission_joins(const struct admission *admission, unsigned leader, int64_t now);
+
+/*
+ * Is the answer of a first attempt awaited, for which the next mail to the destination of this part waits? Then the chosen
+ * `leader`, a proven one of the same request, may be parked until that answer is there: 1; or it is not worth to wait: 0.
+ */
+bool admission_awaits(const struct admission *admission, unsigned part, int64_t now);
+int admission_park(struct admission *admission, unsigned leader, int64_t now);
+
+/*
+ * `part`, which waits or is parked, goes along with `leader`, which is chosen: 1; or it stays where it is: 0. -EINVAL: one of the two is
+ * not in that state. Both are of one request, and of different destinations. `limit` is L.
+ */
+int admission_join(struct admission *admission, unsigned leader, unsigned part, unsigned limit,
+                   int64_t now);
+
 /*
  * When to ask again if nothing else happens, as in admission_choice.again, without choosing anything: for the moment when there is
  * no free worker to choose for. ADMISSION_NEVER when only an event can let something start.
@@ -160,17 +202,21 @@ int64_t admission_due(struct admission *admission, unsigned limit, int64_t now);
 /*
  * How many parts could start now if that many workers were free, at most `most`. For deciding how many workers to start:
  * zero exactly when admission_next() would choose nothing; above one it may err upwards by destinations that wait in two lanes.
+ * What waits belongs to so many `requests`: proven parts of one run as one.
  */
-unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now,
-                            unsigned most);
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
+                            unsigned requests);
 
 /* The worker took the bytes of a chosen part: its service time runs from `now`. */
 int admission_started(struct admission *admission, unsigned part, int64_t now);
 
-/* A chosen part goes back to the head of its queue, nothing learned. Its waiting time begins anew. */
+/* A chosen or joined part goes back to the head of its queue, nothing learned. Its waiting time begins anew. */
 int admission_put_back(struct admission *admission, unsigned part, int64_t now);
 
-/* A chosen or running part has ended after `service` us. */
+/*
+ * A chosen, running or joined part has ended after `service` us. Those that went along end before their leader, each with its
+ * own outcome and its share of the time: the time divided by the number of parts, or ADMISSION_UNTIMED.
+ */
 int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
                        int64_t service, int64_t now);
 
@@ -207,6 +253,7 @@ struct admission_counters {
     uint64_t started[ADMISSION_LANES]; /* since creation */
     uint64_t finished;                 /* of them, by any outcome */
     uint64_t put_back;
+    uint64_t joined; /* went along with others */
     uint64_t cancelled;
     uint64_t full;    /* victims of a full waiting room */
     uint64_t expired; /* waited too long, or backlog */
@@ -221,9 +268,9 @@ void admission_count(const struct admission *admission, struct admission_counter
 struct admission_view {
     char key[ADMISSION_KEY];
     enum admission_lane lane;
-    int64_t since; /* in that lane */
-    unsigned in_flight;
-    unsigned hanging; /* of them, for longer than slow_after */
+    int64_t since;      /* in that lane */
+    unsigned in_flight; /* those that went along with others included */
+    unsigned hanging;   /* of them, for longer than slow_after */
     unsigned waiting;
     unsigned window;
     int64_t

@@ -68,6 +68,8 @@ struct admission *admission_create(const struct admission_settings *settings, un
     list_init(&admission->arrived);
     list_init(&admission->late);
     list_init(&admission->started);
+    list_init(&admission->parked);
+    list_init(&admission->lasting);
     list_init(&admission->hanging);
     admission->destinations = reserve_array(admission, 0, destinations, sizeof(struct destination));
     admission->buckets = reserve_array(admission, 1, buckets, sizeof(uint32_t));

@@ -10,7 +10,7 @@
 void admission_count(const struct admission *admission, struct admission_counters *counters)
 {
     *counters = admission->count;
-    counters->waiting = admission->waiting;
+    counters->waiting = admission->waiting + admission->parked_count;
     counters->in_flight = admission->in_flight;
     for (int i = 0; i < ADMISSION_LANES; i++)
         counters->lane[i] = admission->lane[i].in_flight;
@@ -21,9 +21,9 @@ static void view_of(const struct destination *destination, struct admission_view
     *view = (struct admission_view){
         .lane = destination->lane,
         .since = destination->since,
-        .in_flight = destination->in_flight,
+        .in_flight = destination->in_flight + destination->joined,
         .hanging = destination->hanging,
-        .waiting = destination->waiting_first + destination->waiting_retry,
+        .waiting = destination->waiting_first + destination->waiting_retry + destination->parked,
         .window = destination_window(destination),
         .oldest_start = ADMISSION_NEVER,
         .service = destination->service,
@@ -75,11 +75,11 @@ static bool seen(const struct admission_view *views, size_t count, const char *k
 size_t admission_slowest(const struct admission *admission, struct admission_view *views,
                          size_t most)
 {
-    const struct list *orders[2] = {&admission->hanging, &admission->started};
+    const struct list *orders[] = {&admission->hanging, &admission->lasting, &admission->started};
     size_t found = 0;
     unsigned looks = 0;
 
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
         for (const struct list *link = orders[i]->next;
              link != orders[i] && found < most && looks < SLOWEST_LOOKS; link = link->next) {
             const struct part *part = LIST_ENTRY_CONST(link, struct part, time);

@@ -166,6 +166,7 @@ struct destination *destination_get(struct admission *admission, const char *key
     destination->last_answer = ADMISSION_NEVER;
     destination->last_hang = ADMISSION_NEVER;
     destination->any_number = ADMISSION_NEVER;
+    destination->join_until = ADMISSION_NEVER;
     list_push_head(&admission->idle, &destination->use);
     admission->count.destinations++;
     return destination;
@@ -173,8 +174,8 @@ struct destination *destination_get(struct admission *admission, const char *key
 
 void destination_use(struct admission *admission, struct destination *destination)
 {
-    bool busy = destination->in_flight > 0 || destination->waiting_first > 0 ||
-                destination->waiting_retry > 0;
+    bool busy = destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0 ||
+                destination->waiting_first > 0 || destination->waiting_retry > 0;
 
     list_remove(&destination->use);
     list_push_head(busy ? &admission->busy : &admission->idle, &destination->use);

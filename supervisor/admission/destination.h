@@ -15,17 +15,28 @@
 #include "supervisor/base/list.h"
 
 /* Where a part is in its life. Zero is free, as calloc leaves it. */
-enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING };
+enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING, PART_JOINED, PART_PARKED };
+
+/* With whom a destination's part may go along, see admission.h, JOINT PARTS. */
+enum join { JOIN_NOT, JOIN_NEW, JOIN_PROVEN };
 
 struct part {
     struct destination *destination;
-    struct list queue; /* waiting: in a queue of its destination */
-    struct list time;  /* waiting and not exempt: by arrival; in flight: by start */
-    int64_t since;     /* waiting: arrival; in flight: start */
-    int64_t looked;    /* waiting for too long: when that was seen */
-    uint16_t level;    /* how many its destination had in flight when it began, itself included */
+    struct list
+        queue; /* waiting: in a queue of its destination; joined: of its leader, whose `queue` is the head;
+                          parked: of all that are */
+    struct list time;     /* waiting and not exempt: by arrival; in flight: by start */
+    struct part *leader;  /* joined */
+    int64_t expected;     /* of a leader: what the destinations of the joint part take one by one */
+    unsigned members;     /* of a leader: parts that go along */
+    int64_t since;        /* waiting: arrival; in flight: start */
+    int64_t looked;       /* waiting for too long: when that was seen */
+    int64_t parked_until; /* or was; at most once */
+    unsigned parked_turn; /* answers of first attempts until then */
+    uint16_t level; /* how many its destination had in flight when it began, itself included */
     uint8_t state;
     uint8_t charge; /* hanging: the lane it is charged to, apart from its destination's */
+    bool joint;     /* it is, or was, one of several in one worker */
     bool first;
     bool exempt;
     bool token;   /* it took a token, which a quick answer gives back */
@@ -61,6 +72,8 @@ struct destination {
     unsigned deferrable; /* waiting and not exempt */
     unsigned exempt;     /* waiting and exempt */
     unsigned in_flight;
+    unsigned joined; /* went along with others: in nobody's slot */
+    unsigned parked;
     unsigned hanging;
     unsigned window;   /* grows and falls; destination_window() is what counts */
     unsigned failures; /* in a row */
@@ -81,6 +94,7 @@ struct destination {
     uint8_t spare_lane; /* the ring of which lane */
     bool heavy;
     bool hung;           /* its last failure was a hang */
+    bool unfit;          /* to be joined, until it has delivered alone */
     int64_t since;       /* in this lane */
     int64_t first_since; /* as a newcomer */
     int64_t pace;
@@ -92,6 +106,7 @@ struct destination {
     int64_t level_time;  /* of `level` */
     int64_t any_number;  /* when it refused a part that was alone */
     int64_t last_hang;   /* start of the newest part that was seen hanging */
+    int64_t join_until;  /* a first attempt went along with others: the next waits for its answer */
     int64_t service;
     uint64_t deferred;
 };
@@ -116,6 +131,9 @@ struct admission {
     struct list
         late; /* of those, they waited too long but not for a slow destination; by last look */
     struct list started; /* parts in flight, by start, those not known as hanging */
+    struct list parked;  /* parts that wait for the answer of a first attempt, by the time */
+    struct list
+        lasting; /* joint parts in flight for longer than slow_after, not yet for longer than expected */
     struct list hanging; /* parts in flight, by start, the rest */
 
     struct destination *destinations;
@@ -134,6 +152,8 @@ struct admission {
     unsigned limit;            /* L of the last call that told it */
     unsigned waiting;
     unsigned in_flight;
+    unsigned parked_count;
+    unsigned answers;    /* of joint first attempts */
     unsigned over_count; /* parts more than their destinations' backlogs */
     unsigned doomed;     /* deferrable parts of slow and dead destinations */
 
@@ -165,6 +185,8 @@ void destination_length(struct admission *admission, struct destination *destina
                         enum length_order order, unsigned count);
 
 /* destination_lane.c: evidence */
+/* What hangs is not the destination's fault when it delivered something that began later. */
+bool destination_alive(const struct destination *destination);
 enum admission_lane destination_evidence(const struct admission_settings *settings,
                                          const struct destination *destination, int64_t now);
 unsigned destination_window(const struct destination *destination);
@@ -187,6 +209,17 @@ void destination_most(const struct admission_settings *settings, struct destinat
 /* How many of its waiting parts are more than it may keep. */
 unsigned destination_excess(const struct admission_settings *settings,
                             const struct destination *destination);
+
+/* destination_join.c: whose parts may be joined, and what a joint part says */
+/* `others`: deliveries under way to it, but for the one that is asked for. */
+enum join destination_joins(const struct admission_settings *settings,
+                            const struct destination *destination, bool first, unsigned others,
+                            int64_t now);
+/* May one more of a proven destination go along, at this limit? */
+bool destination_has_seat(const struct destination *destination, unsigned limit);
+void destination_learn_joint(const struct admission_settings *settings,
+                             struct destination *destination, enum admission_outcome outcome,
+                             int64_t service, int64_t now);
 
 /* destination_place.c: standing */
 enum destination_why {
@@ -225,7 +258,24 @@ unsigned share_spare(const struct admission *admission, enum admission_lane lane
 unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
                     unsigned total, unsigned sum);
 
+/* admission_join.c */
+/* A joint part has been in flight for longer than slow_after; -> where it stands from now on: lasting or hanging. */
+struct list *admission_joint_hangs(struct admission *admission, struct part *leader, int64_t now);
+/* Looks at some of those that last: who has taken longer than expected? */
+void admission_joint_sweep(struct admission *admission, int64_t now);
+/* Takes back what was parked, into its queue; -> when the next one is due, or ADMISSION_NEVER. */
+int64_t admission_unpark(struct admission *admission, int64_t now);
+void admission_unpark_one(struct admission *admission, struct part *part);
+/* Takes a part out of the joint part it went along with: it has ended, or its leader goes alone. */
+void admission_unjoin(struct admission *admission, struct part *part, bool ended);
+
 /* admission.c */
+/* Takes a part out of flight; what it was worth is the caller's business. */
+void admission_land(struct admission *admission, struct part *part, bool give_back);
+struct part *admission_part(struct admission *admission, unsigned number, enum part_state least,
+                            enum part_state most);
+/* It waits in the queue of its destination. */
+void admission_queue(struct admission *admission, struct part *part, bool at_head, int64_t now);
 /* Takes a waiting part out of every list; the part keeps its destination. */
 void admission_unqueue(struct admission *admission, struct part *part);
 /* Frees a part that was taken out, and lets its destination stand anew. */

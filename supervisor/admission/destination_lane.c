@@ -29,8 +29,7 @@ static int64_t latest(int64_t a, int64_t b)
     return a > b ? a : b; /* ADMISSION_NEVER is the smallest */
 }
 
-/* What hangs is not the destination's fault when it delivered something that began later. */
-static bool alive(const struct destination *destination)
+bool destination_alive(const struct destination *destination)
 {
     return destination->hanging == 0 || destination->last_success > destination->last_hang;
 }
@@ -50,14 +49,14 @@ enum admission_lane destination_evidence(const struct admission_settings *settin
         /* One large message in many does not make it slow, but a delivery that hung until it failed does. */
         if (failed && destination->hung)
             return ADMISSION_SLOW;
-        if (!alive(destination) && destination->hanging * 4 > destination->in_flight)
+        if (!destination_alive(destination) && destination->hanging * 4 > destination->in_flight)
             return ADMISSION_SLOW;
         return destination->service < settings->slow_after ? ADMISSION_PROVEN : ADMISSION_SLOW;
     }
     if (failed)
         return ADMISSION_DEAD;
     if (within(latest(destination->last_success, destination->last_answer), MEMORY_AGE, now) &&
-        alive(destination))
+        destination_alive(destination))
         return ADMISSION_FIRST;
     return ADMISSION_UNKNOWN;
 }
@@ -69,8 +68,8 @@ unsigned destination_window(const struct destination *destination)
 
 unsigned destination_used(const struct destination *destination)
 {
-    return alive(destination) ? destination->in_flight - destination->hanging
-                              : destination->in_flight;
+    return destination_alive(destination) ? destination->in_flight - destination->hanging
+                                          : destination->in_flight;
 }
 
 static bool failing(const struct destination *destination)
@@ -93,7 +92,7 @@ bool destination_works(const struct admission_settings *settings,
         return true;
     case ADMISSION_SLOW:
         return !failing(destination) &&
-               (alive(destination) || destination->service >= settings->slow_after);
+               (destination_alive(destination) || destination->service >= settings->slow_after);
     default:
         return false;
     }

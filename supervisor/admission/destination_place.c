@@ -212,6 +212,15 @@ void destination_place(struct admission *admission, struct destination *destinat
     } else if (pace > 0 && open > 1) {
         open = 1;
     }
+    /* What was never seen before is under way with others: their answer comes first. */
+    if (now < destination->join_until && waiting > 0 &&
+        (lane == ADMISSION_UNKNOWN || lane == ADMISSION_FIRST)) {
+        if (destination->heap_at == 0) {
+            destination->due = destination->join_until;
+            heap_insert(admission, destination);
+        }
+        open = waiting = 0;
+    }
     beyond = waiting > open && pace == 0 && !destination_hopeless(destination) ? waiting - open : 0;
     stand_spare(admission, destination, beyond, why);
     if (lane == ADMISSION_FIRST) {

@@ -73,7 +73,7 @@ static const struct config_key keys[] = {
      .choices = destination_keys, .meaning = "What makes two requests go to the same destination.",
      FIELD(destination_key)},
     {"destination.split", CONFIG_BOOLEAN, "", .standard = 1,
-     .meaning = "Whether a request for several destinations is split into one for each.",
+     .meaning = "Whether destinations that are not known to deliver get requests of their own.",
      FIELD(destination_split)},
     {"destination.backlog", CONFIG_COUNT, "requests", 1, 100000, 30,
      .meaning = "Requests that may wait for one slow or dead destination.",

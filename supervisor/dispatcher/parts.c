@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "supervisor/limits.h"
 
@@ -43,8 +44,10 @@ void parts_destroy(struct parts *parts)
 {
     if (!parts)
         return;
-    for (unsigned i = 0; i < parts->touched; i++)
+    for (unsigned i = 0; i < parts->touched; i++) {
         free(parts->part[i].own);
+        free(parts->part[i].joint);
+    }
     for (unsigned i = 0; i < parts->jobs_touched; i++)
         merge_free(&parts->job[i].merge);
     free(parts->part);
@@ -78,7 +81,8 @@ static void waits(struct parts *parts, const struct part *part)
     struct job *job = part->job;
 
     parts->view.waiting++;
-    job->waiting++;
+    if (job->waiting++ == 0)
+        parts->view.jobs++;
     if (job->exempt)
         return;
     if (part->own)
@@ -94,7 +98,8 @@ static void waits_no_more(struct parts *parts, const struct part *part)
     struct job *job = part->job;
 
     parts->view.waiting--;
-    job->waiting--;
+    if (--job->waiting == 0)
+        parts->view.jobs--;
     if (job->exempt)
         return;
     if (part->own)
@@ -111,11 +116,11 @@ void parts_exempt(struct parts *parts, struct job *job)
 
     if (job->exempt)
         return;
-    SLIST_FOREACH(part, &job->parts, of_job)
+    STAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         waits_no_more(parts, part);
     job->exempt = true;
-    SLIST_FOREACH(part, &job->parts, of_job)
+    STAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         waits(parts, part);
 }
@@ -130,6 +135,7 @@ struct job *parts_job(struct parts *parts, struct client *client, size_t length)
         job = &parts->job[parts->jobs_touched++];
     parts->jobs++;
     *job = (struct job){.client = client, .length = length};
+    STAILQ_INIT(&job->parts);
     return job;
 }
 
@@ -152,7 +158,8 @@ static struct part *part_new(struct parts *parts, struct job *job, const char *b
         .length = length,
         .own = own,
     };
-    SLIST_INSERT_HEAD(&job->parts, part, of_job);
+    STAILQ_INSERT_TAIL(&job->parts, part, of_job);
+    job->count++;
     job->left++;
     if (own)
         parts->budget->held += length;
@@ -205,6 +212,7 @@ bool parts_divide(struct parts *parts, struct job *job, const struct split *spli
     for (uint32_t i = 0; i < split->part_count; i++) {
         struct part *part = part_new(parts, job, own[i], split->parts[i].size, own[i]);
 
+        part->recipients = split->parts[i].recipient_count;
         own[i] = NULL;
         each(context, part, i);
     }
@@ -231,12 +239,100 @@ enum part_action parts_step(struct parts *parts, struct part *part, enum part_ev
     return step.action;
 }
 
+void parts_join(struct parts *parts, struct part *leader, struct part *part)
+{
+    parts_step(parts, part, PART_JOINS);
+    part->leader = leader;
+    leader->members++;
+}
+
+/* The bytes of a share that are its own: its recipient lists. */
+static const char *lists(const struct part *part, const struct request *request, size_t *length)
+{
+    size_t common = split_common_size(request, part->recipients);
+
+    *length = part->length - common;
+    return part->bytes + common;
+}
+
+/* The size of a request for the leader's recipients and those of all that go along. */
+static size_t joint_size(const struct part *leader, const struct request *request,
+                         uint32_t *recipients)
+{
+    const struct part *part;
+    size_t sum = 0, length;
+
+    *recipients = 0;
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    if (part == leader || part->leader == leader) {
+        lists(part, request, &length);
+        sum += length;
+        *recipients += part->recipients;
+    }
+    return split_common_size(request, *recipients) + sum;
+}
+
+bool parts_outgoing(struct parts *parts, struct part *leader, const struct request *request,
+                    const char *bytes)
+{
+    struct job *job = leader->job;
+    const struct part *part;
+    uint32_t recipients;
+    size_t size, length;
+    char *to;
+
+    if (leader->members + 1 == job->count) {
+        leader->outgoing = bytes;
+        leader->outgoing_length = job->length;
+        return true;
+    }
+    size = joint_size(leader, request, &recipients);
+    if (parts->budget->held + size > HELD_BYTES_MAX)
+        return false;
+    leader->joint = malloc(size);
+    if (!leader->joint)
+        return false;
+    parts->budget->held += size;
+    leader->outgoing = leader->joint;
+    leader->outgoing_length = size;
+    to = split_common(request, bytes, recipients, leader->joint);
+    STAILQ_FOREACH(part, &job->parts, of_job)
+    if (part == leader || part->leader == leader) {
+        const char *from = lists(part, request, &length);
+
+        to = mempcpy(to, from, length);
+    }
+    return true;
+}
+
+/* The leader goes alone, or not at all. */
+static void forget_outgoing(struct parts *parts, struct part *leader)
+{
+    if (leader->joint)
+        parts->budget->held -= leader->outgoing_length;
+    free(leader->joint);
+    leader->joint = NULL;
+    leader->outgoing = NULL;
+}
+
+void parts_leave(struct parts *parts, struct part *part)
+{
+    struct part *leader = part->leader;
+
+    part->leader = NULL;
+    if (part->state == PART_JOINED)
+        parts_step(parts, part, PART_LEAVES);
+    if (--leader->members == 0)
+        forget_outgoing(parts, leader);
+}
+
 void parts_free(struct parts *parts, struct job *job)
 {
     struct part *part;
 
-    while ((part = SLIST_FIRST(&job->parts))) {
-        SLIST_REMOVE_HEAD(&job->parts, of_job);
+    while ((part = STAILQ_FIRST(&job->parts))) {
+        STAILQ_REMOVE_HEAD(&job->parts, of_job);
+        forget_outgoing(parts, part);
         if (part->own)
             parts->budget->held -= part->length;
         free(part->own);

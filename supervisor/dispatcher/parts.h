@@ -8,6 +8,9 @@
  * request, or one destination's share of a request that was split. A part's place in the table is
  * its handle in admission. The table is taken at start; only the bytes of shares are allocated.
  *
+ * Parts of a job may go along with another one, their leader, to its worker: JOINED. The leader's
+ * outgoing bytes are then those of a request for the recipients of all of them.
+ *
  * Every job that is begun finds room for one part. A split takes what is spare beside that.
  * Calls agents/{split,merge}, budget, states. Knows no sibling.
  */
@@ -33,11 +36,12 @@ struct part;
 
 struct job {
     struct client *client;
-    SLIST_HEAD(, part) parts;
-    size_t length;    /* bytes of the request */
-    unsigned left;    /* parts that have not ended */
-    unsigned waiting; /* parts that are WAITING */
-    bool exempt;      /* may not be deferred by headroom: takes no place in the waiting room */
+    STAILQ_HEAD(, part) parts; /* in the order of the split */
+    size_t length;             /* bytes of the request */
+    unsigned count;            /* parts */
+    unsigned left;             /* parts that have not ended */
+    unsigned waiting;          /* parts that are WAITING */
+    bool exempt; /* may not be deferred by headroom: takes no place in the waiting room */
     struct merge merge;
     SLIST_ENTRY(job) link; /* free */
 };
@@ -48,10 +52,17 @@ struct part {
     int worker; /* from CONNECTING to RUNNING, else -1 */
     const char *bytes;
     size_t length;
-    char *own;        /* the bytes, when they are a share and not the client's */
+    char *own;           /* the bytes, when they are a share and not the client's */
+    uint32_t recipients; /* of a share */
+    struct part *leader; /* JOINED: goes along with that one */
+    unsigned members;    /* parts that go along with this one */
+    bool done; /* of a joint part that has ended: delivered or bounced, says the queue file */
+    const char *outgoing; /* what its worker gets, where parts go along; else NULL */
+    size_t outgoing_length;
+    char *joint;      /* the outgoing bytes, when they are not the client's */
     uint64_t started; /* handed over at */
     enum deferral_reason reason;
-    SLIST_ENTRY(part) of_job;
+    STAILQ_ENTRY(part) of_job;
     SLIST_ENTRY(part) link; /* free */
 };
 
@@ -86,6 +97,19 @@ bool parts_divide(struct parts *parts, struct job *job, const struct split *spli
                   const struct request *request, const char *bytes,
                   void (*each)(void *context, struct part *part, uint32_t n), void *context);
 
+/* `part`, which is WAITING, goes along with `leader`, another one of its job. */
+void parts_join(struct parts *parts, struct part *leader, struct part *part);
+
+/*
+ * Writes the leader's outgoing bytes, when all have joined; `bytes` are the client's, which are taken
+ * as they are when all parts of the job go. False when there is no room or no memory for them.
+ */
+bool parts_outgoing(struct parts *parts, struct part *leader, const struct request *request,
+                    const char *bytes);
+
+/* It goes along no more: it waits again, or has ended. The last one takes the outgoing bytes. */
+void parts_leave(struct parts *parts, struct part *part);
+
 /* Takes the step that the table of states has for the event; aborts when it has none. */
 enum part_action parts_step(struct parts *parts, struct part *part, enum part_event event);
 
@@ -94,6 +118,7 @@ void parts_free(struct parts *parts, struct job *job);
 
 struct parts_view {
     unsigned waiting;  /* parts that are WAITING */
+    unsigned jobs;     /* of which a part is WAITING */
     unsigned requests; /* jobs of which a part is WAITING, those that are exempt not counted */
     uint64_t bytes;    /* of these requests, and of WAITING shares */
 };

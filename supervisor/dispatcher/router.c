@@ -36,104 +36,6 @@ static void leave(struct router *router)
     router->inside--;
 }
 
-/* --- a part ends ---------------------------------------------------------------------------- */
-
-/* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */
-static void settle(struct router *router, struct part *part, const struct reply *reply,
-                   const char *bytes)
-{
-    struct job *job = part->job;
-
-    part->worker = POOL_NONE;
-    if (reply)
-        merge_add(&job->merge, reply, bytes);
-    else
-        merge_add_deferred(&job->merge);
-    if (--job->left > 0)
-        return;
-    client_answer(job->client, &job->merge);
-    parts_free(router->parts, job);
-}
-
-/* A worker is done with the part, in one way or another: what that says of its destination. */
-static void learn(struct router *router, struct part *part, enum admission_outcome outcome)
-{
-    router_must(router,
-                admission_finished(router->admission, parts_handle(router->parts, part), outcome,
-                                   router_now(router) - (int64_t)part->started, router_now(router)),
-                part);
-}
-
-static void put_back(struct router *router, struct part *part)
-{
-    part->worker = POOL_NONE;
-    router_must(router,
-                admission_put_back(router->admission, parts_handle(router->parts, part),
-                                   router_now(router)),
-                part);
-}
-
-static void replied(struct router *router, struct part *part, const struct fleet_event *event)
-{
-    bool delivered = event->reply->status == 0;
-
-    parts_step(router->parts, part, PART_REPLIED);
-    growth_returned(&router->spawn.growth, router->loop->now);
-    if (delivered)
-        router->totals->delivered++;
-    else
-        router->totals->failed++;
-    /* An agent is done with a probe whatever the server said: 0 is an answer, not a delivery. */
-    if (delivered && request_is_probe(&part->job->client->request))
-        learn(router, part, ADMISSION_DEFERRED);
-    else
-        learn(router, part,
-              delivered                      ? ADMISSION_DELIVERED
-              : event->reply->dsn[0] != '\0' ? ADMISSION_FAILED
-                                             : ADMISSION_DEFERRED);
-    settle(router, part, event->reply, event->bytes);
-}
-
-static void lost(struct router *router, struct part *part)
-{
-    parts_step(router->parts, part, PART_AGENT_GONE);
-    router->totals->lost++;
-    learn(router, part, ADMISSION_LOST);
-    settle(router, part, NULL, NULL);
-}
-
-/* The client has hung up: a part whose bytes have not left is dropped. */
-void router_cancel(struct router *router, struct part *part)
-{
-    int worker = part->worker;
-    enum part_action action = parts_step(router->parts, part, PART_CANCELLED);
-
-    if (part->state != PART_ENDED)
-        return;
-    router_must(
-        router,
-        admission_cancel(router->admission, parts_handle(router->parts, part), router_now(router)),
-        part);
-    if (action == PART_RELEASE)
-        fleet_release(router->fleet, worker);
-    settle(router, part, NULL, NULL);
-}
-
-static void cancel_all(struct router *router, struct job *job)
-{
-    struct part *part, *next;
-    unsigned left = job->left;
-
-    /* The last one that ends takes the job with it. */
-    for (part = SLIST_FIRST(&job->parts); part && left > 0; part = next) {
-        next = SLIST_NEXT(part, of_job);
-        if (part->state == PART_ENDED)
-            continue;
-        left--;
-        router_cancel(router, part);
-    }
-}
-
 /* --- what modules tell ---------------------------------------------------------------------- */
 
 void router_on_client(void *context, enum clients_kind kind, struct client *client)
@@ -143,7 +45,7 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
     if (kind == CLIENT_READ)
         router_arrive(router, client);
     else
-        cancel_all(router, client->work);
+        router_cancel_all(router, client->work);
     leave(router);
 }
 
@@ -158,7 +60,8 @@ static void give(struct router *router, int worker, struct part *part)
         router,
         admission_started(router->admission, parts_handle(router->parts, part), router_now(router)),
         part);
-    if (fleet_give(router->fleet, worker, part, part->bytes, part->length,
+    if (fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
+                   part->outgoing ? part->outgoing_length : part->length,
                    client->bytes + client->request.queue_id.offset))
         parts_step(router->parts, part, PART_SENT);
 }
@@ -215,14 +118,14 @@ void router_on_fleet(void *context, const struct fleet_event *event)
         parts_step(router->parts, event->work, PART_SENT);
         break;
     case FLEET_REPLIED:
-        replied(router, event->work, event);
+        router_replied(router, event->work, event);
         break;
     case FLEET_LOST:
-        lost(router, event->work);
+        router_lost(router, event->work);
         break;
     case FLEET_VANISHED:
         parts_step(router->parts, event->work, PART_AGENT_GONE);
-        put_back(router, event->work);
+        router_put_back(router, event->work);
         break;
     case FLEET_ENDED:
         worker_ended(router, event);
@@ -255,7 +158,7 @@ void router_on_retry(void *context, const struct retry_event *event)
     router->totals->deferred_slow += part->reason == DEFERRAL_SLOW;
     if (!event->reply)
         router->totals->unrecorded++;
-    settle(router, part, event->reply, event->bytes);
+    router_settle(router, part, event->reply, event->bytes);
     leave(router);
 }
 
@@ -288,14 +191,19 @@ struct limit_demand router_demand(const void *context)
 
 /* --- a turn begins what may begin ----------------------------------------------------------- */
 
-/* The part that may run now, or NULL; it is then chosen in admission. */
+/* The part that may run now, with those that go along, or NULL; it is then chosen in admission. */
 static struct part *next_part(struct router *router)
 {
-    struct admission_choice choice =
-        admission_next(router->admission, limit_of(router), router_now(router));
+    unsigned limit = limit_of(router);
+    struct admission_choice choice;
+    struct part *part;
 
-    if (choice.answer == ADMISSION_START)
-        return parts_at(router->parts, choice.part);
+    while ((choice = admission_next(router->admission, limit, router_now(router))).answer ==
+           ADMISSION_START) {
+        part = parts_at(router->parts, choice.part);
+        if (router_join(router, part, limit))
+            return part;
+    }
     router_again(router, choice.again);
     return NULL;
 }
@@ -317,7 +225,7 @@ static void hand_out(struct router *router)
     while (pool_idle(fleet_view(router->fleet).pool) != POOL_NONE && (part = next_part(router))) {
         worker = fleet_call(router->fleet, part);
         if (worker == POOL_NONE) {
-            put_back(router, part);
+            router_put_back(router, part);
             break;
         }
         parts_step(router->parts, part, PART_CHOSEN);
@@ -339,7 +247,8 @@ static void start_workers(struct router *router)
     struct spawn_answer answer;
     unsigned limit = limit_of(router);
 
-    router->runnable = admission_runnable(router->admission, limit, router_now(router), limit);
+    router->runnable = admission_runnable(router->admission, limit, router_now(router), limit,
+                                          parts_view(router->parts).jobs);
     do {
         struct fleet_view fleet = fleet_view(router->fleet);
         const struct spawn_view view = {

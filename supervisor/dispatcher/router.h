@@ -90,11 +90,8 @@ void router_leave(struct router *router);
 /* Once a second: defers what is due by then. */
 void router_tick(struct router *router);
 
-/* --- shared by router.c, router_arrive.c (a request arrives), router_defer.c (it is deferred) and
- * router_leave.c (the last turns) --- */
-
-/* A part whose bytes have not left ends without an answer of an agent. */
-void router_cancel(struct router *router, struct part *part);
+/* --- shared by router.c, router_arrive.c (a request arrives), router_join.c (parts go together),
+ * router_end.c (they end), router_defer.c (they are deferred) and router_leave.c (the last turns) --- */
 
 /* router_turn() after router_leave(). */
 uint64_t router_turn_leaving(struct router *router);
@@ -104,6 +101,40 @@ void router_arrive(struct router *router, struct client *client);
 
 /* The part waits in admission, under the name of its first recipient or its nexthop. */
 void router_wait(struct router *router, struct part *part, const struct request *request);
+
+/*
+ * Other parts of its request that wait go along with a part that was chosen. False: it is chosen no
+ * more, since it waits for one of them.
+ */
+bool router_join(struct router *router, struct part *leader, unsigned limit);
+
+/* The leader does not go to its worker: those that go along wait again. */
+void router_disband(struct router *router, const struct part *leader);
+
+/* The worker of a leader is done, or lost (`reply` NULL): the end of all that went there together. */
+void router_joint_ended(struct router *router, struct part *leader, const struct reply *reply,
+                        const char *bytes);
+
+/* A chosen part did not get its worker: it waits again, and who goes along with it. */
+void router_put_back(struct router *router, struct part *part);
+
+/* The ends of a part. */
+void router_replied(struct router *router, struct part *part, const struct fleet_event *event);
+void router_lost(struct router *router, struct part *part);
+
+/* A part whose bytes have not left ends without an answer of an agent. */
+void router_cancel(struct router *router, struct part *part);
+
+/* The client has hung up: that of all its parts. */
+void router_cancel_all(struct router *router, struct job *job);
+
+/* A worker is done with the part after `service` us: what that says of its destination. */
+void router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
+                  int64_t service);
+
+/* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */
+void router_settle(struct router *router, struct part *part, const struct reply *reply,
+                   const char *bytes);
 
 /* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
 void router_defer(struct router *router);

@@ -17,8 +17,8 @@ static void give_back(void *context, struct client *client)
     unsigned left = job->left;
 
     /* The last one that ends takes the job with it. */
-    for (part = SLIST_FIRST(&job->parts); part && left > 0; part = next) {
-        next = SLIST_NEXT(part, of_job);
+    for (part = STAILQ_FIRST(&job->parts); part && left > 0; part = next) {
+        next = STAILQ_NEXT(part, of_job);
         if (part->state == PART_ENDED)
             continue;
         left--;

@@ -52,6 +52,7 @@ static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
             [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
             [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
             [PART_DEFERRED] = TO(PART_DEFERRING, PART_NOTHING),
+            [PART_JOINS] = TO(PART_JOINED, PART_NOTHING),
         },
     [PART_CONNECTING] =
         {
@@ -77,6 +78,13 @@ static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
             [PART_AGENT_GONE] = TO(PART_ENDED, PART_BARE),
             [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
             [PART_CANCELLED] = TO(PART_DEFERRING, PART_NOTHING),
+        },
+    [PART_JOINED] =
+        {
+            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
+            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+            [PART_CANCELLED] = TO(PART_JOINED, PART_NOTHING),
+            [PART_LEAVES] = TO(PART_WAITING, PART_BACK),
         },
 };
 

@@ -5,7 +5,8 @@
  * The way of a delivery request, as two tables of states and events.
  *
  * A client is one connection of qmgr(8) and the request on it. A part is what runs: one valid
- * request, handed to one worker. A request has one part, or one per destination when it is split.
+ * request, handed to one worker. A request has one part, or one per destination when it is split;
+ * some of these may go along with another one to its worker.
  *
  * Client      COMPLETE     REFUSED           HUNG_UP       PARTS_ENDED       ANSWERED
  *   READING   HELD,admit   ANSWERING,refuse  ENDED         -                 -
@@ -31,6 +32,9 @@
  *   SENDING    -           -             ENDED,lost    RUNNING  ENDED,relay  SENDING        -
  *   RUNNING    -           -             ENDED,lost    -        ENDED,relay  RUNNING        -
  *   DEFERRING  -           -             ENDED,bare    -        ENDED,relay  DEFERRING      -
+ *   JOINED     -           -             ENDED,lost    -        ENDED,relay  JOINED         -
+ *
+ * and WAITING becomes JOINED by JOINS; JOINED becomes WAITING by LEAVES (back).
  *
  *   CHOSEN        it may run now, on an idle worker
  *   GREETED       the worker's greeting was read (one that was just started greets before anything
@@ -41,6 +45,9 @@
  *   REPLIED       the worker's reply was read
  *   CANCELLED     qmgr hung up
  *   DEFERRED      it is not to run now: it goes to retry(8), as soon as one is free
+ *   JOINS         it goes along with another part of its request, which is chosen; what comes of
+ *                 that one's worker comes to it
+ *   LEAVES        that one goes back to where it waited, or is withdrawn
  *
  *   hand over     writing begins: from here on the part is never given to another worker
  *   back          back to the head of where it waited; nothing of it was sent
@@ -70,6 +77,7 @@ enum part_state {
     PART_SENDING,
     PART_RUNNING,
     PART_DEFERRING,
+    PART_JOINED,
     PART_ENDED
 };
 enum part_event {
@@ -79,7 +87,9 @@ enum part_event {
     PART_SENT,
     PART_REPLIED,
     PART_CANCELLED,
-    PART_DEFERRED
+    PART_DEFERRED,
+    PART_JOINS,
+    PART_LEAVES
 };
 enum part_action {
     PART_NOTHING,
@@ -94,7 +104,7 @@ enum part_action {
 #define CLIENT_STATES (CLIENT_ENDED + 1)
 #define CLIENT_EVENTS (CLIENT_ANSWERED + 1)
 #define PART_STATES (PART_ENDED + 1)
-#define PART_EVENTS (PART_DEFERRED + 1)
+#define PART_EVENTS (PART_LEAVES + 1)
 
 struct client_step {
     enum client_state state;

@@ -35,7 +35,7 @@ COUNTED struct admission_choice counted_choice(struct admission *admission, int6
 {
     struct admission_choice choice = admission_next(admission, LIMIT, now);
 
-    admission_runnable(admission, LIMIT, now, LIMIT);
+    admission_runnable(admission, LIMIT, now, LIMIT, LIMIT);
     admission_due(admission, LIMIT, now);
     return choice;
 }

@@ -311,11 +311,11 @@ Test(admission, when_to_ask_again_is_known_without_choosing)
     }
     harness_start_all(admission, 64, now, NULL);
     for (int i = 0; i < 20; i++) {
-        cr_assert_eq(admission_runnable(admission, 64, now, 64), 0);
+        cr_assert_eq(admission_runnable(admission, 64, now, 64, 64), 0);
         due = admission_due(admission, 64, now);
         cr_assert(due > now && due < now + 2 * SECOND, "in %lld us", (long long)(due - now));
-        cr_assert_eq(admission_runnable(admission, 64, due - 2, 64), 0, "earlier than it said");
-        cr_assert_gt(admission_runnable(admission, 64, due, 64), 0, "not when it said");
+        cr_assert_eq(admission_runnable(admission, 64, due - 2, 64, 64), 0, "earlier than it said");
+        cr_assert_gt(admission_runnable(admission, 64, due, 64, 64), 0, "not when it said");
         now = due;
         harness_start_all(admission, 64, now, NULL);
     }

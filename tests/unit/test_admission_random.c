@@ -11,7 +11,8 @@
 #define PARTS 300
 #define KEYS 40
 
-enum state { STATE_FREE, STATE_WAITING, STATE_CHOSEN, STATE_RUNNING };
+/* What is parked waits, for whom it is not to be told apart. */
+enum state { STATE_FREE, STATE_WAITING, STATE_CHOSEN, STATE_RUNNING, STATE_JOINED };
 
 struct model {
     struct admission *admission;
@@ -21,9 +22,11 @@ struct model {
     enum state state[PARTS];
     unsigned key[PARTS];
     bool exempt[PARTS];
+    unsigned leader[PARTS];
+    unsigned members[PARTS];
     bool succeeded[KEYS]; /* ever */
     unsigned in_flight[KEYS];
-    unsigned waiting, flying;
+    unsigned waiting, flying, joined;
     uint64_t arrived, ended;
 };
 
@@ -48,7 +51,7 @@ static void check(const struct model *model)
         sum += counters.lane[i];
     }
     cr_assert_eq(sum, model->flying);
-    cr_assert_eq(model->arrived, model->ended + model->waiting + model->flying);
+    cr_assert_eq(model->arrived, model->ended + model->waiting + model->flying + model->joined);
 }
 
 static void arrive(struct model *model, unsigned part)
@@ -81,9 +84,68 @@ static void unwait(struct model *model, unsigned part, enum state state)
         model->ended++;
 }
 
+static void land(struct model *model, unsigned part, enum state state)
+{
+    model->state[part] = state;
+    model->in_flight[model->key[part]]--;
+    model->flying--;
+    if (state == STATE_WAITING)
+        model->waiting++;
+    else
+        model->ended++;
+}
+
+/* Others go along with a part that was chosen, or it is parked. */
+static void gather(struct model *model, unsigned leader)
+{
+    unsigned least = 1;
+
+    if (roll(model, 4) == 0) {
+        int result = admission_park(model->admission, leader, model->now);
+        cr_assert_geq(result, 0);
+        if (result > 0)
+            land(model, leader, STATE_WAITING);
+        return;
+    }
+    for (int i = 0; i < 20; i++) {
+        unsigned part = roll(model, PARTS);
+        int result = admission_join(model->admission, leader, part, model->limit, model->now);
+        if (model->state[part] != STATE_WAITING) {
+            cr_assert_eq(result, -EINVAL);
+            continue;
+        }
+        cr_assert_geq(result, 0);
+        if (result == 0)
+            continue;
+        cr_assert(model->members[leader] > 0 ||
+                  admission_joins(model->admission, leader, model->now));
+        cr_assert_neq(model->key[part], model->key[leader]);
+        model->state[part] = STATE_JOINED;
+        model->leader[part] = leader;
+        model->members[leader]++;
+        model->waiting--;
+        model->joined++;
+        least &= model->succeeded[model->key[part]];
+    }
+    if (least == 0)
+        cr_assert_leq(model->members[leader], 3, "of those never seen no more");
+}
+
+/* One that went along waits again, or has ended. */
+static void part_ways(struct model *model, unsigned part, enum state state)
+{
+    model->members[model->leader[part]]--;
+    model->state[part] = state;
+    model->joined--;
+    if (state == STATE_WAITING)
+        model->waiting++;
+    else
+        model->ended++;
+}
+
 static bool next(struct model *model)
 {
-    unsigned promised = admission_runnable(model->admission, model->limit, model->now, 1000);
+    unsigned promised = admission_runnable(model->admission, model->limit, model->now, 1000, 1000);
     struct admission_choice choice = admission_next(model->admission, model->limit, model->now);
     struct admission_counters counters;
     unsigned nested = 0;
@@ -111,36 +173,34 @@ static bool next(struct model *model)
     for (int i = choice.lane; i < ADMISSION_LANES; i++)
         nested += counters.lane[i];
     cr_assert_leq(nested, admission_share(choice.lane, model->limit));
+    if (roll(model, 2) == 0)
+        gather(model, choice.part);
     return true;
-}
-
-static void land(struct model *model, unsigned part, enum state state)
-{
-    model->state[part] = state;
-    model->in_flight[model->key[part]]--;
-    model->flying--;
-    if (state == STATE_WAITING)
-        model->waiting++;
-    else
-        model->ended++;
 }
 
 static void finish(struct model *model, unsigned part)
 {
-    enum admission_outcome outcome = roll(model, 4);
+    enum admission_outcome outcome = roll(model, 5);
+    bool joined = model->state[part] == STATE_JOINED;
     bool flies = model->state[part] == STATE_CHOSEN || model->state[part] == STATE_RUNNING;
     int64_t service = roll(model, 3) == 0 ? 30 * SECOND : 10 * MS;
+
+    if (joined && roll(model, 4) == 0)
+        service = ADMISSION_UNTIMED;
 
     /* Every third domain never delivers. */
     if (model->key[part] % 3 == 0 && outcome == ADMISSION_DELIVERED)
         outcome = ADMISSION_FAILED;
     int result = admission_finished(model->admission, part, outcome, service, model->now);
-    cr_assert_eq(result, flies ? 0 : -EINVAL);
+    cr_assert_eq(result, joined || (flies && model->members[part] == 0) ? 0 : -EINVAL);
     if (result != 0)
         return;
     if (outcome == ADMISSION_DELIVERED)
         model->succeeded[model->key[part]] = true;
-    land(model, part, STATE_FREE);
+    if (joined)
+        part_ways(model, part, STATE_FREE);
+    else
+        land(model, part, STATE_FREE);
 }
 
 static void leave(struct model *model, int part)
@@ -176,8 +236,14 @@ static void step(struct model *model)
         break;
     case 7:
         result = admission_put_back(model->admission, part, model->now);
-        cr_assert_eq(result, model->state[part] == STATE_CHOSEN ? 0 : -EINVAL);
-        if (result == 0)
+        cr_assert_eq(result,
+                     model->state[part] == STATE_JOINED ||
+                             (model->state[part] == STATE_CHOSEN && model->members[part] == 0)
+                         ? 0
+                         : -EINVAL);
+        if (result == 0 && model->state[part] == STATE_JOINED)
+            part_ways(model, part, STATE_WAITING);
+        else if (result == 0)
             land(model, part, STATE_WAITING);
         break;
     case 8:
@@ -187,7 +253,8 @@ static void step(struct model *model)
     case 9:
         result = admission_cancel(model->admission, part, model->now);
         cr_assert_eq(result,
-                     model->state[part] == STATE_WAITING || model->state[part] == STATE_CHOSEN
+                     model->state[part] == STATE_WAITING ||
+                             (model->state[part] == STATE_CHOSEN && model->members[part] == 0)
                          ? 0
                          : -EINVAL);
         if (result == 0 && model->state[part] == STATE_CHOSEN)
@@ -215,12 +282,21 @@ static void drain(struct model *model)
     unsigned idle = 0;
 
     model->limit = 1 + roll(model, 64);
-    while (model->waiting + model->flying > 0) {
+    while (model->waiting + model->flying + model->joined > 0) {
         bool moved = false;
+        for (unsigned i = 0; i < PARTS; i++)
+            if (model->state[i] == STATE_JOINED) {
+                cr_assert_eq(admission_finished(model->admission, i, ADMISSION_DELIVERED, 10 * MS,
+                                                model->now),
+                             0);
+                model->succeeded[model->key[i]] = true;
+                part_ways(model, i, STATE_FREE);
+            }
         while (next(model))
             moved = true;
         for (unsigned i = 0; i < PARTS; i++)
-            if (model->state[i] == STATE_CHOSEN || model->state[i] == STATE_RUNNING) {
+            if ((model->state[i] == STATE_CHOSEN || model->state[i] == STATE_RUNNING) &&
+                model->members[i] == 0) {
                 cr_assert_eq(admission_finished(model->admission, i, ADMISSION_DELIVERED, 10 * MS,
                                                 model->now),
                              0);
@@ -236,6 +312,9 @@ static void drain(struct model *model)
 
 Test(admission_random, nothing_is_started_twice_or_forgotten)
 {
+    struct admission_counters counters;
+    uint64_t joined = 0;
+
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct model model = {.random = seed * 0x9e3779b97f4a7c15U, .limit = 1 + seed % 64};
         model.admission = harness_create(PARTS, KEYS / 2);
@@ -245,8 +324,11 @@ Test(admission_random, nothing_is_started_twice_or_forgotten)
         }
         drain(&model);
         check(&model);
+        admission_count(model.admission, &counters);
+        joined += counters.joined;
         admission_destroy(model.admission);
     }
+    cr_assert_gt(joined, 1000);
 }
 
 /* A slot turns over again and again: everybody gets one, at any limit, whatever the proven want. */
@@ -323,7 +405,7 @@ static uint64_t dearest(unsigned destinations)
     for (int i = 0; i < 3000; i++) {
         now += 300 * MS;
         before = steps(admission);
-        (void)admission_runnable(admission, 64, now, 1000);
+        (void)admission_runnable(admission, 64, now, 1000, 1000);
         int part = harness_start(admission, 64, now);
         if (part >= 0)
             harness_finish(admission, (unsigned)part,

@@ -17,7 +17,7 @@ struct table {
     struct request request;
     struct split split;
     unsigned each; /* parts that were handed to each() */
-    const struct part *part[8];
+    struct part *part[8];
 };
 
 /* Its request is for five recipients in three domains. */
@@ -85,7 +85,7 @@ static void end(const struct table *table, struct job *job)
 {
     struct part *part;
 
-    SLIST_FOREACH(part, &job->parts, of_job)
+    STAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         parts_step(table->parts, part, PART_CANCELLED);
     parts_free(table->parts, job);
@@ -172,7 +172,7 @@ Test(parts, what_waits_is_counted)
     job = job_of(&table);
     cr_assert(divide(&table, job));
     all = table.budget.held + table.bytes.len;
-    part = SLIST_FIRST(&job->parts);
+    part = STAILQ_FIRST(&job->parts);
     share = part->length;
     cr_expect_eq(parts_step(table.parts, part, PART_CHOSEN), PART_NOTHING);
     expect_view(&table, 2, 1, all - share);
@@ -184,17 +184,95 @@ Test(parts, what_waits_is_counted)
     expect_view(&table, 2, 1, all - share);
     cr_expect_eq(parts_step(table.parts, part, PART_CANCELLED), PART_NOTHING);
     expect_view(&table, 2, 1, all - share);
-    part = SLIST_NEXT(part, of_job);
+    part = STAILQ_NEXT(part, of_job);
     all -= share;
     share = part->length;
     cr_expect_eq(parts_step(table.parts, part, PART_DEFERRED), PART_NOTHING);
     expect_view(&table, 1, 1, all - share);
-    part = SLIST_NEXT(part, of_job);
+    part = STAILQ_NEXT(part, of_job);
     cr_expect_eq(parts_step(table.parts, part, PART_CANCELLED), PART_NOTHING);
     expect_view(&table, 0, 0, 0);
     /* Beside another request. */
     whole(&table);
     expect_view(&table, 1, 1, table.bytes.len);
+    table_close(&table);
+}
+
+static void expect_outgoing(const struct part *leader, const char *text)
+{
+    struct wire want = wire(text);
+
+    cr_assert_not_null(leader->outgoing);
+    cr_expect_eq(leader->outgoing_length, want.len, "%zu, not %zu", leader->outgoing_length,
+                 want.len);
+    cr_expect(leader->outgoing_length == want.len &&
+              memcmp(leader->outgoing, want.bytes, want.len) == 0);
+    wire_free(&want);
+}
+
+/* Some go along: a request for the recipients of these. All: the client's own bytes. */
+Test(parts, parts_go_along_with_another)
+{
+    struct table table;
+    struct job *job;
+    struct part *leader, *second, *third;
+    uint64_t held;
+
+    table_open(&table, 2, 6);
+    whole(&table);
+    job = job_of(&table);
+    cr_assert(divide(&table, job));
+    leader = table.part[2];
+    second = table.part[0];
+    third = table.part[1];
+    held = table.budget.held;
+    parts_step(table.parts, leader, PART_CHOSEN);
+    parts_join(table.parts, leader, second);
+    cr_expect_eq(second->state, PART_JOINED);
+    cr_expect_eq(leader->members, 1);
+    cr_expect_eq(parts_view(table.parts).waiting, 2);
+    cr_expect_eq(parts_view(table.parts).jobs, 2);
+    cr_assert(parts_outgoing(table.parts, leader, &table.request, table.bytes.bytes));
+    expect_outgoing(leader, WIRE_MANY_COMMON
+                    "recipient_count|4||" WIRE_MANY_A WIRE_MANY_C WIRE_MANY_B WIRE_MANY_X);
+    cr_expect_eq(table.budget.held, held + leader->outgoing_length);
+    parts_leave(table.parts, second);
+    cr_expect_eq(second->state, PART_WAITING);
+    cr_expect_null(leader->outgoing);
+    cr_expect_eq(table.budget.held, held);
+    cr_expect_eq(parts_view(table.parts).waiting, 3);
+
+    parts_join(table.parts, leader, second);
+    parts_join(table.parts, leader, third);
+    cr_assert(parts_outgoing(table.parts, leader, &table.request, table.bytes.bytes));
+    cr_expect_eq(leader->outgoing, table.bytes.bytes, "nothing is copied");
+    expect_outgoing(leader, WIRE_MANY);
+    cr_expect_eq(table.budget.held, held);
+    cr_expect_eq(parts_view(table.parts).waiting, 1);
+    cr_expect_eq(parts_view(table.parts).jobs, 1);
+    /* They have ended, and leave nothing. */
+    parts_step(table.parts, second, PART_REPLIED);
+    parts_leave(table.parts, second);
+    parts_step(table.parts, third, PART_AGENT_GONE);
+    cr_expect_eq(third->state, PART_ENDED);
+    parts_free(table.parts, job);
+    cr_expect_eq(table.budget.held, 0);
+    table_close(&table);
+}
+
+/* Bytes that do not fit are no reason to fail: the caller lets them go alone. */
+Test(parts, outgoing_bytes_are_bounded)
+{
+    struct table table;
+    struct job *job;
+
+    table_open(&table, 1, 3);
+    job = job_of(&table);
+    cr_assert(divide(&table, job));
+    parts_join(table.parts, table.part[0], table.part[1]);
+    table.budget.held += HELD_BYTES_MAX - table.budget.held;
+    cr_expect_not(parts_outgoing(table.parts, table.part[0], &table.request, table.bytes.bytes));
+    cr_expect_null(table.part[0]->outgoing);
     table_close(&table);
 }
 
@@ -205,7 +283,7 @@ Test(parts, a_step_that_cannot_be_aborts, .signal = SIGABRT)
 
     table_open(&table, 1, 0);
     job = whole(&table);
-    parts_step(table.parts, SLIST_FIRST(&job->parts), PART_REPLIED);
+    parts_step(table.parts, STAILQ_FIRST(&job->parts), PART_REPLIED);
 }
 
 /* One part is kept for each job that may still come: a split has only what is beside them. */

@@ -182,19 +182,19 @@ Test(router, a_request_waits_for_a_worker)
     expect_empty();
 }
 
-/* --- a request for three domains -------------------------------------------------------------------- */
+/* --- a retry for three domains, of which nothing is known -------------------------------------------- */
 
 static const char *const shares[] = {
-    WIRE_MANY_COMMON "recipient_count|2||" WIRE_MANY_A WIRE_MANY_C,
-    WIRE_MANY_COMMON "recipient_count|1||" WIRE_MANY_D,
-    WIRE_MANY_COMMON "recipient_count|2||" WIRE_MANY_B WIRE_MANY_X,
+    WIRE_RETRY_COMMON "recipient_count|2||" WIRE_MANY_A WIRE_MANY_C,
+    WIRE_RETRY_COMMON "recipient_count|1||" WIRE_MANY_D,
+    WIRE_RETRY_COMMON "recipient_count|2||" WIRE_MANY_B WIRE_MANY_X,
 };
 
 /* Each share goes to a worker, in any order; these are their replies. */
 static void split(const char *const replies[3], const char *answer)
 {
     bool seen[3] = {false};
-    int fd = ask_with("E2A4CA72681", WIRE_MANY);
+    int fd = ask_with("E2A4CA72681", WIRE_RETRY);
 
     UNTIL(t.totals.requests > 0);
     for (unsigned i = 0; i < 3; i++) {
@@ -275,7 +275,7 @@ Test(router, the_client_of_three_shares_goes)
 
     launch(1, CONFIG_LIMIT_FIXED);
     number = first_worker();
-    fd = ask_with("E2A4CA72681", WIRE_MANY);
+    fd = ask_with("E2A4CA72681", WIRE_RETRY);
     connection = greets(number);
     UNTIL(!peer_quiet(connection));
     cr_expect_eq(waiting(), 2);
@@ -303,7 +303,7 @@ Test(router, a_split_message_does_not_fill_the_room)
     number = first_worker();
     fd = ask("AAA");
     serve(number, "AAA");
-    other = ask_with("E2A4CA72681", WIRE_MANY);
+    other = ask_with("E2A4CA72681", WIRE_RETRY);
     UNTIL(waiting() == 3);
     ask("BBB");
     UNTIL(waiting() == 4);

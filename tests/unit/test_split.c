@@ -86,6 +86,23 @@ Test(split, captured_by_recipient_and_not_at_all)
     whole_free(&whole);
 }
 
+/* The common list of all parts but for the count, whose digits may get more again. */
+Test(split, common_list)
+{
+    struct whole whole;
+    struct wire want = wire(WIRE_MANY_COMMON "recipient_count|12||");
+    char *bytes = malloc(want.len);
+
+    whole_make(&whole, wire(WIRE_MANY), split_key_domain);
+    cr_assert_eq(split_common_size(&whole.request, 12), want.len);
+    cr_expect_eq(split_common_size(&whole.request, 3), want.len - 1);
+    cr_assert_eq(split_common(&whole.request, whole.bytes.bytes, 12, bytes), bytes + want.len);
+    cr_expect_arr_eq(bytes, want.bytes, want.len);
+    free(bytes);
+    wire_free(&want);
+    whole_free(&whole);
+}
+
 #define AT_A "recipient|u@a||"
 #define FIVE_AT_A AT_A AT_A AT_A AT_A AT_A
 

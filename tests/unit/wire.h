@@ -18,6 +18,8 @@
 #define WIRE_NEXTHOP "nexthop|nexthop.example|encoding||"
 #define WIRE_SENDER "sender|sender@example.com|envelope_id||ret_flags|0|"
 #define WIRE_TIME "time|hxECawAAAAC+jA0AAAAAAIgRAmsAAAAAWssDAAAAAAAAAAAA" WIRE_BLOB_REST "|"
+/* The same, active an hour later: a retry. */
+#define WIRE_TIME_RETRY "time|hxECawAAAAC+jA0AAAAAAJgfAmsAAAAAWssDAAAAAAAAAAAA" WIRE_BLOB_REST "|"
 #define WIRE_CLIENT                                                                                \
     "log_client_name|unknown|log_client_address|127.0.0.1|log_client_port|40404|"                  \
     "log_protocol_name|ESMTP|log_helo_name|me|sasl_method||sasl_username||sasl_sender||"           \
@@ -36,12 +38,13 @@
     WIRE_HEAD WIRE_NEXTHOP "sendopts|0|" WIRE_SENDER WIRE_TIME WIRE_CLIENT                         \
                            "recipient_count|2||" WIRE_USER1 WIRE_USER2
 
-/* A bounce for five recipients in three domains, one of them spelt in two ways. */
-#define WIRE_MANY_COMMON                                                                           \
+/* A bounce for five recipients in three domains, one of them spelt in two ways; and its retry, an hour later. */
+#define WIRE_MANY_COMMON WIRE_MANY_AT("iBECawAAAAAmXQ0AAAAAAIkRAmsAAAAAtg4GAAAAAAAAAAAA")
+#define WIRE_RETRY_COMMON WIRE_MANY_AT("iBECawAAAAAmXQ0AAAAAAJkfAmsAAAAAtg4GAAAAAAAAAAAA")
+#define WIRE_MANY_AT(time)                                                                         \
     "flags|3|queue_name|active|queue_id|E2A4CA72681|offset|896|size|282|nexthop|nexthop.example|"  \
     "encoding||smtputf8|0|sender||envelope_id||ret_flags|0|"                                       \
-    "time|"                                                                                        \
-    "iBECawAAAAAmXQ0AAAAAAIkRAmsAAAAAtg4GAAAAAAAAAAAA" WIRE_BLOB_REST "|"                          \
+    "time|" time WIRE_BLOB_REST "|"                                                                \
     "log_client_name|unknown|log_client_address|127.0.0.1|log_client_port|40430|"                  \
     "log_protocol_name|ESMTP|log_helo_name|me|sasl_method||sasl_username||sasl_sender||"           \
     "log_ident|E2A4CA72681|rewrite_context|local|"
@@ -62,6 +65,10 @@
     "dsn_orig_rcpt|rfc822;\"x@y\"@two.example|notify_flags|0||"
 #define WIRE_MANY                                                                                  \
     WIRE_MANY_COMMON                                                                               \
+    "recipient_count|5||" WIRE_MANY_A WIRE_MANY_C WIRE_MANY_D WIRE_MANY_B WIRE_MANY_X
+
+#define WIRE_RETRY                                                                                 \
+    WIRE_RETRY_COMMON                                                                              \
     "recipient_count|5||" WIRE_MANY_A WIRE_MANY_C WIRE_MANY_D WIRE_MANY_B WIRE_MANY_X
 
 /* A2: what a hand-made client said to a worker; the blob is another one, which changes nothing. */

@@ -227,7 +227,7 @@ static void grow(struct model *model)
         return;
     admission_count(model->admission, &counters);
     barred = counters.waiting > 0 &&
-             admission_runnable(model->admission, (unsigned)model->workers, model->now, 1) == 0;
+             admission_runnable(model->admission, (unsigned)model->workers, model->now, 1, 1) == 0;
     if (model->busy >= model->workers / (barred ? 8 : 2))
         model->workers = fmin(model->workers * GROWTH, model->plan->workers_most);
     model->grown = model->now;

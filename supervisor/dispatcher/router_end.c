@@ -1,0 +1,116 @@
+/*
+ * The ends of a part: its worker replied or is lost, it goes back to where it waited, its client has
+ * hung up.
+ */
+
+#include "supervisor/dispatcher/router.h"
+
+void router_settle(struct router *router, struct part *part, const struct reply *reply,
+                   const char *bytes)
+{
+    struct job *job = part->job;
+
+    part->worker = POOL_NONE;
+    if (reply)
+        merge_add(&job->merge, reply, bytes);
+    else
+        merge_add_deferred(&job->merge);
+    if (--job->left > 0)
+        return;
+    client_answer(job->client, &job->merge);
+    parts_free(router->parts, job);
+}
+
+void router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
+                  int64_t service)
+{
+    router_must(router,
+                admission_finished(router->admission, parts_handle(router->parts, part), outcome,
+                                   service, router_now(router)),
+                part);
+}
+
+static int64_t service_of(const struct router *router, const struct part *part)
+{
+    return router_now(router) - (int64_t)part->started;
+}
+
+void router_put_back(struct router *router, struct part *part)
+{
+    router_disband(router, part);
+    part->worker = POOL_NONE;
+    router_must(router,
+                admission_put_back(router->admission, parts_handle(router->parts, part),
+                                   router_now(router)),
+                part);
+}
+
+void router_replied(struct router *router, struct part *part, const struct fleet_event *event)
+{
+    bool delivered = event->reply->status == 0;
+    enum admission_outcome outcome = ADMISSION_DELIVERED;
+
+    growth_returned(&router->spawn.growth, router->loop->now);
+    if (part->members > 0) {
+        router_joint_ended(router, part, event->reply, event->bytes);
+        return;
+    }
+    parts_step(router->parts, part, PART_REPLIED);
+    if (delivered)
+        router->totals->delivered++;
+    else
+        router->totals->failed++;
+    /* An agent is done with a probe whatever the server said: 0 is an answer, not a delivery. */
+    if (!delivered)
+        outcome = event->reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED;
+    else if (request_is_probe(&part->job->client->request))
+        outcome = ADMISSION_DEFERRED;
+    router_learn(router, part, outcome, service_of(router, part));
+    router_settle(router, part, event->reply, event->bytes);
+}
+
+void router_lost(struct router *router, struct part *part)
+{
+    if (part->members > 0) {
+        router_joint_ended(router, part, NULL, NULL);
+        return;
+    }
+    parts_step(router->parts, part, PART_AGENT_GONE);
+    router->totals->lost++;
+    router_learn(router, part, ADMISSION_LOST, service_of(router, part));
+    router_settle(router, part, NULL, NULL);
+}
+
+void router_cancel(struct router *router, struct part *part)
+{
+    int worker = part->worker;
+    enum part_action action = parts_step(router->parts, part, PART_CANCELLED);
+
+    if (part->state != PART_ENDED)
+        return;
+    router_must(
+        router,
+        admission_cancel(router->admission, parts_handle(router->parts, part), router_now(router)),
+        part);
+    if (action == PART_RELEASE)
+        fleet_release(router->fleet, worker);
+    router_settle(router, part, NULL, NULL);
+}
+
+void router_cancel_all(struct router *router, struct job *job)
+{
+    struct part *part, *next;
+    unsigned left = job->left;
+
+    STAILQ_FOREACH(part, &job->parts, of_job)
+    if (part->state == PART_CONNECTING)
+        router_disband(router, part);
+    /* The last one that ends takes the job with it. */
+    for (part = STAILQ_FIRST(&job->parts); part && left > 0; part = next) {
+        next = STAILQ_NEXT(part, of_job);
+        if (part->state == PART_ENDED)
+            continue;
+        left--;
+        router_cancel(router, part);
+    }
+}

@@ -1,0 +1,141 @@
+/*
+ * Parts of one request that go to one worker together (admission.h, JOINT PARTS): as stock would
+ * send them, but for those that admission wants to run alone.
+ *
+ * They are joined when their leader is chosen and have one reply. Whom it speaks of is read where
+ * agents write it, from the marks in the queue file, through the descriptor that holds the lock.
+ */
+
+#include <string.h>
+
+#include "agents/marks.h"
+#include "supervisor/dispatcher/router.h"
+
+/* Connections that were never made are the next hop's: no server has heard of the recipients. */
+#define DSN_NOT_CONNECTED "4.4.1"
+
+/* Does one of its siblings wait for an answer that may let it go along? Then the leader waits too. */
+static bool parked(struct router *router, const struct part *leader)
+{
+    const struct part *part;
+    int result;
+
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    {
+        if (part == leader || part->state != PART_WAITING ||
+            !admission_awaits(router->admission, parts_handle(router->parts, part),
+                              router_now(router)))
+            continue;
+        result = admission_park(router->admission, parts_handle(router->parts, leader),
+                                router_now(router));
+        router_must(router, result, leader);
+        return result > 0;
+    }
+    return false;
+}
+
+bool router_join(struct router *router, struct part *leader, unsigned limit)
+{
+    const struct client *client = leader->job->client;
+    unsigned head = parts_handle(router->parts, leader);
+    struct part *part;
+    int result;
+
+    if (leader->job->waiting < 2 || !admission_joins(router->admission, head, router_now(router)))
+        return true;
+    if (parked(router, leader))
+        return false;
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    {
+        if (part == leader || part->state != PART_WAITING)
+            continue;
+        result = admission_join(router->admission, head, parts_handle(router->parts, part), limit,
+                                router_now(router));
+        router_must(router, result, part);
+        if (result > 0)
+            parts_join(router->parts, leader, part);
+    }
+    if (leader->members > 0 &&
+        !parts_outgoing(router->parts, leader, &client->request, client->bytes))
+        router_disband(router, leader);
+    return true;
+}
+
+void router_disband(struct router *router, const struct part *leader)
+{
+    struct part *part;
+
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    {
+        if (part->leader != leader)
+            continue;
+        router_must(router,
+                    admission_put_back(router->admission, parts_handle(router->parts, part),
+                                       router_now(router)),
+                    part);
+        parts_leave(router->parts, part);
+    }
+}
+
+/* Of a joint part that was not delivered to all: who is done. */
+static bool read_marks(const struct part *leader)
+{
+    int file = leader->job->client->lock;
+    bool any = false;
+    struct part *part;
+
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    if (part == leader || part->leader == leader) {
+        part->done = marks_done(file, part->bytes, part->length) == 1;
+        any |= part->done;
+    }
+    return any;
+}
+
+/* What is learned of the destination of one that is not done. */
+static enum admission_outcome undone(const struct reply *reply)
+{
+    if (!reply || (strcmp(reply->dsn, DSN_NOT_CONNECTED) == 0 && reply->diag_type[0] == '\0'))
+        return ADMISSION_LOST;
+    return ADMISSION_UNDELIVERED;
+}
+
+/* One of them ends. `reply` is what its client is told, NULL: the bare deferral. */
+static void end(struct router *router, struct part *part, enum admission_outcome outcome,
+                int64_t service, bool lost, const struct reply *reply, const char *bytes)
+{
+    parts_step(router->parts, part, lost ? PART_AGENT_GONE : PART_REPLIED);
+    if (outcome == ADMISSION_DELIVERED)
+        router->totals->delivered++;
+    else if (lost)
+        router->totals->lost++;
+    else
+        router->totals->failed++;
+    if (outcome == ADMISSION_DELIVERED && request_is_probe(&part->job->client->request))
+        outcome = ADMISSION_LOST;
+    router_learn(router, part, outcome, service);
+    if (part->leader)
+        parts_leave(router->parts, part);
+    router_settle(router, part, reply, bytes);
+}
+
+void router_joint_ended(struct router *router, struct part *leader, const struct reply *reply,
+                        const char *bytes)
+{
+    const enum admission_outcome not_done = undone(reply);
+    const bool lost = !reply, all = reply && reply->status == 0;
+    const struct reply *told = reply;
+    int64_t service = ADMISSION_UNTIMED;
+    struct part *part;
+
+    if (all)
+        service = (router_now(router) - (int64_t)leader->started) / (leader->members + 1);
+    else if (read_marks(leader))
+        told = NULL; /* the next hop is not at fault: qmgr(8) must not rest it */
+    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    if (part->leader == leader)
+        end(router, part, all || part->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
+            bytes);
+    end(router, leader, all || leader->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
+        bytes);
+}
