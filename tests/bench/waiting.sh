@@ -66,6 +66,6 @@ bench_add 'dispatcher afterwards' headroom "$(unshared "$dispatcher")"
 bench_stop headroom
 bench_value 'a waiting request' headroom bytes '<= 4096' 'dispatcher'
 bench_value 'kernel, a waiting request' headroom bytes ''
-bench_value 'idle pair' headroom KiB '<= 4096' 'parent and dispatcher, unshared'
+bench_value 'idle pair' headroom KiB '<= 2048' 'parent and dispatcher, unshared'
 bench_value 'dispatcher afterwards' headroom KiB '' 'when all is delivered'
 bench_end
