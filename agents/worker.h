@@ -11,8 +11,9 @@
  */
 
 /*
- * Makes worker N's listening socket, non-blocking and close-on-exec. A descriptor, or a negative errno. Its name stays when the
- * worker has gone, and with it the inode that the next worker N needs: on a full disk there may be no other.
+ * Makes worker N's listening socket, non-blocking and close-on-exec. A descriptor, or a negative
+ * errno. Its name stays when the worker has gone, and with it the inode that the next worker N
+ * needs: on a full disk there may be no other.
  */
 int worker_listen(unsigned number);
 
@@ -22,9 +23,9 @@ int worker_connect(unsigned number);
 
 /*
  * Takes away the sockets of workers in the current directory. With `left`, those that still run are
- * kept, as `left.PID.N`: a predecessor's, or its predecessor's. `left` is given a connection to each
- * and owns the descriptor, which is readable when that worker has ended, or is done and about to
- * end. 0 or a negative errno.
+ * kept, as `left.PID.N`: a predecessor's, or its predecessor's. `left` is given a connection to
+ * each and owns the descriptor, which is readable when that worker has ended, or is done and about
+ * to end. 0 or a negative errno.
  */
 int worker_sweep(void (*left)(void *context, int fd), void *context);
 

@@ -84,8 +84,9 @@ static uint64_t read_number(const char *directory, const char *file)
     return value;
 }
 
-/* Sets one limit, or says why not. A limit below what an adopted group uses is not written: the kernel would kill busy
- * workers to reach it (v2), or refuse it (v1). It is kept by the ceiling instead: no worker is started above it. */
+/* Sets one limit, or says why not. A limit below what an adopted group uses is not written: the
+ * kernel would kill busy workers to reach it (v2), or refuse it (v1). It is kept by the ceiling
+ * instead: no worker is started above it. */
 static void set_limit(struct pool_group *group, const char *file, uint64_t limit, const char *key)
 {
     struct group_plan *plan = &group->plan;
@@ -121,7 +122,7 @@ static int make_groups(struct pool_group *group)
     if (plan->mode == GROUP_UNIT)
         result = make_room(plan->below, plan->move);
     if (result == 0)
-        /* Not libcgroup for v2: it writes subtree_control of every group above, also of those that were not delegated to us. */
+        /* Not libcgroup for v2: it writes subtree_control of all groups above, delegated or not. */
         result = plan->v1 ? make_memory_group(plan->memory.mount, group->memory)
                           : make_plain_group(group->memory);
     if (result == -EEXIST) {
@@ -152,7 +153,7 @@ static int make_groups(struct pool_group *group)
     return 0;
 }
 
-/* Opens what group_clone and pressure_arm need. Missing ones are no failure here: they have their fallback. */
+/* Opens what group_clone and pressure_arm need; both have a fallback for what is missing. */
 static void open_doors(struct pool_group *group)
 {
     const bool unified_pool =
@@ -255,8 +256,8 @@ const char *group_directory(const struct pool_group *group)
     return group->made ? group->memory : "";
 }
 
-/* In hybrid mode a child is in the cgroup2 group from its birth, but enters the v1 group only once it runs: the larger
- * number is the true one. */
+/* In hybrid mode a child is in the cgroup2 group from its birth, but enters the v1 group only once
+ * it runs: the larger number is the true one. */
 int group_count_processes(const struct pool_group *group)
 {
     if (!group->made)

@@ -4,11 +4,12 @@
 /*
  * The pool's memory group: found, made, entered, counted, removed.
  *
- * Life of it: the parent, holding the lock of its service (a second one would adopt a living group),
- * calls group_open once, as root, before it forks anything; then memory_source_open and
- * pressure_arm, whose descriptors the dispatcher inherits; group_clone for each worker; group_remove
- * and group_close at its end. The dispatcher calls group_renounce first of all, then only the functions that
- * read the struct, and group_close. Nothing here logs: what is to be said is in group_note.
+ * Life of it: the parent, holding the lock of its service (a second one would adopt a living
+ * group), calls group_open once, as root, before it forks anything; then memory_source_open and
+ * pressure_arm, whose descriptors the dispatcher inherits; group_clone for each worker;
+ * group_remove and group_close at its end. The dispatcher calls group_renounce first of all, then
+ * only the functions that read the struct, and group_close. Nothing here logs: what is to be said
+ * is in group_note.
  *
  * The struct is not called `struct group`, because <grp.h> has that one.
  */
@@ -87,23 +88,25 @@ int group_count_processes(const struct pool_group *group);
  * until it executes a program. Does not allocate. */
 pid_t group_clone(struct pool_group *group);
 
-/* A process of the pool was ended by SIGKILL: perhaps all of them, by cgroup.kill. After a write to that file some kernels
- * (seen: 6.18) kill every process that is cloned into the group from outside it, for as long as the group is there; those
- * that attach themselves live. The next group_clone tries it with a process of its own, and attaches from then on if
- * that is killed. */
+/* A process of the pool was ended by SIGKILL: perhaps all of them, by cgroup.kill. After a write to
+ * that file some kernels (seen: 6.18) kill every process that is cloned into the group from outside
+ * it, for as long as the group is there; those that attach themselves live. The next group_clone
+ * tries it with a process of its own, and attaches from then on if that is killed. */
 void group_was_killed(struct pool_group *group);
 
-/* Makes the pool's groups again, with their limits, when somebody has removed them (an empty group can be, at any time); to be
- * called before group_clone. 0 when nothing was missing, 1 when they were made, or a negative errno. */
+/* Makes the pool's groups again, with their limits, when somebody has removed them (an empty group
+ * can be, at any time); to be called before group_clone. 0 when nothing was missing, 1 when they
+ * were made, or a negative errno. */
 int group_renew(struct pool_group *group);
 
 /* For pressure_arm: descriptor of the cgroup2 directory whose memory.pressure is the pool's
  * (observe: our own group's), or -1 when there is none. Owned by the group. */
 int group_pressure_directory(const struct pool_group *group);
 
-/* Ends all that runs in the pool's group, whoever started it and whatever rights we have left: cgroup.kill needs none over
- * the processes. Waits up to 0.2 s until they have gone. 0, -EBUSY when some have not, -EOPNOTSUPP where there is no group of
- * ours with that file (before Linux 5.14, or without a cgroup2 tree), or a negative errno. */
+/* Ends all that runs in the pool's group, whoever started it and whatever rights we have left:
+ * cgroup.kill needs none over the processes. Waits up to 0.2 s until they have gone. 0, -EBUSY when
+ * some have not, -EOPNOTSUPP where there is no group of ours with that file (before Linux 5.14, or
+ * without a cgroup2 tree), or a negative errno. */
 int group_kill(const struct pool_group *group);
 
 /* Removes the pool's groups if nothing runs in them. -EBUSY: processes still finish; the group
@@ -112,8 +115,9 @@ int group_kill(const struct pool_group *group);
  * processes are in it. */
 int group_remove(struct pool_group *group);
 
-/* Closes what lets its holder put processes into the group. For the dispatcher, which is not root: the descriptors were opened
- * as root, and the kernel asks for the rights of who opened them. group_clone is for the parent only, from then on. */
+/* Closes what lets its holder put processes into the group. For the dispatcher, which is not root:
+ * the descriptors were opened as root, and the kernel asks for the rights of who opened them.
+ * group_clone is for the parent only, from then on. */
 void group_renounce(struct pool_group *group);
 
 /* Frees memory and descriptors; the kernel's groups stay. NULL is allowed. */

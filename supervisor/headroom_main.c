@@ -3,7 +3,8 @@
  *
  * master(8) starts this process with the descriptors, arguments and environment of any delivery
  * agent. It reads its parameters and its configuration, takes the lock of the service, and becomes
- * two: the parent (supervisor/parent/parent.h) and the dispatcher (supervisor/dispatcher/dispatcher.h).
+ * two: the parent (supervisor/parent/parent.h) and the dispatcher
+ * (supervisor/dispatcher/dispatcher.h).
  */
 
 #include <errno.h>
@@ -94,13 +95,13 @@ static int identify(struct program *program, int argc, char **argv)
     char error[512];
     int result;
 
-    /* Until Postfix's parameters are known; master(8) exports these for its children, the last two when maillog_file is set. */
+    /* Until Postfix's parameters are known. master(8) exports these, the last with maillog_file. */
     program->journal_options.syslog_name =
         getenv("MAIL_LOGTAG") ? getenv("MAIL_LOGTAG") : "postfix";
     program->journal_options.postlog = getenv("POSTLOG_SERVICE");
     program->journal_options.host = getenv("POSTLOG_HOSTNAME");
     result = master_arguments_parse(argc, argv, &program->arguments, error, sizeof error);
-    /* -n comes before what an operator wrote, so that a line about his mistake names the service. */
+    /* -n comes before the operator's words: a line about a mistake in them names the service. */
     program->journal_options.service = program->arguments.service;
     if (result < 0 || master_descriptors_check(program->arguments.sockets, error, sizeof error) < 0)
         return refuse(program, "%s", error);
@@ -184,8 +185,8 @@ static int take(struct program *program)
 }
 
 /*
- * The memory group, and all that shows what memory does: opened as root, for the dispatcher to read.
- * 0, or the exit status + 1.
+ * The memory group, and all that shows what memory does: opened as root, for the dispatcher to
+ * read. 0, or the exit status + 1.
  */
 static int memory_take(struct program *program)
 {
@@ -212,7 +213,7 @@ static int memory_take(struct program *program)
         result = memory_source_open(&program->memory, program->group);
     if (result < 0)
         return 1 + refuse(program, "memory group: %s", strerror(-result));
-    /* Without triggers the dispatcher looks once a second all the same. */
+    /* Without triggers the dispatcher looks once a second. */
     pressure_arm(&program->trigger[0], group_pressure_directory(program->group), "memory.pressure",
                  PRESSURE_SOME, stall, PRESSURE_WINDOW_MIN);
     pressure_arm(&program->trigger[1], AT_FDCWD, "/proc/pressure/memory", PRESSURE_SOME, stall,

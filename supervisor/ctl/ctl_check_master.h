@@ -2,8 +2,9 @@
 #define SUPERVISOR_CTL_CHECK_MASTER_H
 
 /*
- * The part of `headroomctl check` that looks at the running master(8): what it may do and where it is. headroom is its child
- * and has the same; a shell has other capabilities and may have other mounts.
+ * The part of `headroomctl check` that looks at the running master(8): what it may do and where it
+ * is. headroom is its child and has the same; a shell has other capabilities and may have other
+ * mounts.
  */
 
 #include <sys/types.h>
@@ -15,9 +16,10 @@
 pid_t ctl_master_pid(const struct ctl *ctl);
 
 /*
- * Looks at the capabilities of `master`, then moves this process into its mount namespace, its root and its view of the
- * groups, where they are others than ours, so that whatever is looked at later is seen as master sees it. For a process with
- * one thread that needs nothing of its own file system any more.
+ * Looks at the capabilities of `master`, then moves this process into its mount namespace, its root
+ * and its view of the groups, where they are others than ours, so that whatever is looked at later
+ * is seen as master sees it. For a process with one thread that needs nothing of its own file
+ * system any more.
  */
 void ctl_check_master(pid_t master, const struct master_file *file, struct ctl_findings *findings);
 

@@ -119,7 +119,7 @@ static void show_progress(int64_t count, int64_t time, bool *shown)
     *shown = true;
 }
 
-/* libsystemd opens a journal that is not there, or none of whose files may be read, without an error. */
+/* libsystemd opens a journal without files, or without readable ones, without an error. */
 static int look_for_files(sd_journal *journal)
 {
     if (sd_journal_has_runtime_files(journal) > 0 || sd_journal_has_persistent_files(journal) > 0)

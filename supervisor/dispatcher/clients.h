@@ -17,8 +17,8 @@
  * Calls supervisor/base, agents, journal, report/{totals,complaints}, budget, states. Knows no
  * sibling. The sink is called as the last act of a handler. client_answer() never calls it.
  *
- * DIAGNOSTICS: a refused request is logged (EVENT_REQUEST_REFUSED), rate-limited, and answered
- * with the bare deferral. A promise that is broken (states.h, "-") aborts by way of states_broken().
+ * DIAGNOSTICS: a refused request is logged (EVENT_REQUEST_REFUSED), rate-limited, and answered with
+ * the bare deferral. A promise that is broken (states.h, "-") aborts by way of states_broken().
  */
 
 #include <stdbool.h>
@@ -87,7 +87,7 @@ void clients_destroy(struct clients *clients);
 /* What connections are greeted with from now on: a worker's greeting. At most GREETING_MAX. */
 void clients_greet(struct clients *clients, const char *greeting, size_t length);
 
-/* So many more connections may be accepted, until the next call; 0 stops listening. */
+/* `room` more connections may be accepted until the next call; 0 stops listening. */
 void clients_listen(struct clients *clients, unsigned room);
 
 /* The listening sockets are closed here: another process accepts what comes from now on. */

@@ -2,8 +2,8 @@
 #define SUPERVISOR_DISPATCHER_CLIENTS_READ_H
 
 /*
- * What clients.c (connections: accept, greet, answer, close) and clients_read.c (the request on one)
- * share. Internal to the two.
+ * What clients.c (connections: accept, greet, answer, close) and clients_read.c (the request on
+ * one) share. Internal to the two.
  */
 
 #include "agents/limits.h"

@@ -235,45 +235,10 @@ static void say_start(const struct dispatcher *dispatcher)
                     dispatcher->budget.clients_max, wanted, router_room(&dispatcher->router));
 }
 
-/* The dispatcher as reports see it, at this moment. */
-static struct report_view view_of(const struct dispatcher *dispatcher)
-{
-    const struct dispatcher_settings *settings = dispatcher->settings;
-    const struct router *router = &dispatcher->router;
-    const struct regulator_view regulator = regulator_view(router->regulator);
-    const struct fleet_view fleet = fleet_view(router->fleet);
-    return (struct report_view){
-        .now = dispatcher->loop.now,
-        .service = settings->service,
-        .config = settings->config,
-        .parent = settings->parent,
-        .group_mode = group_mode_name(group_mode(settings->group)),
-        .totals = &dispatcher->totals,
-        .settings = regulator.settings,
-        .state = regulator.state,
-        .decision = regulator.decision,
-        .sample = regulator.sample,
-        .changed = regulator.changed,
-        .demand = router_demand(router),
-        .admission = router->admission,
-        .pool = fleet.pool,
-        .most = fleet.most,
-        .held = clients_view(router->clients).held,
-        .room = room_bound(&router->room, 0),
-        .waiting = parts_view(router->parts).waiting,
-        .deferring = retry_pending(router->retry),
-        .greeting_known = fleet.greeting_length > 0,
-        .start_error = fleet.start_error,
-        .starting = fleet_starting_since(router->fleet),
-        .why = router->spawn.why,
-        .lines_lost = dispatcher->journal ? journal_lost(dispatcher->journal) : 0,
-    };
-}
-
 static void on_stepped(void *context, enum limit_mode before)
 {
     struct dispatcher *dispatcher = context;
-    const struct report_view view = view_of(dispatcher);
+    const struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
 
     /* The successor speaks for the service. */
     if (dispatcher->leaving)
@@ -308,7 +273,7 @@ static void remember(struct dispatcher *dispatcher)
 
 static void report(struct dispatcher *dispatcher, bool last)
 {
-    const struct report_view view = view_of(dispatcher);
+    const struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
 
     complaints_flush(&dispatcher->complaints, dispatcher->loop.now, last);
     snapshot_tick(dispatcher->snapshot, &view, last);

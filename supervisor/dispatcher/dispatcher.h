@@ -11,14 +11,14 @@
  *   arrival    what admission has to know of a request
  *   parts      the table of parts: whole requests, and shares of those that are split
  *   fleet      workers: start, greet, take, reply, leave; sockets has where they listen
+ *   strangers  workers of a predecessor that still run
  *   retry      conversations with retry(8), which defers
  *   regulator  how many workers there may be; limit/spawn.h says whether one more is started
  *   budget     descriptors and bytes that may be held
  *   states     the states of a client and of a part, as two tables
  *
- * dispatcher.c drops the privileges, has them all created (dispatcher_modules.c), turns the loop,
- * and fills in the view of those who report (report/view.h). Include goes down only:
- * packaging/ranks.
+ * dispatcher.c drops the privileges and turns the loop; dispatcher_modules.c creates them all, and
+ * fills in the view of those who report (report/view.h). Include goes down only: packaging/ranks.
  *
  * It ends, with 0, on SIGTERM; and on the end of file of master's status channel or of the parent's
  * (a reload, or one of them has gone) as soon as no client is connected. Workers finish by

@@ -123,3 +123,36 @@ void dispatcher_modules_destroy(struct router *router)
     parts_destroy(router->parts);
     clients_destroy(router->clients);
 }
+
+struct report_view dispatcher_view(const struct router *router,
+                                   const struct dispatcher_settings *settings)
+{
+    const struct regulator_view regulator = regulator_view(router->regulator);
+    const struct fleet_view fleet = fleet_view(router->fleet);
+    return (struct report_view){
+        .now = router->loop->now,
+        .service = settings->service,
+        .config = settings->config,
+        .parent = settings->parent,
+        .group_mode = group_mode_name(group_mode(settings->group)),
+        .totals = router->totals,
+        .settings = regulator.settings,
+        .state = regulator.state,
+        .decision = regulator.decision,
+        .sample = regulator.sample,
+        .changed = regulator.changed,
+        .demand = router_demand(router),
+        .admission = router->admission,
+        .pool = fleet.pool,
+        .most = fleet.most,
+        .held = clients_view(router->clients).held,
+        .room = room_bound(&router->room, 0),
+        .waiting = parts_view(router->parts).waiting,
+        .deferring = retry_pending(router->retry),
+        .greeting_known = fleet.greeting_length > 0,
+        .start_error = fleet.start_error,
+        .starting = fleet_starting_since(router->fleet),
+        .why = router->spawn.why,
+        .lines_lost = router->journal ? journal_lost(router->journal) : 0,
+    };
+}

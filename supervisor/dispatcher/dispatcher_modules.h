@@ -3,12 +3,13 @@
 
 /*
  * The modules on the way of a request, made of the settings and wired to the router: what each is
- * given, and where its events go. Internal to dispatcher.c.
+ * given, and where its events go; and what reports see of them. Internal to dispatcher.c.
  */
 
 #include "supervisor/dispatcher/dispatcher.h"
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/dispatcher/sockets.h"
+#include "supervisor/report/view.h"
 
 /*
  * Creates clients, parts, admission, fleet, retry and regulator. The router has all else that it
@@ -19,5 +20,9 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
 
 /* Harmless for modules that were not created. */
 void dispatcher_modules_destroy(struct router *router);
+
+/* The dispatcher as reports see it, at this moment. */
+struct report_view dispatcher_view(const struct router *router,
+                                   const struct dispatcher_settings *settings);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The end of a worker: it is told to go, it goes by itself, it does not answer, or its process ends.
+ * The end of a worker: it is told to go, goes by itself, does not answer, or its process ends.
  */
 
 #include <errno.h>

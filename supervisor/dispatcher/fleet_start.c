@@ -38,7 +38,7 @@ void fleet_starts_succeed(struct fleet *fleet)
     fleet->start_said = false;
 }
 
-/* The socket to listen on, the status channel, and a first connection, which waits for its greeting. */
+/* The socket to listen on, the status channel, and a first connection, for the greeting. */
 static int start(struct worker *worker, bool *listens)
 {
     struct fleet *fleet = worker->fleet;

@@ -35,7 +35,7 @@ int regulator_create(struct regulator **out, const struct regulator_config *conf
     regulator->config = *config;
     regulator->changed = config->loop->now;
     limit_init(&regulator->config.settings, &regulator->state);
-    /* Ignores a trigger that epoll rejects (/dev/null mounted over the file): steps still sample. */
+    /* Ignores a trigger that epoll rejects (/dev/null over the file): steps still sample. */
     for (unsigned i = 0; i < REGULATOR_TRIGGERS; i++)
         if (config->trigger[i] >= 0)
             (void)watch_on(config->loop, &regulator->pressure[i], config->trigger[i], EPOLLPRI,

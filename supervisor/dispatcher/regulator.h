@@ -54,10 +54,10 @@ void regulator_step(struct regulator *regulator);
 /* When the next step is due. */
 uint64_t regulator_due(const struct regulator *regulator);
 
-/* So many of `wanted` workers may be started now: they count as started. */
+/* How many of `wanted` workers may be started now: they count as started. */
 unsigned regulator_take(struct regulator *regulator, unsigned wanted);
 
-/* A worker ended by itself, and `live` are left, a predecessor's included; or could not be forked. */
+/* A worker ended by itself, and `live` are left, a predecessor's too; or could not be forked. */
 void regulator_ended(struct regulator *regulator, unsigned live);
 void regulator_failed(struct regulator *regulator);
 

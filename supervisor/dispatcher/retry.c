@@ -104,7 +104,7 @@ static void *end(struct talk *talk)
     return work;
 }
 
-/* The work counts as deferred all the same, but nobody logs it. Logged once, until an answer. */
+/* The work counts as deferred, but no record is written. Logged once, until an answer. */
 static void unreachable(struct retry *retry, const char *reason)
 {
     if (retry->away)

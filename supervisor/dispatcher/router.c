@@ -9,8 +9,8 @@
 #include "supervisor/limits.h"
 
 /*
- * L for what is handed out here: a predecessor's workers have their part of it until they are done. Shares of the whole could
- * all go to mail that hangs, and the next good message would find no worker.
+ * The part of L that this process hands out: workers of a predecessor have theirs until they are
+ * done. Shares of all of L could go to mail that hangs, and the next good message finds no worker.
  */
 static unsigned limit_of(const struct router *router)
 {
@@ -273,18 +273,6 @@ static void start_workers(struct router *router)
         router->again = answer.again;
 }
 
-/* How many more clients there is room for. */
-static unsigned room(const struct router *router)
-{
-    const struct budget *budget = router->budget;
-    unsigned held = clients_view(router->clients).held;
-
-    if (budget->descriptors_short || held >= budget->clients_max || router_room_full(router) ||
-        budget->held >= HELD_BYTES_MAX)
-        return 0;
-    return budget->clients_max - held;
-}
-
 uint64_t router_turn(struct router *router)
 {
     uint64_t now = router->loop->now, due;
@@ -306,7 +294,7 @@ uint64_t router_turn(struct router *router)
     router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
     /* With few places left, mail behind a flood would wait for its deferrals. */
     due = retry_turn(router->retry, most - clients_view(router->clients).held <= most / 8);
-    clients_listen(router->clients, room(router));
+    clients_listen(router->clients, router_places(router));
     if (router->again < due)
         due = router->again;
     return due < regulator_due(router->regulator) ? due : regulator_due(router->regulator);

@@ -143,6 +143,9 @@ void router_defer(struct router *router);
 bool router_room_full(const struct router *router);
 unsigned router_room(const struct router *router);
 
+/* How many more clients there is room for. */
+unsigned router_places(const struct router *router);
+
 static inline int64_t router_now(const struct router *router)
 {
     return (int64_t)router->loop->now;

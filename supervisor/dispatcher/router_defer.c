@@ -9,6 +9,7 @@
 #include "supervisor/dispatcher/arrival.h"
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/limit/limit.h"
+#include "supervisor/limits.h"
 
 /* Requests that hold descriptors and do not wait: at most as many as workers are busy with. */
 static unsigned running(const struct router *router)
@@ -30,6 +31,17 @@ bool router_room_full(const struct router *router)
     const struct parts_view view = parts_view(router->parts);
 
     return room_full(&router->room, view.requests, running(router), view.bytes);
+}
+
+unsigned router_places(const struct router *router)
+{
+    const struct budget *budget = router->budget;
+    unsigned held = clients_view(router->clients).held;
+
+    if (budget->descriptors_short || held >= budget->clients_max || router_room_full(router) ||
+        budget->held >= HELD_BYTES_MAX)
+        return 0;
+    return budget->clients_max - held;
 }
 
 /*

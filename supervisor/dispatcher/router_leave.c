@@ -1,14 +1,15 @@
 /*
- * The last turns: a successor takes the service (a reload), and some client still waits for its answer. qmgr(8) restarts
- * at the same moment and hangs up by itself; one that does not is local(8), which nobody restarts. It would deliver a second
- * time what it gets no answer for (postfix-protocol.md 1.6).
+ * The last turns: a successor takes the service (a reload), and some client still waits for its
+ * answer. qmgr(8) restarts at the same moment and hangs up by itself; one that does not is
+ * local(8), which nobody restarts. It would deliver a second time what it gets no answer for
+ * (postfix-protocol.md 1.6).
  */
 
 #include "supervisor/dispatcher/router.h"
 
 #include <limits.h>
 
-/* A part that waits cannot have a worker any more: the names of their sockets are the successor's now. */
+/* A part that waits gets no worker any more: names of sockets are the successor's now. */
 static void give_back(void *context, struct client *client)
 {
     struct router *router = context;

@@ -59,8 +59,9 @@ struct sockets {
  */
 void sockets_open(struct sockets *sockets, const struct sockets_config *config, int state);
 
-/* worker_listen(agents/worker.h) in the first place that takes it, which is told in *place. The error is that of the
- * first place; what the process is short of (-EMFILE, -ENOMEM) is told at once. */
+/* worker_listen(agents/worker.h) in the first place that takes it, which is told in *place. The
+ * error is that of the first place; what the process is short of (-EMFILE, -ENOMEM) is told at
+ * once. */
 int sockets_listen(struct sockets *sockets, unsigned number, int *place, uint64_t now);
 
 /* worker_connect(agents/worker.h) to a worker of that place. */

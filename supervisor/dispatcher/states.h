@@ -122,7 +122,7 @@ int states_part(enum part_state state, enum part_event event, struct part_step *
 
 struct journal;
 
-/* A promise is broken: `what` in `state` met `event`. Logs it and aborts; master(8) starts a fresh pair. */
+/* A promise is broken: `what` in `state` met `event`. Logs it and aborts; master(8) starts anew. */
 _Noreturn void states_broken(struct journal *journal, const char *what, int state, int event);
 
 #endif

@@ -19,7 +19,7 @@
 #include "supervisor/parent/channel.h"
 #include "supervisor/parent/rights.h"
 
-/* SIGTERM must end everything within a second; a worker dies of it at once, unless it is stopped. */
+/* SIGTERM must end all within a second; a worker dies of it at once, unless it is stopped. */
 #define END_WORKERS UINT64_C(600000) /* us */
 #define REAP_KILLED UINT64_C(200000) /* us */
 
@@ -50,7 +50,7 @@ struct state {
     int dispatcher_status;
 };
 
-/* The environment of a worker: ours, with an entry for GENERATION that is written anew each time. */
+/* The environment of a worker: ours, with an entry for GENERATION that changes each time. */
 static int environment_make(struct state *state)
 {
     size_t count = 0, kept = 0;
@@ -92,8 +92,8 @@ static void tell_again(struct state *state)
     }
 }
 
-/* The pool's group may have been removed by somebody else: a worker must not run without its limits unsaid.
- * True when it was made again. */
+/* The pool's group may have been removed by somebody else: a worker must not run without its limits
+ * unsaid. True when it was made again. */
 static bool group_keep(struct state *state)
 {
     const struct parent *parent = state->parent;
@@ -146,7 +146,7 @@ static void worker_start(struct state *state, const struct channel_message *wish
          (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid, .status = renewed});
 }
 
-/* A child that is not reaped cannot be another process. That it cannot be signalled is said once. */
+/* A child that is not reaped cannot be another process. A failure is logged once. */
 static void signal_child(struct state *state, pid_t pid, int signal)
 {
     const struct parent *parent = state->parent;
@@ -161,7 +161,7 @@ static void signal_child(struct state *state, pid_t pid, int signal)
                 (int)pid, signal, strerror(-result));
 }
 
-/* Reads what the dispatcher wishes. 0, -EPIPE when it is not there any more, or another negative errno, which is said. */
+/* Reads messages of the dispatcher. 0, -EPIPE (it has gone), or a negative errno that is logged. */
 static int wishes_read(struct state *state)
 {
     struct channel_message wish;
@@ -310,8 +310,8 @@ static void dispatcher_leave(struct state *state)
 }
 
 /*
- * A predecessor's workers, which finish after a reload, are in the group too. master(8) ends them with
- * its whole process group where it has CAP_KILL; where it has not, the group does it.
+ * A predecessor's workers, which finish after a reload, are in the group too. master(8) ends them
+ * with its whole process group where it has CAP_KILL; where it has not, the group does it.
  */
 static void group_end(const struct state *state)
 {

@@ -7,21 +7,20 @@
  * that came from the network or from qmgr(8): only fixed-size messages of the dispatcher
  * (supervisor/parent/channel.h), signals, and the end of file on master's status channel.
  *
- *   end of file on the status channel   (reload, or master has gone) tells the dispatcher, which
- *                                       closes its end of the channel or ends, and ends then with
- *                                       0; workers in mid-delivery finish by themselves and mark
- *                                       the queue file (postfix-protocol.md 1.6, 4.6). Where master
- *                                       is process 1 and would panic on a process that it does not
- *                                       know (agents/master_init.h) it gives the lock back and stays until
- *                                       all that it started has ended
- *   SIGTERM, SIGINT                     ends its workers and the dispatcher within a second, and a
- *                                       predecessor's that are in the pool's group; master waits for
- *                                       us and does nothing else meanwhile (1.6)
- *   the dispatcher has ended            ends too; master starts a fresh pair. Idle workers see the
- *                                       end of their status channels, which the dispatcher held
+ *   end of file on the status channel  A reload, or master has gone: tells the dispatcher, which
+ *                                      closes its end of the channel or ends; then ends with 0.
+ *                                      Workers in mid-delivery finish by themselves and mark the
+ *                                      queue file (postfix-protocol.md 1.6, 4.6). Below a master
+ *                                      that panics on orphans (agents/master_init.h) it gives the
+ *                                      lock back, and stays until its workers have ended.
+ *   SIGTERM, SIGINT                    Ends the dispatcher and its workers within a second, also
+ *                                      a predecessor's in the pool's group: master waits for it
+ *                                      and does nothing else meanwhile (1.6).
+ *   the dispatcher has ended           Ends, too; master starts a fresh pair. Idle workers see the
+ *                                      end of their status channels, which the dispatcher held.
  *
- * Everything is allocated at start: nothing here can fail for want of memory but fork(2), which is
- * reported as a failed start.
+ * Everything is allocated at start: only fork(2) can fail for lack of memory, which is reported as
+ * a failed start.
  */
 
 #include <pwd.h>

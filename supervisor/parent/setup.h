@@ -21,9 +21,10 @@ int setup_lock(const char *service, int status, int milliseconds);
 
 /*
  * A directory of mail_owner's, shut for others: `path`, relative to the descriptor `at` as with
- * openat(2). Made when it is not there. All of it is done with the rights of `owner` (rights.h), who
- * may write above it: root needs no capability for it, and gives nothing away. What is found must be
- * a directory, not a link, and the owner's. A descriptor, or a negative errno (-ENOTDIR, -EPERM).
+ * openat(2). Made when it is not there. All of it is done with the rights of `owner` (rights.h),
+ * who may write above it: root needs no capability for it, and gives nothing away. What is found
+ * must be a directory, not a link, and the owner's. A descriptor, or a negative errno (-ENOTDIR,
+ * -EPERM).
  */
 int setup_directory(int at, const char *path, const struct passwd *owner);
 
@@ -38,10 +39,10 @@ int setup_state_directory(const char *data_directory, const char *service,
 const char *setup_cure(int error);
 
 /*
- * The directory of the last good configuration, pid/headroom-copy.SERVICE below the current directory,
- * 0700, root's: what root reads, mail_owner must not write, and in data_directory `postfix check`
- * complains of every file that is not mail_owner's. Made when it is not there. A descriptor, or a
- * negative errno.
+ * The directory of the last good configuration, pid/headroom-copy.SERVICE below the current
+ * directory, 0700, root's: what root reads, mail_owner must not write, and in data_directory
+ * `postfix check` complains of every file that is not mail_owner's. Made when it is not there. A
+ * descriptor, or a negative errno.
  */
 int setup_copy_directory(const char *service);
 
