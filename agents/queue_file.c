@@ -29,11 +29,9 @@ static bool name_valid(const char *name, size_t max, char extra)
 {
     size_t len = 0;
 
-    for (; name[len] != '\0'; len++) {
-        if (len == max || (name[len] != extra && !is_letter_or_digit(name[len]))) {
+    for (; name[len] != '\0'; len++)
+        if (len == max || (name[len] != extra && !is_letter_or_digit(name[len])))
             return false;
-        }
-    }
     return len > 0;
 }
 
@@ -55,9 +53,8 @@ static bool is_hashed(const char *names, const char *queue_name)
     while (*(names += strspn(names, separators)) != '\0') {
         size_t word = strcspn(names, separators);
 
-        if (word == len && strncasecmp(names, queue_name, len) == 0) {
+        if (word == len && strncasecmp(names, queue_name, len) == 0)
             return true;
-        }
         names += word;
     }
     return false;
@@ -71,15 +68,13 @@ static void hash_source(char *source, size_t size, const char *queue_id)
     unsigned long microseconds = 0;
 
     (void)snprintf(source, size, "%s", queue_id);
-    if (separator == NULL || separator - queue_id < LONG_ID_SEPARATOR_MIN) {
+    if (separator == NULL || separator - queue_id < LONG_ID_SEPARATOR_MIN)
         return;
-    }
     for (int i = -LONG_ID_MICROSECONDS; i < 0; i++) {
         const char *digit = strchr(base52, separator[i]);
 
-        if (digit == NULL) {
+        if (digit == NULL)
             return;
-        }
         microseconds = microseconds * (sizeof base52 - 1) + (unsigned long)(digit - base52);
     }
     (void)snprintf(source, size, "%05lX", microseconds);
@@ -93,9 +88,8 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
     int len;
 
     if (!queue_name_valid(queue_name) || !queue_id_valid(queue_id) ||
-        hash_queue_depth > QUEUE_HASH_DEPTH_MAX) {
+        hash_queue_depth > QUEUE_HASH_DEPTH_MAX)
         return -EINVAL;
-    }
     if (is_hashed(hash_queue_names, queue_name)) {
         const char *from = source;
         char *to = hash;
@@ -118,9 +112,8 @@ int queue_file_lock(int queue_directory_fd, const char *path)
     /* Not blocking: should it be a fifo, open(2) must not wait for a writer. */
     int fd = openat(queue_directory_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     if (fstat(fd, &status) < 0) {
         rc = -errno;
         goto fail;

@@ -44,15 +44,13 @@ void split_key_none(const char *recipient, size_t recipient_len, struct request_
 static int compare_keys(const char *bytes, const struct split_recipient *a,
                         const struct split_recipient *b)
 {
-    if (a->key_len != b->key_len) {
+    if (a->key_len != b->key_len)
         return a->key_len < b->key_len ? -1 : 1;
-    }
     for (uint32_t i = 0; i < a->key_len; i++) {
         int difference = lower(bytes[a->key + i]) - lower(bytes[b->key + i]);
 
-        if (difference != 0) {
+        if (difference != 0)
             return difference;
-        }
     }
     return 0;
 }
@@ -91,14 +89,12 @@ static int read_recipients(struct split *split, const struct request *request, c
         struct request_text text = {0, 0};
         int rc = request_recipient(request, bytes, &at, &recipient);
 
-        if (rc <= 0) {
+        if (rc <= 0)
             return -EBADMSG;
-        }
         key(recipient.recipient, recipient.recipient_len, &text);
         if (text.offset > recipient.recipient_len ||
-            text.len > recipient.recipient_len - text.offset) {
+            text.len > recipient.recipient_len - text.offset)
             return -EBADMSG;
-        }
         entry->start = (uint32_t)recipient.start;
         entry->end = (uint32_t)recipient.end;
         entry->key = (uint32_t)((size_t)(recipient.recipient - bytes) + text.offset);
@@ -108,7 +104,8 @@ static int read_recipients(struct split *split, const struct request *request, c
     return 0;
 }
 
-/* Gives every recipient its group, and returns the number of groups. There is at least one recipient. */
+/* Gives every recipient its group, and returns the number of groups. There is at least one
+ * recipient. */
 static uint32_t group(struct split *split, const char *bytes)
 {
     struct split_recipient *entry = split->recipients;
@@ -172,9 +169,8 @@ static void fill_parts(struct split *split, const struct request *request)
         part->recipient_count++;
         part->size += entry->end - entry->start;
     }
-    for (uint32_t i = 0; i < split->part_count; i++) {
+    for (uint32_t i = 0; i < split->part_count; i++)
         split->parts[i].size += split_common_size(request, split->parts[i].recipient_count);
-    }
 }
 
 int split_plan(struct split *split, const struct request *request, const char *bytes,
@@ -183,9 +179,8 @@ int split_plan(struct split *split, const struct request *request, const char *b
     int rc;
 
     memset(split, 0, sizeof *split);
-    if (request->result != 0 || request->recipient_count == 0) {
+    if (request->result != 0 || request->recipient_count == 0)
         return -EBADMSG;
-    }
     split->recipient_count = request->recipient_count;
     split->recipients = calloc(split->recipient_count, sizeof *split->recipients);
     if (split->recipients == NULL) {
@@ -193,9 +188,8 @@ int split_plan(struct split *split, const struct request *request, const char *b
         goto fail;
     }
     rc = read_recipients(split, request, bytes, key);
-    if (rc < 0) {
+    if (rc < 0)
         goto fail;
-    }
     split->part_count = group(split, bytes);
     split->parts = calloc(split->part_count, sizeof *split->parts);
     if (split->parts == NULL) {
@@ -216,37 +210,17 @@ void split_free(struct split *split)
     memset(split, 0, sizeof *split);
 }
 
-int split_name(const struct split *split, const char *bytes, uint32_t part, char *name, size_t size)
-{
-    const struct request_text *key;
-
-    if (part >= split->part_count) {
-        return -EINVAL;
-    }
-    key = &split->parts[part].key;
-    if (key->len >= size) {
-        return -EMSGSIZE;
-    }
-    for (size_t i = 0; i < key->len; i++) {
-        name[i] = (char)lower(bytes[key->offset + i]);
-    }
-    name[key->len] = '\0';
-    return 0;
-}
-
 int split_write(const struct split *split, const struct request *request, const char *bytes,
                 uint32_t part, char *buffer, size_t size)
 {
     const struct split_part *chosen;
     char *to;
 
-    if (part >= split->part_count) {
+    if (part >= split->part_count)
         return -EINVAL;
-    }
     chosen = &split->parts[part];
-    if (size < chosen->size) {
+    if (size < chosen->size)
         return -EMSGSIZE;
-    }
     to = split_common(request, bytes, chosen->recipient_count, buffer);
     for (uint32_t i = 0; i < chosen->recipient_count; i++) {
         const struct split_recipient *entry = &split->recipients[chosen->first + i];

@@ -2,12 +2,14 @@
 #define AGENTS_SPLIT_H
 
 /*
- * One request for several destinations becomes one valid request per destination, and some of them one again: the common list with another
- * recipient_count, and the recipient lists of that part, in their order; all else byte for byte (postfix-protocol.md 4.2,
- * 4.3). The queue file, offsets and DSN options therefore stay true, and each worker marks its own recipients.
+ * One request for several destinations becomes one valid request per destination, and some of them
+ * one again: the common list with another recipient_count, and the recipient lists of that part, in
+ * their order; all else byte for byte (postfix-protocol.md 4.2, 4.3). The queue file, offsets and
+ * DSN options therefore stay true, and each worker marks its own recipients.
  *
- * The plan holds positions in the request's bytes, which must stay unchanged (they may be moved) as long as it is used.
- * Cost: n log n for n recipients, whatever the recipients are called; 24 bytes for each, 32 for each part.
+ * The plan holds positions in the request's bytes, which must stay unchanged (they may be moved) as
+ * long as it is used. Cost: n log n for n recipients, whatever the recipients are called; 24 bytes
+ * for each, 32 for each part.
  */
 
 #include "agents/request.h"
@@ -15,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Says which piece of a recipient names its destination: key->offset from the start of the recipient. Compared without
-   regard to the case of ASCII letters. */
+/* Says which piece of a recipient names its destination: key->offset from the start of the
+ * recipient. Compared without regard to the case of ASCII letters. */
 typedef void split_key(const char *recipient, size_t recipient_len, struct request_text *key);
 
 /* The domain: what follows the last `@`, empty when there is none. */
@@ -50,25 +52,22 @@ struct split {
 };
 
 /*
- * Groups the recipients of a complete request. 0, and split_free is the caller's duty; -ENOMEM or -EBADMSG, and there is
- * nothing to free.
+ * Groups the recipients of a complete request. 0, and split_free is the caller's duty; -ENOMEM or
+ * -EBADMSG, and there is nothing to free.
  */
 int split_plan(struct split *split, const struct request *request, const char *bytes,
                split_key *key);
 void split_free(struct split *split);
 
-/* Writes the key of a part in lower case with a NUL, the name that the destination is known by. 0, or -EMSGSIZE. */
-int split_name(const struct split *split, const char *bytes, uint32_t part, char *name,
-               size_t size);
-
-/* Writes the part, exactly parts[part].size bytes. 0; -EMSGSIZE when `size` is less, -EINVAL when there is no such part. */
+/* Writes the part, exactly parts[part].size bytes. 0; -EMSGSIZE when `size` is less, -EINVAL when
+ * there is no such part. */
 int split_write(const struct split *split, const struct request *request, const char *bytes,
                 uint32_t part, char *buffer, size_t size);
 
 /*
- * The other way round: parts of one request run as one. split_common() writes the common list of a part with `count`
- * recipients, split_common_size() bytes, and returns the place behind it; recipient lists follow it, those of all parts that
- * are joined. That fits where the request did.
+ * The other way round: parts of one request run as one. split_common() writes the common list of a
+ * part with `count` recipients, split_common_size() bytes, and returns the place behind it;
+ * recipient lists follow it, those of all parts that are joined. That fits where the request did.
  */
 size_t split_common_size(const struct request *request, uint32_t count);
 char *split_common(const struct request *request, const char *bytes, uint32_t count, char *buffer);

@@ -23,8 +23,9 @@
 split_key *arrival_key(const struct config *config);
 
 /*
- * Deferring a message at the end of its lifetime would bounce it, and deferring a probe is an answer
- * to somebody: headroom does neither (postfix-protocol.md 4.8, 6.4). `wall` is us since 1970.
+ * Deferring a message at the end of its lifetime would bounce it, and deferring a probe is an
+ * answer to somebody: headroom does neither (postfix-protocol.md 4.8, 6.4). `wall` is us since
+ * 1970.
  */
 bool arrival_exempt(const struct postconf *postconf, const struct request *request, int64_t wall);
 

@@ -101,8 +101,9 @@ bool parts_divide(struct parts *parts, struct job *job, const struct split *spli
 void parts_join(struct parts *parts, struct part *leader, struct part *part);
 
 /*
- * Writes the leader's outgoing bytes, when all have joined; `bytes` are the client's, which are taken
- * as they are when all parts of the job go. False when there is no room or no memory for them.
+ * Writes the leader's outgoing bytes, when all have joined; `bytes` are the client's, which are
+ * taken as they are when all parts of the job go. False when there is no room or no memory for
+ * them.
  */
 bool parts_outgoing(struct parts *parts, struct part *leader, const struct request *request,
                     const char *bytes);

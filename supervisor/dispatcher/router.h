@@ -91,7 +91,8 @@ void router_leave(struct router *router);
 void router_tick(struct router *router);
 
 /* --- shared by router.c, router_arrive.c (a request arrives), router_join.c (parts go together),
- * router_end.c (they end), router_defer.c (they are deferred) and router_leave.c (the last turns) --- */
+ * router_end.c (they end), router_defer.c (they are deferred) and router_leave.c (the last turns)
+ * --- */
 
 /* router_turn() after router_leave(). */
 uint64_t router_turn_leaving(struct router *router);
@@ -111,7 +112,7 @@ bool router_join(struct router *router, struct part *leader, unsigned limit);
 /* The leader does not go to its worker: those that go along wait again. */
 void router_disband(struct router *router, const struct part *leader);
 
-/* The worker of a leader is done, or lost (`reply` NULL): the end of all that went there together. */
+/* The worker of a leader is done, or lost (`reply` NULL): the end of all that went together. */
 void router_joint_ended(struct router *router, struct part *leader, const struct reply *reply,
                         const char *bytes);
 

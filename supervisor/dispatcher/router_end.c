@@ -1,6 +1,6 @@
 /*
- * The ends of a part: its worker replied or is lost, it goes back to where it waited, its client has
- * hung up.
+ * The ends of a part: its worker replied or is lost, it goes back to where it waited, its client
+ * has hung up.
  */
 
 #include "supervisor/dispatcher/router.h"

@@ -14,7 +14,7 @@
 /* Connections that were never made are the next hop's: no server has heard of the recipients. */
 #define DSN_NOT_CONNECTED "4.4.1"
 
-/* Does one of its siblings wait for an answer that may let it go along? Then the leader waits too. */
+/* Does a sibling wait for an answer that may let it go along? Then the leader waits, too. */
 static bool parked(struct router *router, const struct part *leader)
 {
     const struct part *part;
