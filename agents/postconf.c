@@ -39,6 +39,7 @@ static const struct parameter parameters[] = {
     TEXT_OF(daemon_directory, TEXT),
     TEXT_OF(command_directory, TEXT),
     TEXT_OF(maillog_file, TEXT_OR_EMPTY),
+    TEXT_OF(content_filter, TEXT_OR_EMPTY),
     TEXT_OF(mail_owner, TEXT),
     TEXT_OF(setgid_group, TEXT),
     TEXT_OF(syslog_name, TEXT),

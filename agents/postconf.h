@@ -22,7 +22,8 @@ struct postconf {
     char data_directory[PATH_MAX];
     char daemon_directory[PATH_MAX];
     char command_directory[PATH_MAX];
-    char maillog_file[PATH_MAX]; /* empty: Postfix logs with syslog(3) */
+    char maillog_file[PATH_MAX];   /* empty: Postfix logs with syslog(3) */
+    char content_filter[PATH_MAX]; /* may be empty */
     char mail_owner[POSTCONF_NAME_SIZE];
     char setgid_group[POSTCONF_NAME_SIZE];
     char syslog_name[POSTCONF_NAME_SIZE];

@@ -155,6 +155,8 @@ static void check_service(struct check *check, const struct master_line *line, c
     read_config(check, file, line->name, named, config);
     find_bound(check, line, config);
     ctl_check_line(&check->master, line, &check->findings);
+    ctl_check_filter(&check->master, line, check->ctl->postconf.content_filter,
+                     config->destination_key == CONFIG_DESTINATION_NEXTHOP, &check->findings);
     ctl_check_service(check->ctl, line, config, &check->findings);
     ctl_check_running(check->ctl, line->name, file, last, &check->findings);
 }

@@ -1,5 +1,6 @@
 #include "supervisor/ctl/ctl_check_lines.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define RETRY_CURE "postconf -M retry/unix=\"retry unix - - n - - error\" && postfix reload"
@@ -86,4 +87,54 @@ void ctl_check_line(const struct master_file *file, const struct master_line *li
                   "master.cf: line %u, the public one of service %s, keeps postconf(1) from "
                   "warning; change line %u with an editor, because postconf -F and -M change both",
                   other->number, other->name, line->number);
+}
+
+/* Whether a filter, TRANSPORT:NEXTHOP, goes to that service. */
+static bool goes_to(const char *filter, const char *name)
+{
+    size_t length = strlen(name);
+
+    return strncmp(filter, name, length) == 0 && strchr(": \t}", filter[length]);
+}
+
+/* The line whose `-o content_filter=` names the service, or NULL. */
+static const struct master_line *filtered_line(const struct master_file *file, const char *name)
+{
+    static const char setting[] = "content_filter=";
+
+    for (size_t i = 0; i < file->count; i++) {
+        const char *at = file->line[i].arguments;
+
+        while ((at = strstr(at, setting))) {
+            at += sizeof setting - 1;
+            if (goes_to(at, name))
+                return &file->line[i];
+        }
+    }
+    return NULL;
+}
+
+void ctl_check_filter(const struct master_file *file, const struct master_line *line,
+                      const char *content_filter, bool by_nexthop, struct ctl_findings *findings)
+{
+    const struct master_line *from = filtered_line(file, line->name);
+    char where[64] = "main.cf";
+
+    if (!goes_to(content_filter, line->name)) {
+        if (!from)
+            return;
+        (void)snprintf(where, sizeof where, "line %u of master.cf", from->number);
+    }
+    if (by_nexthop)
+        ctl_found(findings, CTL_GOOD, NULL,
+                  "service %s is a content filter (content_filter, %s), and its destination.key is "
+                  "nexthop",
+                  line->name, where);
+    else
+        ctl_found(
+            findings, CTL_WARNING,
+            "write \"destination\": {\"key\": \"nexthop\"} for it: see headroom.json(5)",
+            "service %s is a content filter (content_filter, %s): its messages may be split by "
+            "domains that say nothing of the filter",
+            line->name, where);
 }

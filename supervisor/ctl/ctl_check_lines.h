@@ -16,4 +16,11 @@ void ctl_check_lines(const struct master_file *file, struct ctl_findings *findin
 void ctl_check_line(const struct master_file *file, const struct master_line *line,
                     struct ctl_findings *findings);
 
+/*
+ * Whether a line that runs headroom is a content filter, by `content_filter` of main.cf or by a
+ * setting of another line; `by_nexthop`: its destination.key is the next hop, as is right for one.
+ */
+void ctl_check_filter(const struct master_file *file, const struct master_line *line,
+                      const char *content_filter, bool by_nexthop, struct ctl_findings *findings);
+
 #endif
