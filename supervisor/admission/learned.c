@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "supervisor/base/file.h"
 
 #define MAGIC "HDRMLEAR"
 #define VERSION 1
@@ -232,52 +233,27 @@ static int walk(const unsigned char *bytes, size_t length, struct admission *adm
     return taken;
 }
 
-static int read_all(int file, unsigned char *bytes, size_t length)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        ssize_t got = read(file, bytes + done, length - done);
-        if (got > 0)
-            done += (size_t)got;
-        else if (got == 0)
-            return -EBADMSG;
-        else if (errno != EINTR)
-            return -errno;
-    }
-    return 0;
-}
-
 int learned_load(int directory, const char *name, struct admission *admission, int64_t now,
                  int64_t wall)
 {
-    unsigned char *bytes = NULL;
-    struct stat status;
+    const unsigned char *bytes;
+    char *text = NULL;
+    size_t length = 0;
     int result, file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (file < 0)
         return -errno;
-    if (fstat(file, &status) != 0) {
-        result = -errno;
-        goto out;
-    }
-    result = -EBADMSG;
-    if (!S_ISREG(status.st_mode) || status.st_size < HEADER + TRAILER ||
-        (uint64_t)status.st_size > FILE_MAX)
-        goto out;
-    bytes = malloc((size_t)status.st_size);
-    if (bytes == NULL) {
-        result = -ENOMEM;
-        goto out;
-    }
-    result = read_all(file, bytes, (size_t)status.st_size);
-    if (result == 0)
-        result = walk(bytes, (size_t)status.st_size, NULL, now, wall);
-    if (result == 0)
-        result = walk(bytes, (size_t)status.st_size, admission, now, wall);
-out:
-    free(bytes);
+    result = file_read(file, FILE_MAX, &text, &length);
     close(file);
+    bytes = (const unsigned char *)text;
+    if (result == -EINVAL || result == -EISDIR || result == -EFBIG ||
+        (result == 0 && length < HEADER + TRAILER))
+        result = -EBADMSG;
+    if (result == 0)
+        result = walk(bytes, length, NULL, now, wall);
+    if (result == 0)
+        result = walk(bytes, length, admission, now, wall);
+    free(text);
     if (result == -EBADMSG)
         unlinkat(directory, name, 0);
     return result;
