@@ -2,15 +2,21 @@
 #define SUPERVISOR_DISPATCHER_ROUTER_H
 
 /*
- * The way of a request, from a client to a worker or to retry(8) and back. router.c reads from top
- * to bottom: what arrives, what a turn begins, what ends.
+ * The way of a request, from a client to a worker or to retry(8) and back. router.c has all events
+ * and the turn that begins what may begin; it calls, one file for each step of the way:
+ *
+ *   router_arrive.c  a request arrives: it is divided into parts
+ *   router_join.c    parts go to one worker together
+ *   router_end.c     a part ends
+ *   router_defer.c   a part is deferred; how many may wait
+ *   router_leave.c   the last turns, after a reload
  *
  *   clients  CLIENT_READ ---> a job, divided into parts, which wait in admission
  *   router_turn()             defers what is due; gives waiting parts to workers; starts workers;
  *                             listens or does not; says when it wants to be called again
  *   fleet    FLEET_GREETED -> the part's bytes leave
  *   fleet    FLEET_REPLIED, FLEET_LOST, retry RETRY_ANSWERED, RETRY_FAILED
- *                        ---> settle(): the one end of a part; the last one answers the client
+ *                        ---> router_settle(): the one end of a part; the last one answers the client
  *   clients  CLIENT_GONE ---> parts that have not left are dropped, the others run to their end
  *
  * All beginnings are in router_turn(), once per turn of the loop. No sink of the router is entered
@@ -90,9 +96,7 @@ void router_leave(struct router *router);
 /* Once a second: defers what is due by then. */
 void router_tick(struct router *router);
 
-/* --- shared by router.c, router_arrive.c (a request arrives), router_join.c (parts go together),
- * router_end.c (they end), router_defer.c (they are deferred) and router_leave.c (the last turns)
- * --- */
+/* --- shared by the files of the router ----------------------------------------------------- */
 
 /* router_turn() after router_leave(). */
 uint64_t router_turn_leaving(struct router *router);
