@@ -68,7 +68,8 @@
  * A joint part takes one worker and one slot: the leader's, in the leader's lane, paid with the leader's token. Its time is nobody's
  * alone: each destination learns its share of the time, and only when all were delivered. One that takes longer than
  * `slow_after` is charged to the slow lane, as any other; longer than what its destinations take one by one (twice that, and
- * `slow_after` on top), or not delivered to some: then these are unfit to be joined until a part of their own was delivered.
+ * `slow_after` on top), or not delivered to some: then these are unfit to be joined until a part of their own was delivered, but
+ * for those that delivered something else in the meantime.
  * What is unfit is neither slow nor dead for that.
  *
  * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for

@@ -163,14 +163,21 @@ void admission_unjoin(struct admission *admission, struct part *part, bool ended
     head->queue = (struct list){0};
 }
 
+/* Who delivered something since it began is not the one that hangs. */
+static void suspect(struct destination *destination, int64_t since)
+{
+    if (destination->last_success <= since)
+        destination->unfit = true;
+}
+
 /* Its destinations are not joined again until each has delivered alone: one of them may hang. */
 static void unfit(struct part *leader)
 {
-    leader->destination->unfit = true;
+    suspect(leader->destination, leader->since);
     if (leader->members == 0)
         return;
     for (struct list *link = leader->queue.next; link != &leader->queue; link = link->next)
-        LIST_ENTRY(link, struct part, queue)->destination->unfit = true;
+        suspect(LIST_ENTRY(link, struct part, queue)->destination, leader->since);
 }
 
 static bool too_long(const struct admission *admission, const struct part *leader, int64_t now)

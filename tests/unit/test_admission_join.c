@@ -291,23 +291,39 @@ Test(admission_join, the_time_of_many_proves_nobody_slow)
     struct admission *admission = proven(40, 200 * MS);
     unsigned leader;
 
-    request(admission, 0, 0, 40, FIRST, 0);
-    cr_assert_eq(gather(admission, 0, 40, &leader, 0), 39);
-    for (int64_t now = SECOND; now < 21 * SECOND; now += SECOND) {
+    request(admission, 0, 0, 40, FIRST, SECOND);
+    cr_assert_eq(gather(admission, 0, 40, &leader, SECOND), 39);
+    for (int64_t now = 2 * SECOND; now < 22 * SECOND; now += SECOND) {
         cr_assert_eq(admission_next(admission, LIMIT, now).answer, ADMISSION_EMPTY);
         cr_assert_eq(harness_look(admission, "d1").lane, ADMISSION_PROVEN);
         cr_assert(may_join(admission, "d1", now), "after %ld s", (long)(now / SECOND));
     }
     /* Now somebody hangs. */
-    cr_assert_eq(admission_next(admission, LIMIT, 21 * SECOND).answer, ADMISSION_EMPTY);
+    cr_assert_eq(admission_next(admission, LIMIT, 22 * SECOND).answer, ADMISSION_EMPTY);
     for (unsigned i = 0; i < 40; i++) {
         char key[16];
         name(key, i);
-        cr_expect_not(may_join(admission, key, 22 * SECOND), "%s", key);
+        cr_expect_not(may_join(admission, key, 23 * SECOND), "%s", key);
         cr_expect_eq(harness_look(admission, key).lane, ADMISSION_PROVEN, "%s", key);
     }
     ends(admission, 0, 40, leader, ADMISSION_DELIVERED, SECOND, 40 * SECOND);
     cr_expect_not(may_join(admission, "d1", 41 * SECOND), "it has not delivered alone");
+    admission_destroy(admission);
+}
+
+/* Who delivered something that began later is not the one that hangs. */
+Test(admission_join, who_delivered_in_the_meantime_is_not_suspected)
+{
+    struct admission *admission = proven(3, MS);
+    unsigned leader;
+
+    request(admission, 0, 0, 3, FIRST, SECOND);
+    cr_assert_eq(gather(admission, 0, 3, &leader, SECOND), 2);
+    harness_once(admission, 10, "d1", ADMISSION_DELIVERED, MS, 2 * SECOND);
+    cr_assert_eq(admission_next(admission, LIMIT, 7 * SECOND).answer, ADMISSION_EMPTY);
+    cr_expect_not(may_join(admission, "d0", 7 * SECOND));
+    cr_expect(may_join(admission, "d1", 7 * SECOND));
+    cr_expect_not(may_join(admission, "d2", 7 * SECOND));
     admission_destroy(admission);
 }
 
