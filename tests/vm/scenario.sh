@@ -21,8 +21,9 @@ case $(systemctl show -P ExecStart $unit) in
 esac
 pool=$group/headroom-lmtp
 server=$TEST_DIR/server
-# The emulated machine is slow.
+# The emulated machine is slow, and slower where others use its processors; tests/vm/machine.sh bounds it as a whole.
 patience=90
+[ "$kind" != machine ] || patience=300
 
 show()
 {
@@ -195,7 +196,6 @@ mkdir -p $masked
 ln -s /dev/null $masked/headroom.conf
 systemctl daemon-reload
 postconf -M lmtp/unix="lmtp unix - - y - - headroom"
-postfix check
 restart
 deliver
 pgrep -x headroom >/dev/null || fail 'headroom does not run'
@@ -304,16 +304,17 @@ postconf -X lmtp-filtermail_destination_concurrency_limit lmtp-filtermail_initia
 postconf -e 'default_transport = lmtp:inet:[127.0.0.1]:10024'
 systemctl reload postfix
 
+# Both of these run on one processor: the kernel judges each for itself whether the group is stalled as a whole there.
 # eat MIB: a process in the pool's group that uses so much memory over and over.
 eat()
 {
-    sh -c 'echo $$ >'$pool'/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs='"$1"'M' >/dev/null 2>&1 &
+    taskset -c 1 sh -c 'echo $$ >'$pool'/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs='"$1"'M' >/dev/null 2>&1 &
     eater=$!
 }
 # spin: a process in the pool's group that never waits, so that the group is never stalled as a whole.
 spin()
 {
-    sh -c 'echo $$ >'$pool'/cgroup.procs; while :; do :; done' &
+    taskset -c 1 sh -c 'echo $$ >'$pool'/cgroup.procs; while :; do :; done' &
     spinner=$!
 }
 if [ "$kind" = machine ]; then
@@ -368,9 +369,10 @@ wait_for "$patience" arrived "$held" || fail "$held was lost by the stop"
 
 step 'removed while master.cf names it: mail waits, and the printed command brings it'
 sink_tell "$server" set slow slow 900 >/dev/null
-# After a bad start master(8) tries again in a minute; that is too long to wait for here. Much less, and it tries again while
-# the cure is being run.
-postconf -e 'service_throttle_time = 20s'
+# After a bad start master(8) waits before it tries again: a minute, here less. The cure has to be over before that. A child
+# of master that could not be exec'ed still has all of master's descriptors in the second before it ends; a reload in that
+# second is not seen by the old qmgr, which then takes the new one's wake-up, ends, and is woken again after five minutes.
+postconf -e 'service_throttle_time = 40s'
 before=$(files)
 package removal dpkg -r headroom
 expect 'main.cf and master.cf' "$(files)" "$before"
