@@ -55,6 +55,12 @@
  * after the answer: qmgr(8) would bounce it. Far more than the time between the two. Seconds. */
 #define LIFETIME_MARGIN 600
 
+/*
+ * Parts beside one for each client, in multiples of waiting.max: each message that waits for a dead destination keeps one, and the
+ * next has to be split all the same. Where there is no room for its parts, the dead one holds up the others.
+ */
+#define PARTS_EXTRA 4
+
 /* "Never tried": it came into the active queue within this time of its arrival. Microseconds. */
 #define FIRST_ATTEMPT_MAX INT64_C(60000000)
 

@@ -99,7 +99,8 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
     int result = clients_create(&router->clients, &clients);
 
     if (result == 0)
-        result = parts_create(&router->parts, router->budget, router->journal, config->waiting_max);
+        result = parts_create(&router->parts, router->budget, router->journal,
+                              config->waiting_max * PARTS_EXTRA);
     if (result == 0)
         result = admission_start(router);
     if (result == 0)

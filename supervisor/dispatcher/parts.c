@@ -116,11 +116,11 @@ void parts_exempt(struct parts *parts, struct job *job)
 
     if (job->exempt)
         return;
-    STAILQ_FOREACH(part, &job->parts, of_job)
+    TAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         waits_no_more(parts, part);
     job->exempt = true;
-    STAILQ_FOREACH(part, &job->parts, of_job)
+    TAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         waits(parts, part);
 }
@@ -135,7 +135,7 @@ struct job *parts_job(struct parts *parts, struct client *client, size_t length)
         job = &parts->job[parts->jobs_touched++];
     parts->jobs++;
     *job = (struct job){.client = client, .length = length};
-    STAILQ_INIT(&job->parts);
+    TAILQ_INIT(&job->parts);
     return job;
 }
 
@@ -158,7 +158,7 @@ static struct part *part_new(struct parts *parts, struct job *job, const char *b
         .length = length,
         .own = own,
     };
-    STAILQ_INSERT_TAIL(&job->parts, part, of_job);
+    TAILQ_INSERT_TAIL(&job->parts, part, of_job);
     job->count++;
     job->left++;
     if (own)
@@ -263,7 +263,7 @@ static size_t joint_size(const struct part *leader, const struct request *reques
     size_t sum = 0, length;
 
     *recipients = 0;
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
     if (part == leader || part->leader == leader) {
         lists(part, request, &length);
         sum += length;
@@ -296,7 +296,7 @@ bool parts_outgoing(struct parts *parts, struct part *leader, const struct reque
     leader->outgoing = leader->joint;
     leader->outgoing_length = size;
     to = split_common(request, bytes, recipients, leader->joint);
-    STAILQ_FOREACH(part, &job->parts, of_job)
+    TAILQ_FOREACH(part, &job->parts, of_job)
     if (part == leader || part->leader == leader) {
         const char *from = lists(part, request, &length);
 
@@ -326,20 +326,22 @@ void parts_leave(struct parts *parts, struct part *part)
         forget_outgoing(parts, leader);
 }
 
+void parts_end(struct parts *parts, struct part *part)
+{
+    TAILQ_REMOVE(&part->job->parts, part, of_job);
+    forget_outgoing(parts, part);
+    if (part->own)
+        parts->budget->held -= part->length;
+    free(part->own);
+    part->own = NULL;
+    SLIST_INSERT_HEAD(&parts->free, part, link);
+    parts->used--;
+}
+
 void parts_free(struct parts *parts, struct job *job)
 {
-    struct part *part;
-
-    while ((part = STAILQ_FIRST(&job->parts))) {
-        STAILQ_REMOVE_HEAD(&job->parts, of_job);
-        forget_outgoing(parts, part);
-        if (part->own)
-            parts->budget->held -= part->length;
-        free(part->own);
-        part->own = NULL;
-        SLIST_INSERT_HEAD(&parts->free, part, link);
-        parts->used--;
-    }
+    while (!TAILQ_EMPTY(&job->parts))
+        parts_end(parts, TAILQ_FIRST(&job->parts));
     merge_free(&job->merge);
     SLIST_INSERT_HEAD(&parts->free_jobs, job, link);
     parts->jobs--;

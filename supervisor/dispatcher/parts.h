@@ -36,11 +36,11 @@ struct part;
 
 struct job {
     struct client *client;
-    STAILQ_HEAD(, part) parts; /* in the order of the split */
-    size_t length;             /* bytes of the request */
-    unsigned count;            /* parts */
-    unsigned left;             /* parts that have not ended */
-    unsigned waiting;          /* parts that are WAITING */
+    TAILQ_HEAD(, part) parts; /* in the order of the split; those that have ended are not here */
+    size_t length;            /* bytes of the request */
+    unsigned count;           /* parts, those that have ended included */
+    unsigned left;            /* parts that have not ended */
+    unsigned waiting;         /* parts that are WAITING */
     bool exempt; /* may not be deferred by headroom: takes no place in the waiting room */
     struct merge merge;
     SLIST_ENTRY(job) link; /* free */
@@ -62,7 +62,7 @@ struct part {
     char *joint;      /* the outgoing bytes, when they are not the client's */
     uint64_t started; /* handed over at */
     enum deferral_reason reason;
-    STAILQ_ENTRY(part) of_job;
+    TAILQ_ENTRY(part) of_job;
     SLIST_ENTRY(part) link; /* free */
 };
 
@@ -114,7 +114,10 @@ void parts_leave(struct parts *parts, struct part *part);
 /* Takes the step that the table of states has for the event; aborts when it has none. */
 enum part_action parts_step(struct parts *parts, struct part *part, enum part_event event);
 
-/* Gives back a job and its parts. */
+/* Gives back a part that has ended, before its job: with a dead destination that may be hours. */
+void parts_end(struct parts *parts, struct part *part);
+
+/* Gives back a job and what is left of its parts. */
 void parts_free(struct parts *parts, struct job *job);
 
 struct parts_view {

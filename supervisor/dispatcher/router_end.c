@@ -15,8 +15,10 @@ void router_settle(struct router *router, struct part *part, const struct reply 
         merge_add(&job->merge, reply, bytes);
     else
         merge_add_deferred(&job->merge);
-    if (--job->left > 0)
+    if (--job->left > 0) {
+        parts_end(router->parts, part);
         return;
+    }
     client_answer(job->client, &job->merge);
     parts_free(router->parts, job);
 }
@@ -102,14 +104,12 @@ void router_cancel_all(struct router *router, struct job *job)
     struct part *part, *next;
     unsigned left = job->left;
 
-    STAILQ_FOREACH(part, &job->parts, of_job)
+    TAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_CONNECTING)
         router_disband(router, part);
     /* The last one that ends takes the job with it. */
-    for (part = STAILQ_FIRST(&job->parts); part && left > 0; part = next) {
-        next = STAILQ_NEXT(part, of_job);
-        if (part->state == PART_ENDED)
-            continue;
+    for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
+        next = TAILQ_NEXT(part, of_job);
         left--;
         router_cancel(router, part);
     }

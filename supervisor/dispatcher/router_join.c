@@ -20,7 +20,7 @@ static bool parked(struct router *router, const struct part *leader)
     const struct part *part;
     int result;
 
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
         if (part == leader || part->state != PART_WAITING ||
             !admission_awaits(router->admission, parts_handle(router->parts, part),
@@ -45,7 +45,7 @@ bool router_join(struct router *router, struct part *leader, unsigned limit)
         return true;
     if (parked(router, leader))
         return false;
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
         if (part == leader || part->state != PART_WAITING)
             continue;
@@ -65,7 +65,7 @@ void router_disband(struct router *router, const struct part *leader)
 {
     struct part *part;
 
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
         if (part->leader != leader)
             continue;
@@ -84,7 +84,7 @@ static bool read_marks(const struct part *leader)
     bool any = false;
     struct part *part;
 
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
     if (part == leader || part->leader == leader) {
         part->done = marks_done(file, part->bytes, part->length) == 1;
         any |= part->done;
@@ -126,16 +126,19 @@ void router_joint_ended(struct router *router, struct part *leader, const struct
     const bool lost = !reply, all = reply && reply->status == 0;
     const struct reply *told = reply;
     int64_t service = ADMISSION_UNTIMED;
-    struct part *part;
+    struct part *part, *next;
 
     if (all)
         service = (router_now(router) - (int64_t)leader->started) / (leader->members + 1);
     else if (read_marks(leader))
         told = NULL; /* the next hop is not at fault: qmgr(8) must not rest it */
-    STAILQ_FOREACH(part, &leader->job->parts, of_job)
-    if (part->leader == leader)
+    for (part = TAILQ_FIRST(&leader->job->parts); part; part = next) {
+        next = TAILQ_NEXT(part, of_job);
+        if (part->leader != leader)
+            continue;
         end(router, part, all || part->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
             bytes);
+    }
     end(router, leader, all || leader->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
         bytes);
 }

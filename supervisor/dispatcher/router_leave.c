@@ -18,10 +18,8 @@ static void give_back(void *context, struct client *client)
     unsigned left = job->left;
 
     /* The last one that ends takes the job with it. */
-    for (part = STAILQ_FIRST(&job->parts); part && left > 0; part = next) {
-        next = STAILQ_NEXT(part, of_job);
-        if (part->state == PART_ENDED)
-            continue;
+    for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
+        next = TAILQ_NEXT(part, of_job);
         left--;
         if (part->state == PART_WAITING)
             router_cancel(router, part);

@@ -85,7 +85,7 @@ static void end(const struct table *table, struct job *job)
 {
     struct part *part;
 
-    STAILQ_FOREACH(part, &job->parts, of_job)
+    TAILQ_FOREACH(part, &job->parts, of_job)
     if (part->state == PART_WAITING)
         parts_step(table->parts, part, PART_CANCELLED);
     parts_free(table->parts, job);
@@ -172,7 +172,7 @@ Test(parts, what_waits_is_counted)
     job = job_of(&table);
     cr_assert(divide(&table, job));
     all = table.budget.held + table.bytes.len;
-    part = STAILQ_FIRST(&job->parts);
+    part = TAILQ_FIRST(&job->parts);
     share = part->length;
     cr_expect_eq(parts_step(table.parts, part, PART_CHOSEN), PART_NOTHING);
     expect_view(&table, 2, 1, all - share);
@@ -184,12 +184,12 @@ Test(parts, what_waits_is_counted)
     expect_view(&table, 2, 1, all - share);
     cr_expect_eq(parts_step(table.parts, part, PART_CANCELLED), PART_NOTHING);
     expect_view(&table, 2, 1, all - share);
-    part = STAILQ_NEXT(part, of_job);
+    part = TAILQ_NEXT(part, of_job);
     all -= share;
     share = part->length;
     cr_expect_eq(parts_step(table.parts, part, PART_DEFERRED), PART_NOTHING);
     expect_view(&table, 1, 1, all - share);
-    part = STAILQ_NEXT(part, of_job);
+    part = TAILQ_NEXT(part, of_job);
     cr_expect_eq(parts_step(table.parts, part, PART_CANCELLED), PART_NOTHING);
     expect_view(&table, 0, 0, 0);
     /* Beside another request. */
@@ -260,6 +260,31 @@ Test(parts, parts_go_along_with_another)
     table_close(&table);
 }
 
+/* What has ended makes room, though another part of its request waits for long. */
+Test(parts, a_part_that_has_ended_makes_room)
+{
+    struct table table;
+    struct job *job;
+    uint64_t held;
+
+    table_open(&table, 2, 3);
+    job = job_of(&table);
+    cr_assert(divide(&table, job));
+    cr_assert_not(divide(&table, job_of(&table)));
+    held = table.budget.held;
+    for (unsigned i = 0; i < 2; i++) {
+        held -= table.part[i]->length;
+        parts_step(table.parts, table.part[i], PART_CANCELLED);
+        parts_end(table.parts, table.part[i]);
+    }
+    cr_expect_eq(table.budget.held, held);
+    cr_expect_eq(TAILQ_FIRST(&job->parts), table.part[2]);
+    end(&table, job);
+    cr_expect_eq(table.budget.held, 0);
+    cr_expect(divide(&table, job_of(&table)));
+    table_close(&table);
+}
+
 /* Bytes that do not fit are no reason to fail: the caller lets them go alone. */
 Test(parts, outgoing_bytes_are_bounded)
 {
@@ -283,7 +308,7 @@ Test(parts, a_step_that_cannot_be_aborts, .signal = SIGABRT)
 
     table_open(&table, 1, 0);
     job = whole(&table);
-    parts_step(table.parts, STAILQ_FIRST(&job->parts), PART_REPLIED);
+    parts_step(table.parts, TAILQ_FIRST(&job->parts), PART_REPLIED);
 }
 
 /* One part is kept for each job that may still come: a split has only what is beside them. */
