@@ -16,7 +16,7 @@
  *                             listens or does not; says when it wants to be called again
  *   fleet    FLEET_GREETED -> the part's bytes leave
  *   fleet    FLEET_REPLIED, FLEET_LOST, retry RETRY_ANSWERED, RETRY_FAILED
- *                        ---> router_settle(): the one end of a part; the last one answers the client
+ *                        ---> router_settle(): a part ends; the last one answers the client
  *   clients  CLIENT_GONE ---> parts that have not left are dropped, the others run to their end
  *
  * All beginnings are in router_turn(), once per turn of the loop. No sink of the router is entered
