@@ -4,122 +4,8 @@
 #include <string.h>
 
 #include "supervisor/config/config_bound.h"
+#include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_words.h"
-
-/* A trend needs TREND_SPAN us, and a difference of a TREND_PARTth and of TREND_LEAST. */
-#define TREND_SPAN UINT64_C(20000000)
-#define TREND_PART 10
-#define TREND_LEAST 5
-
-/* A worker that has not greeted for this long is not just starting. Microseconds. */
-#define READY_AFTER INT64_C(3000000)
-
-uint64_t ctl_in_flight(const struct status *status)
-{
-    return status->lanes.proven + status->lanes.first + status->lanes.passed + status->lanes.slow +
-           status->lanes.unknown + status->lanes.dead;
-}
-
-static bool in_trouble(const struct status_destination *destination)
-{
-    return destination->hanging > 0 || strcmp(destination->lane, "slow") == 0 ||
-           strcmp(destination->lane, "dead") == 0;
-}
-
-/* Of those that the snapshot names: the slowest and the longest are among them. */
-static uint64_t waiting_for_trouble(const struct status *status)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < status->destinations; i++)
-        if (in_trouble(&status->destination[i]))
-            sum += status->destination[i].waiting;
-    return sum;
-}
-
-static uint64_t hanging(const struct status *status)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < status->destinations; i++)
-        sum += status->destination[i].hanging;
-    return sum;
-}
-
-/* What hangs need not be charged to these lanes: a destination may have been good when it began. */
-static uint64_t held(const struct status *status)
-{
-    uint64_t lanes = status->lanes.slow + status->lanes.dead;
-    uint64_t hangs = hanging(status);
-
-    return hangs > lanes ? hangs : lanes;
-}
-
-static bool open_state(const struct status *status)
-{
-    return strcmp(status->state.name, "OPEN") == 0;
-}
-
-static bool trouble_holds(const struct status *status)
-{
-    uint64_t flight = ctl_in_flight(status);
-
-    return (flight > 0 && held(status) * 2 >= flight) ||
-           (status->requests.waiting > 0 &&
-            waiting_for_trouble(status) * 2 >= status->requests.waiting);
-}
-
-/* A stock agent greets within 10 ms, unless it waits for proxymap(8) or the like. */
-static bool none_is_ready(const struct status *status)
-{
-    return status->workers.starting > 0 && status->workers.starting_since > 0 &&
-           status->workers.busy + status->workers.connecting + status->workers.idle == 0 &&
-           status->written - status->workers.starting_since >= READY_AFTER;
-}
-
-enum ctl_cause ctl_cause_of(const struct status *status)
-{
-    bool waits = status->requests.waiting > 0;
-    uint64_t used = status->workers.busy + status->workers.connecting + status->workers.starting;
-
-    if (status->faults.failed_starts > 0)
-        return CTL_STARTS;
-    if (none_is_ready(status))
-        return CTL_NOT_READY;
-    if (!open_state(status) && (waits || status->state.memory))
-        return CTL_MEMORY;
-    if (!waits && hanging(status) == 0)
-        return CTL_NOTHING;
-    if (trouble_holds(status))
-        return CTL_OTHER_SIDE;
-    if (used >= status->state.limit && status->state.memory)
-        return CTL_MEMORY;
-    if (used >= status->state.limit && status->state.limit >= status->settings.workers_max)
-        return CTL_MAXIMUM;
-    if (used >= status->state.limit)
-        return CTL_GROWING;
-    return waits ? CTL_PACED : CTL_NOTHING;
-}
-
-enum ctl_trend ctl_trend_of(const struct status *status)
-{
-    uint64_t now = status->requests.waiting;
-    uint64_t then = status->minute.waiting;
-    uint64_t apart = then / TREND_PART > TREND_LEAST ? then / TREND_PART : TREND_LEAST;
-    double stall = status_pressure(status);
-
-    if (status->minute.span < TREND_SPAN)
-        return CTL_TREND_UNKNOWN;
-    if (now > then + apart)
-        return CTL_WORSE;
-    if (now + apart < then || (now == 0 && then > 0))
-        return CTL_BETTER;
-    if (!open_state(status) && stall + status->pressure.hold < status->minute.pressure)
-        return CTL_BETTER;
-    if (!open_state(status) && stall > status->minute.pressure + status->pressure.hold)
-        return CTL_WORSE;
-    return CTL_STEADY;
-}
 
 static const char *bound_text(const struct status *status)
 {
@@ -170,13 +56,13 @@ static void put_other_side(FILE *out, const struct status *status)
     fprintf(out,
             "the other side: %" PRIu64 " of %" PRIu64
             " deliveries are to slow or dead destinations",
-            held(status), ctl_in_flight(status));
-    if (hanging(status) > 0)
-        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", hanging(status),
+            ctl_held(status), ctl_in_flight(status));
+    if (ctl_hanging(status) > 0)
+        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", ctl_hanging(status),
                 (double)status->settings.slow_after / 1e6);
-    if (waiting_for_trouble(status) > 0)
+    if (ctl_waiting_for_trouble(status) > 0)
         fprintf(out, ", and %" PRIu64 " of %" PRIu64 " waiting are for such",
-                waiting_for_trouble(status), status->requests.waiting);
+                ctl_waiting_for_trouble(status), status->requests.waiting);
 }
 
 static void put_cause(FILE *out, const struct status *status)
@@ -204,7 +90,7 @@ static void put_cause(FILE *out, const struct status *status)
         fprintf(out, "us: memory keeps the limit at %" PRIu64, status->state.limit);
         if (status->state.key[0] != '\0')
             fprintf(out, " (%s)", status->state.key);
-        if (trouble_holds(status)) {
+        if (ctl_trouble_holds(status)) {
             fputs("; and ", out);
             put_other_side(out, status);
         }

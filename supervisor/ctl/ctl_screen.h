@@ -11,25 +11,6 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/report/status.h"
 
-/* Who is to blame when mail waits. */
-enum ctl_cause {
-    CTL_NOTHING,    /* nothing waits, nothing hangs */
-    CTL_STARTS,     /* workers cannot be started */
-    CTL_NOT_READY,  /* no worker has been ready for seconds, and one is starting */
-    CTL_MEMORY,     /* us: memory, pressure, the kernel */
-    CTL_MAXIMUM,    /* us: workers.max */
-    CTL_GROWING,    /* us, for seconds: the limit grows with demand */
-    CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
-    CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
-};
-
-enum ctl_trend { CTL_TREND_UNKNOWN, CTL_BETTER, CTL_STEADY, CTL_WORSE };
-
-enum ctl_cause ctl_cause_of(const struct status *status);
-
-/* Since a minute ago. */
-enum ctl_trend ctl_trend_of(const struct status *status);
-
 /* What headroomctl knows besides. */
 struct ctl_view {
     int64_t now;
@@ -38,9 +19,6 @@ struct ctl_view {
     unsigned processes; /* workers whose memory was added up; 0: unknown */
     double unshared;    /* theirs, bytes */
 };
-
-/* Deliveries under way, of all lanes. */
-uint64_t ctl_in_flight(const struct status *status);
 
 /* The first column of a line. */
 void ctl_screen_label(FILE *out, const char *name);

@@ -3,6 +3,7 @@
  * so now.
  */
 
+#include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_screen.h"
 
 #include <inttypes.h>

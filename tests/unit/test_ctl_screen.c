@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_screen.h"
 
 #define NOW INT64_C(1790000000000000)

@@ -1,0 +1,116 @@
+#include "supervisor/ctl/ctl_cause.h"
+
+#include <string.h>
+
+/* A trend needs TREND_SPAN us, and a difference of a TREND_PARTth and of TREND_LEAST. */
+#define TREND_SPAN UINT64_C(20000000)
+#define TREND_PART 10
+#define TREND_LEAST 5
+
+/* A worker that has not greeted for this long is not just starting. Microseconds. */
+#define READY_AFTER INT64_C(3000000)
+
+uint64_t ctl_in_flight(const struct status *status)
+{
+    return status->lanes.proven + status->lanes.first + status->lanes.passed + status->lanes.slow +
+           status->lanes.unknown + status->lanes.dead;
+}
+
+static bool in_trouble(const struct status_destination *destination)
+{
+    return destination->hanging > 0 || strcmp(destination->lane, "slow") == 0 ||
+           strcmp(destination->lane, "dead") == 0;
+}
+
+uint64_t ctl_waiting_for_trouble(const struct status *status)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        if (in_trouble(&status->destination[i]))
+            sum += status->destination[i].waiting;
+    return sum;
+}
+
+uint64_t ctl_hanging(const struct status *status)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        sum += status->destination[i].hanging;
+    return sum;
+}
+
+uint64_t ctl_held(const struct status *status)
+{
+    uint64_t lanes = status->lanes.slow + status->lanes.dead;
+    uint64_t hangs = ctl_hanging(status);
+
+    return hangs > lanes ? hangs : lanes;
+}
+
+static bool open_state(const struct status *status)
+{
+    return strcmp(status->state.name, "OPEN") == 0;
+}
+
+bool ctl_trouble_holds(const struct status *status)
+{
+    uint64_t flight = ctl_in_flight(status);
+
+    return (flight > 0 && ctl_held(status) * 2 >= flight) ||
+           (status->requests.waiting > 0 &&
+            ctl_waiting_for_trouble(status) * 2 >= status->requests.waiting);
+}
+
+/* A stock agent greets within 10 ms, unless it waits for proxymap(8) or the like. */
+static bool none_is_ready(const struct status *status)
+{
+    return status->workers.starting > 0 && status->workers.starting_since > 0 &&
+           status->workers.busy + status->workers.connecting + status->workers.idle == 0 &&
+           status->written - status->workers.starting_since >= READY_AFTER;
+}
+
+enum ctl_cause ctl_cause_of(const struct status *status)
+{
+    bool waits = status->requests.waiting > 0;
+    uint64_t used = status->workers.busy + status->workers.connecting + status->workers.starting;
+
+    if (status->faults.failed_starts > 0)
+        return CTL_STARTS;
+    if (none_is_ready(status))
+        return CTL_NOT_READY;
+    if (!open_state(status) && (waits || status->state.memory))
+        return CTL_MEMORY;
+    if (!waits && ctl_hanging(status) == 0)
+        return CTL_NOTHING;
+    if (ctl_trouble_holds(status))
+        return CTL_OTHER_SIDE;
+    if (used >= status->state.limit && status->state.memory)
+        return CTL_MEMORY;
+    if (used >= status->state.limit && status->state.limit >= status->settings.workers_max)
+        return CTL_MAXIMUM;
+    if (used >= status->state.limit)
+        return CTL_GROWING;
+    return waits ? CTL_PACED : CTL_NOTHING;
+}
+
+enum ctl_trend ctl_trend_of(const struct status *status)
+{
+    uint64_t now = status->requests.waiting;
+    uint64_t then = status->minute.waiting;
+    uint64_t apart = then / TREND_PART > TREND_LEAST ? then / TREND_PART : TREND_LEAST;
+    double stall = status_pressure(status);
+
+    if (status->minute.span < TREND_SPAN)
+        return CTL_TREND_UNKNOWN;
+    if (now > then + apart)
+        return CTL_WORSE;
+    if (now + apart < then || (now == 0 && then > 0))
+        return CTL_BETTER;
+    if (!open_state(status) && stall + status->pressure.hold < status->minute.pressure)
+        return CTL_BETTER;
+    if (!open_state(status) && stall > status->minute.pressure + status->pressure.hold)
+        return CTL_WORSE;
+    return CTL_STEADY;
+}

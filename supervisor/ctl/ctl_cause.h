@@ -1,0 +1,47 @@
+#ifndef SUPERVISOR_CTL_CAUSE_H
+#define SUPERVISOR_CTL_CAUSE_H
+
+/*
+ * What keeps mail waiting, by a snapshot: us or the other side, and is it getting better? Pure.
+ */
+
+#include <stdbool.h>
+
+#include "supervisor/report/status.h"
+
+/* Who is to blame when mail waits. */
+enum ctl_cause {
+    CTL_NOTHING,    /* nothing waits, nothing hangs */
+    CTL_STARTS,     /* workers cannot be started */
+    CTL_NOT_READY,  /* no worker has been ready for seconds, and one is starting */
+    CTL_MEMORY,     /* us: memory, pressure, the kernel */
+    CTL_MAXIMUM,    /* us: workers.max */
+    CTL_GROWING,    /* us, for seconds: the limit grows with demand */
+    CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
+    CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
+};
+
+enum ctl_trend { CTL_TREND_UNKNOWN, CTL_BETTER, CTL_STEADY, CTL_WORSE };
+
+enum ctl_cause ctl_cause_of(const struct status *status);
+
+/* Since a minute ago. */
+enum ctl_trend ctl_trend_of(const struct status *status);
+
+/* Deliveries under way, of all lanes. */
+uint64_t ctl_in_flight(const struct status *status);
+
+/* Deliveries to slow and dead destinations. What hangs need not be charged to their lanes: a
+ * destination may have been good when it began. */
+uint64_t ctl_held(const struct status *status);
+
+/* Deliveries that take longer than destination.slow_after, of the destinations in the snapshot. */
+uint64_t ctl_hanging(const struct status *status);
+
+/* Parts that wait for such destinations. The snapshot has the slowest and the longest queues. */
+uint64_t ctl_waiting_for_trouble(const struct status *status);
+
+/* Whether such destinations have half of the deliveries, or of what waits. */
+bool ctl_trouble_holds(const struct status *status);
+
+#endif
