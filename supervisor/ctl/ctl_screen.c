@@ -184,8 +184,9 @@ static void put_memory(FILE *out, const struct status *status, const struct ctl_
     else
         fputs("what is available is unknown", out);
     if (view->processes > 0)
-        fprintf(out, "; %u workers have %s unshared (%s each)", view->processes,
-                ctl_size(view->unshared, a), ctl_size(view->unshared / view->processes, b));
+        fprintf(out, "; %u worker%s %s unshared (%s each)", view->processes,
+                view->processes == 1 ? " has" : "s have", ctl_size(view->unshared, a),
+                ctl_size(view->unshared / view->processes, b));
     fputc('\n', out);
     if (status->memory.pool_known) {
         ctl_screen_label(out, "");
