@@ -118,6 +118,10 @@ static int look_at_file(struct search *search, const char *path)
         result = -ENOMEM;
     } else {
         length = pread(fd, text, TAIL_MAX, found.st_size > TAIL_MAX ? found.st_size - TAIL_MAX : 0);
+        /* After a power failure there may be a block of NULs. */
+        for (ssize_t i = 0; i < length; i++)
+            if (text[i] == '\0')
+                text[i] = ' ';
         text[length > 0 ? length : 0] = '\0';
         while ((line = strsep(&rest, "\n"))) {
             look_at_own(search, line);

@@ -1,5 +1,5 @@
-#ifndef SUPERVISOR_CTL_CTL_REFUSED_H
-#define SUPERVISOR_CTL_CTL_REFUSED_H
+#ifndef SUPERVISOR_CTL_REFUSED_H
+#define SUPERVISOR_CTL_REFUSED_H
 
 /*
  * What is logged of a start that Headroom wrote no line about: the program could not be executed, a
