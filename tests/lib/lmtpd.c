@@ -11,6 +11,7 @@
  *     set NAME AS [SECONDS]  treat recipients of this name as those of another; "set dead ok", "set ok dead 5"
  *     heal                   everybody is well, also greeting and listening, and those who wait are answered
  *     release                those who wait for an answer or a greeting get it now
+ *     in-turn on|off         on: recipients of a message that are held are so one after the other, not at the same time
  *     greet-delay SECONDS    before the greeting of every new connection
  *     greet-close on|off     close new connections instead of greeting them
  *     refuse PERCENT         greet so many of the new connections with 421, at random

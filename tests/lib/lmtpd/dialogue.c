@@ -55,6 +55,7 @@ bool dialogue_answer_message(struct server *server, struct connection *connectio
 {
     const struct behaviour *behaviour;
     const struct recipient *recipient;
+    uint64_t due;
 
     for (; connection->answered < connection->recipients_count; connection->answered++) {
         recipient = &connection->recipients[connection->answered];
@@ -63,9 +64,10 @@ bool dialogue_answer_message(struct server *server, struct connection *connectio
             waiting_until(server, connection, NEVER, recipient->row);
             return true;
         }
-        if (connection->data_end + behaviour->hold > now && !connection->released) {
-            waiting_until(server, connection, connection->data_end + behaviour->hold,
-                          recipient->row);
+        due = connection->data_end +
+              behaviour->hold * (server->in_turn ? connection->answered + 1 : 1);
+        if (due > now && !connection->released) {
+            waiting_until(server, connection, due, recipient->row);
             return true;
         }
         switch (behaviour->action) {

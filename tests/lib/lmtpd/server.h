@@ -78,6 +78,7 @@ struct server {
     struct figures figures[BEHAVIOUR_COUNT];
     uint64_t connections, open, open_max, refused, abandoned, delivered, bounced, messages;
     uint64_t greet_delay;
+    bool in_turn;
     bool greet_close, quit, listener_paused;
     unsigned refuse_percent;
     uint64_t random;
