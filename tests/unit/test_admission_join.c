@@ -246,6 +246,40 @@ Test(admission_join, who_may_not_go_along)
     admission_destroy(admission);
 }
 
+/* How many at a time it takes is known: it is counted, which one that goes along is not. */
+Test(admission_join, who_takes_only_so_many_goes_alone)
+{
+    struct admission *admission = proven(1, MS);
+
+    request(admission, 0, 0, 1, FIRST, SECOND);
+    request(admission, 1, 0, 1, FIRST, SECOND);
+    cr_assert_eq(harness_start_all(admission, LIMIT, SECOND, NULL), 2);
+    cr_assert(may_join(admission, "d0", SECOND));
+    harness_finish(admission, 1, ADMISSION_DEFERRED, MS, SECOND);
+    cr_expect_eq(harness_look(admission, "d0").lane, ADMISSION_PROVEN);
+    cr_expect_not(may_join(admission, "d0", SECOND));
+    admission_destroy(admission);
+}
+
+/* One of five hangs, and nothing was delivered since: that may be the beginning of the end. */
+Test(admission_join, where_something_hangs_the_next_goes_alone)
+{
+    struct admission *admission = proven(1, MS);
+
+    request(admission, 0, 0, 1, FIRST, SECOND);
+    cr_assert_eq(harness_start(admission, LIMIT, SECOND), 0);
+    for (unsigned i = 1; i < 5; i++) {
+        request(admission, i, 0, 1, FIRST, 5 * SECOND);
+        cr_assert_eq(harness_start(admission, LIMIT, 5 * SECOND), (int)i);
+    }
+    cr_assert(may_join(admission, "d0", 5 * SECOND));
+    cr_assert_eq(admission_next(admission, LIMIT, 7 * SECOND).answer, ADMISSION_EMPTY);
+    cr_expect_eq(harness_look(admission, "d0").hanging, 1);
+    cr_expect_eq(harness_look(admission, "d0").lane, ADMISSION_PROVEN);
+    cr_expect_not(may_join(admission, "d0", 7 * SECOND));
+    admission_destroy(admission);
+}
+
 /* It is neither slow nor dead for that, but alone. */
 Test(admission_join, who_was_not_delivered_is_alone_until_it_is)
 {

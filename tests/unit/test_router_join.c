@@ -84,6 +84,23 @@ Test(router_join, healthy_ones_are_one_transaction, .fini = teardown)
     expect_empty();
 }
 
+/* Each learns its share of the time. */
+Test(router_join, the_time_is_divided, .fini = teardown)
+{
+    struct admission_view view;
+    int number = prepare_worker(true, true, true);
+    int fd = ask_with(ID, WIRE_MANY), connection = greets(number);
+
+    peer_expect(connection, WIRE_MANY);
+    later(6 * SECOND);
+    reply(connection, WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    cr_assert_eq(admission_look(t.router.admission, "two.example", 11, &view), 0);
+    /* The first eighth of 2 s: the mean began with 0. */
+    cr_expect(view.service >= 250000 && view.service < 500000, "%ld us", (long)view.service);
+    expect_empty();
+}
+
 Test(router_join, a_dead_one_goes_alone, .fini = teardown)
 {
     int number = prepare_worker(true, false, true);
