@@ -33,8 +33,10 @@ while [ "$round" -lt 10 ]; do
     old_workers=$(workers)
     [ -n "$old_parent" ] && [ -n "$old_dispatcher" ] || fail "no supervisor before reload $round"
     postfix -c "$p/etc" reload >>"$p/start.log" 2>&1
-    within 1000 gone "$old_parent" "$old_dispatcher" ||
-        fail "the old supervisor ($old_parent, $old_dispatcher) is still there after reload $round"
+    within 1000 gone "$old_parent" || fail "the old supervisor ($old_parent) is still there after reload $round"
+    # The dispatcher stays for clients that wait for an answer; qmgr hangs up as it restarts, later where others use the
+    # processors.
+    within 5000 gone "$old_dispatcher" || fail "the old dispatcher ($old_dispatcher) is still there after reload $round"
     wait_for 10 new_parent "$old_parent" || fail "no new supervisor after reload $round"
     # The workers that were left finish by themselves.
     # shellcheck disable=SC2086
