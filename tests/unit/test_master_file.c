@@ -142,7 +142,7 @@ Test(master_file, numbers)
 /* A file of any size and without any order is read within its bounds. */
 Test(master_file, more_than_fits)
 {
-    size_t size = 64 * (MASTER_FILE_LINES_MAX + 10);
+    size_t size = (size_t)64 * (MASTER_FILE_LINES_MAX + 10);
     char *text = malloc(size);
     size_t used = 0;
 
