@@ -196,7 +196,8 @@ load_start()
 
 load_stop()
 {
-    kill "$load_pid"
+    # It may have come to its end.
+    kill "$load_pid" 2>/dev/null || true
     wait "$load_pid" || true
     wc -l <"$sent"
 }
