@@ -43,8 +43,8 @@ enum worker_state {
 #define WORKER_STATES (WORKER_LEAVING + 1)
 #define POOL_NONE (-1)
 
-/* Twice as many as start at a time: those that start when all are killed, and once more. */
-#define POOL_KILLS_MOST 16
+/* All that start at a time (8), eight times: somebody who kills all of them five times within a second is no failed start. */
+#define POOL_KILLS_MOST 64
 
 struct pool_worker {
     enum worker_state state;
