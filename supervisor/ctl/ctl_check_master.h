@@ -16,10 +16,10 @@
 pid_t ctl_master_pid(const struct ctl *ctl);
 
 /*
- * Looks at the capabilities of `master`, then moves this process into its mount namespace, its root
- * and its view of the groups, where they are others than ours, so that whatever is looked at later
- * is seen as master sees it. For a process with one thread that needs nothing of its own file
- * system any more.
+ * Looks at the capabilities of `master`, and whether it panics on orphans (agents/master_init.h).
+ * Then moves this process into its mount namespace, its root and its view of the groups, where they
+ * are others than ours, so that whatever is looked at later is seen as master sees it. For a process
+ * with one thread that needs nothing of its own file system any more.
  */
 void ctl_check_master(pid_t master, const struct master_file *file, struct ctl_findings *findings);
 

@@ -67,7 +67,7 @@ void clients_listen(struct clients *clients, unsigned room)
 {
     bool before = clients->room > 0;
 
-    clients->room = clients->greeting_length > 0 && !clients->left ? room : 0;
+    clients->room = clients->greeting_length > 0 ? room : 0;
     if ((clients->room > 0) == before)
         return;
     for (unsigned i = 0; i < clients->config.sockets; i++)
@@ -77,7 +77,6 @@ void clients_listen(struct clients *clients, unsigned room)
 void clients_leave(struct clients *clients)
 {
     clients_listen(clients, 0);
-    clients->left = true;
     for (unsigned i = 0; i < clients->config.sockets; i++) {
         watch_remove(clients->config.loop, &clients->listen[i]);
         close(clients->config.socket + (int)i);

@@ -90,7 +90,8 @@ void clients_greet(struct clients *clients, const char *greeting, size_t length)
 /* `room` more connections may be accepted until the next call; 0 stops listening. */
 void clients_listen(struct clients *clients, unsigned room);
 
-/* The listening sockets are closed here: another process accepts what comes from now on. */
+/* Closes the listening sockets: another process accepts from now on. clients_listen() is not to be
+ * called any more. */
 void clients_leave(struct clients *clients);
 
 /* Calls `each` for every client that the router has and that still waits for its answer. */

@@ -17,7 +17,6 @@ struct clients {
     unsigned held;
     unsigned connected;
     unsigned reading_count;
-    bool left;     /* clients_leave() */
     unsigned room; /* how many more may be accepted */
     bool announced;
     LIST_HEAD(, client) free;

@@ -238,11 +238,12 @@ static void say_start(const struct dispatcher *dispatcher)
 static void on_stepped(void *context, enum limit_mode before)
 {
     struct dispatcher *dispatcher = context;
-    const struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
+    struct report_view view;
 
     /* The successor speaks for the service. */
     if (dispatcher->leaving)
         return;
+    view = dispatcher_view(&dispatcher->router, dispatcher->settings);
     if (view.decision->mode != before) {
         state_lines_changed(&dispatcher->lines, &view, before);
         snapshot_changed(dispatcher->snapshot, &view);

@@ -127,11 +127,11 @@ void router_put_back(struct router *router, struct part *part);
 void router_replied(struct router *router, struct part *part, const struct fleet_event *event);
 void router_lost(struct router *router, struct part *part);
 
-/* A part whose bytes have not left ends without an answer of an agent. */
-void router_cancel(struct router *router, struct part *part);
-
-/* The client has hung up: that of all its parts. */
+/* The client has hung up: parts whose bytes have not left end without an answer of an agent. */
 void router_cancel_all(struct router *router, struct job *job);
+
+/* The same for those that wait: the client has no more to hope for. */
+void router_cancel_waiting(struct router *router, struct job *job);
 
 /* A worker is done with the part after `service` us: what that says of its destination. */
 void router_learn(struct router *router, struct part *part, enum admission_outcome outcome,

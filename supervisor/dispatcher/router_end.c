@@ -83,7 +83,8 @@ void router_lost(struct router *router, struct part *part)
     router_settle(router, part, NULL, NULL);
 }
 
-void router_cancel(struct router *router, struct part *part)
+/* A part whose bytes have not left ends without an answer of an agent. */
+static void cancel(struct router *router, struct part *part)
 {
     int worker = part->worker;
     enum part_action action = parts_step(router->parts, part, PART_CANCELLED);
@@ -99,18 +100,32 @@ void router_cancel(struct router *router, struct part *part)
     router_settle(router, part, NULL, NULL);
 }
 
-void router_cancel_all(struct router *router, struct job *job)
+/* Cancels the parts of a job, or of these the ones that wait. */
+static void cancel_parts(struct router *router, struct job *job, bool waiting_only)
 {
     struct part *part, *next;
     unsigned left = job->left;
 
-    TAILQ_FOREACH(part, &job->parts, of_job)
-    if (part->state == PART_CONNECTING)
-        router_disband(router, part);
     /* The last one that ends takes the job with it. */
     for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
         next = TAILQ_NEXT(part, of_job);
         left--;
-        router_cancel(router, part);
+        if (!waiting_only || part->state == PART_WAITING)
+            cancel(router, part);
     }
+}
+
+void router_cancel_waiting(struct router *router, struct job *job)
+{
+    cancel_parts(router, job, true);
+}
+
+void router_cancel_all(struct router *router, struct job *job)
+{
+    struct part *part;
+
+    TAILQ_FOREACH(part, &job->parts, of_job)
+    if (part->state == PART_CONNECTING)
+        router_disband(router, part);
+    cancel_parts(router, job, false);
 }

@@ -9,21 +9,10 @@
 
 #include <limits.h>
 
-/* A part that waits gets no worker any more: names of sockets are the successor's now. */
+/* What waits gets no worker any more: names of sockets are the successor's now. */
 static void give_back(void *context, struct client *client)
 {
-    struct router *router = context;
-    struct job *job = client->work;
-    struct part *part, *next;
-    unsigned left = job->left;
-
-    /* The last one that ends takes the job with it. */
-    for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
-        next = TAILQ_NEXT(part, of_job);
-        left--;
-        if (part->state == PART_WAITING)
-            router_cancel(router, part);
-    }
+    router_cancel_waiting(context, client->work);
 }
 
 void router_leave(struct router *router)

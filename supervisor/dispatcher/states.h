@@ -43,7 +43,7 @@
  *                 malformed reply; or retry(8) cannot be reached
  *   SENT          all bytes were written to the worker
  *   REPLIED       the worker's reply was read
- *   CANCELLED     qmgr hung up
+ *   CANCELLED     its client hung up, or a successor has the service (router_leave())
  *   DEFERRED      it is not to run now: it goes to retry(8), as soon as one is free
  *   JOINS         it goes along with another part of its request, which is chosen; what comes of
  *                 that one's worker comes to it

@@ -13,7 +13,8 @@
  *                          EXITED   process `pid` of worker `worker` was reaped; `status` is what
  *                                   wait(2) gave
  *
- * After a SPAWN the parent answers STARTED or FAILED, and after STARTED one EXITED. `worker` is
+ * The parent closes its direction when it leaves (a reload); the dispatcher then closes its end, or
+ * ends. After a SPAWN the parent answers STARTED or FAILED, and after STARTED one EXITED. `worker` is
  * the number that the dispatcher gave; it must not use the number again before FAILED or EXITED.
  * Both ends are non-blocking and close-on-exec. A message of another size, kind or number of
  * descriptors is refused: one of the two is not what it should be, and the receiver ends.
