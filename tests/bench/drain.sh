@@ -20,11 +20,6 @@ create()
     postfix_start "$TEST_DIR/$1"
 }
 
-drained()
-{
-    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge "$2" ]
-}
-
 # cpu DIR: of all its processes, those that ended included
 cpu()
 {
@@ -42,12 +37,11 @@ drain()
     before=$(cpu "$d")
     start=$(date +%s.%N)
     postfix_flush "$d"
-    wait_for 300 drained "$1" $((messages * $2)) || fail "$1 did not deliver $messages messages in 300 s"
+    wait_for 300 bench_delivered "$1" $((messages * $2)) || fail "$1 did not deliver $messages messages in 300 s"
     # Before idle workers go.
     after=$(cpu "$d")
     postfix_wait_empty "$d" 5 || fail "mail was left in $1"
-    end=$(tail -n 1 "$d.sink/delivered" | cut -d ' ' -f 1)
-    bench_add rate "$1" "$(echo "$start $end" | awk -v n="$messages" '{ print n / ($2 - $1) }')"
+    bench_add rate "$1" "$(bench_since "$start" "$1" | awk -v n="$messages" '{ print n / $1 }')"
     bench_add cpu "$1" $(((after - before) / messages))
     bench_add processes "$1" "$(postfix_pids "$d" lmtp | wc -l)"
 }
@@ -57,14 +51,7 @@ create headroom 127.0.0.1:10084 '200 headroom'
 round=1
 while [ "$round" -le "$rounds" ]; do
     bench_round "$round"
-    # Who comes first changes, too.
-    if [ $((round % 2)) -eq 1 ]; then
-        drain stock "$round"
-        drain headroom "$round"
-    else
-        drain headroom "$round"
-        drain stock "$round"
-    fi
+    bench_turn "$round" drain
     round=$((round + 1))
 done
 bench_stop stock

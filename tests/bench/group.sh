@@ -19,7 +19,7 @@ create()
 
 delivered()
 {
-    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge "$2" ] && postfix_empty "$TEST_DIR/$1"
+    bench_delivered "$1" "$2" && postfix_empty "$TEST_DIR/$1"
 }
 
 # run NAME ROUND METRIC: messages are sent and delivered. The figures are METRIC, METRIC sessions, METRIC time.
@@ -32,10 +32,9 @@ run()
     start=$(date +%s.%N)
     bench_send "$1" "r$2" --count "$messages" --size 2000 --sessions 8 --rcpt 'user%d@good%d.invalid*20' --cycle 61
     wait_for 120 delivered "$1" "$want" || fail "$1 did not deliver $messages messages in 120 s"
-    end=$(tail -n 1 "$s/delivered" | cut -d ' ' -f 1)
     bench_add "$3" "$1" $(($(sink_value "$s" messages) - transactions))
     bench_add "$3 sessions" "$1" $(($(sink_value "$s" connections) - sessions))
-    bench_add "$3 time" "$1" "$(echo "$start $end" | awk '{ print $2 - $1 }')"
+    bench_add "$3 time" "$1" "$(bench_since "$start" "$1")"
 }
 
 # What the agents of an instance take, with all of Headroom's processes: shared memory by its share. KiB, again and again.
@@ -67,13 +66,7 @@ run headroom 0 'never seen'
 round=1
 while [ "$round" -le "$rounds" ]; do
     bench_round "$round"
-    if [ $((round % 2)) -eq 1 ]; then
-        run stock "$round" proven
-        run headroom "$round" proven
-    else
-        run headroom "$round" proven
-        run stock "$round" proven
-    fi
+    bench_turn "$round" run proven
     round=$((round + 1))
 done
 memory stock

@@ -36,11 +36,6 @@ create()
     [ "$server" = 'ok 0' ] || sink_tell "$TEST_DIR/$1.sink" set ok slow ${server#ok }
 }
 
-arrived()
-{
-    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge "$2" ]
-}
-
 # one NAME ROUND: puts mail aside, and has it delivered at once
 one()
 {
@@ -52,12 +47,12 @@ one()
     connected=$(sink_value "$d.sink" connections)
     start=$(date +%s.%N)
     postfix_flush "$d"
-    wait_for 120 arrived "$1" "$(wc -l <"$d.sent")" || fail "$name: $1 did not deliver all in 120 s"
-    end=$(tail -n 1 "$d.sink/delivered" | cut -d ' ' -f 1)
-    bench_add "$name" "$1" "$(echo "$start $end" | awk '{ print $2 - $1 }')"
+    wait_for 120 bench_delivered "$1" "$(wc -l <"$d.sent")" || fail "$name: $1 did not deliver all in 120 s"
+    took=$(bench_since "$start" "$1")
+    bench_add "$name" "$1" "$took"
     bench_add "$name, transactions" "$1" "$(($(sink_value "$d.sink" messages) - before))"
     bench_add "$name, sessions" "$1" "$(($(sink_value "$d.sink" connections) - connected))"
-    [ "$2" -gt 1 ] || bench_add "$name, first" "$1" "$(echo "$start $end" | awk '{ print $2 - $1 }')"
+    [ "$2" -gt 1 ] || bench_add "$name, first" "$1" "$took"
     postfix_wait_empty "$d" 10 || fail "$name: mail was left in $1"
 }
 
@@ -68,13 +63,7 @@ while IFS='|' read -r name server settings mail <&3; do
     round=1
     while [ "$round" -le "$rounds" ]; do
         bench_round "$round of $name"
-        if [ $((round % 2)) -eq 1 ]; then
-            one stock "$round"
-            one headroom "$round"
-        else
-            one headroom "$round"
-            one stock "$round"
-        fi
+        bench_turn "$round" one
         round=$((round + 1))
     done
     for each in stock headroom; do

@@ -13,6 +13,9 @@
 #     bench_instance NAME ADDRESS:PORT COMMAND [MAIN_CF_LINE...]   a Postfix and an LMTP server, in $TEST_DIR/NAME and
 #                                          $TEST_DIR/NAME.sink, with this command as its transport; not started yet
 #     bench_send NAME PREFIX MAILGEN_ARG...         mail to it, remembered in $TEST_DIR/NAME.sent
+#     bench_turn ROUND COMMAND [WORD...]   COMMAND stock ROUND WORD..., and the same of headroom; who comes first changes
+#     bench_delivered NAME COUNT           true when its server has taken so many recipients
+#     bench_since TIME NAME                seconds from TIME (date +%s.%N) to its last delivery
 #     bench_cpu PID...                     microseconds of CPU that these processes have used, all threads
 #     bench_cpu_reaped PID...              the same of their children that ended
 #     bench_family NAME                    the supervisor's processes in that instance: $parent, $dispatcher, $workers
@@ -106,6 +109,26 @@ bench_send()
     shift 2
     mailgen --to "$(postfix_address "$TEST_DIR/$bs_name")" --prefix "$bs_prefix" --sent "$TEST_DIR/$bs_name.sent" "$@" \
         >"$TEST_DIR/$bs_name.mailgen" 2>&1 || fail "not all mail was accepted: $(tail -n 1 "$TEST_DIR/$bs_name.mailgen")"
+}
+
+bench_turn()
+{
+    bt_round=$1
+    bt_command=$2
+    shift 2
+    for bt_name in $([ $((bt_round % 2)) -eq 1 ] && echo 'stock headroom' || echo 'headroom stock'); do
+        "$bt_command" "$bt_name" "$bt_round" "$@"
+    done
+}
+
+bench_delivered()
+{
+    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge "$2" ]
+}
+
+bench_since()
+{
+    tail -n 1 "$TEST_DIR/$2.sink/delivered" | awk -v start="$1" '{ print $1 - start }'
 }
 
 bench_cpu()

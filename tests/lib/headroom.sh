@@ -8,6 +8,9 @@
 #     send PREFIX COUNT [OPTION...]       mailgen to it; default recipients user%d@good%d.invalid, 20 domains
 #     accounts [OPTION...]      account.c of all that was sent
 #     settled SENT              true when SENT recipients are delivered or bounced and the queue is empty
+#     arrived SENT              true when SENT recipients are delivered and none is queued; a file whose recipients are all
+#                               marked may stay in incoming until a new qmgr(8) looks there
+#     under_way COUNT           true when the server has so many connections open
 #     said PATTERN              lines in the mail log that match
 #     supervisors               pids of the supervisors that are master's children
 #     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
@@ -70,6 +73,16 @@ accounts()
 settled()
 {
     accounts --may-double 1000000 | grep -q "^sent $1, delivered [0-9]*, queued 0," && postfix_empty "$p"
+}
+
+arrived()
+{
+    accounts --may-double 1000000 | grep -q "^sent $1, delivered $1, queued 0,"
+}
+
+under_way()
+{
+    [ "$(sink_value "$s" open)" -ge "$1" ]
 }
 
 said()

@@ -26,15 +26,6 @@ send known 40 --rcpt 'user%d@test.invalid' --cycle 40
 wait_for 30 settled 40 || fail "not delivered: $(accounts)"
 
 sink_tell "$s" set ok slow 4
-# A file whose recipients are all marked may stay in incoming until the new qmgr(8) looks there.
-arrived()
-{
-    accounts --may-double 1000000 | grep -q "^sent $1, delivered $1, queued 0,"
-}
-under_way()
-{
-    [ "$(sink_value "$s" open)" -ge "$1" ]
-}
 total=40
 for round in 1 2; do
     send "round$round" 20 --rcpt 'user%d@test.invalid' --cycle 40

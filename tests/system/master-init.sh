@@ -20,22 +20,12 @@ lives()
     [ -n "$(inside)" ] && grep -qsx master "/proc/$(inside)/comm"
 }
 
-under_way()
-{
-    [ "$(sink_value "$s" open)" -ge "$1" ]
-}
-
 # In the namespace `postfix reload` would not find it.
 reload()
 {
     reload_qmgr=$(postfix_pids "$p" qmgr)
     kill -HUP "$(inside)"
     wait_for 10 postfix_replaced "$reload_qmgr"
-}
-
-arrived()
-{
-    accounts --may-double 1000000 | grep -q "^sent $1, delivered $1, queued 0,"
 }
 
 # run OPTION

@@ -127,19 +127,9 @@ static inline void teardown(void)
 TestSuite(clients_new, .init = setup, .fini = teardown);
 TestSuite(clients, .init = setup_listening, .fini = teardown);
 
-static inline int dial(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "service"};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 static inline int greeted(void)
 {
-    int fd = dial();
+    int fd = peer_dial();
 
     peer_expect(fd, WIRE_GREETING);
     return fd;

@@ -212,9 +212,8 @@ static inline int taken(int number)
 /* A new worker has greeted. Returns the connection. */
 static inline int greet(int number)
 {
-    int connection = taken(number);
+    int connection = peer_greet(t.process[number].listening);
 
-    peer_say(connection, WIRE_GREETING);
     settle_down();
     return connection;
 }

@@ -146,6 +146,26 @@ static inline void peer_say(int fd, const char *text)
     wire_free(&bytes);
 }
 
+/* Accepts a connection and greets it. */
+static inline int peer_greet(int listening)
+{
+    int fd = peer_accept(listening);
+
+    peer_say(fd, WIRE_GREETING);
+    return fd;
+}
+
+/* A connection to the socket `service` of the test's directory. */
+static inline int peer_dial(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "service"};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
 /* A byte for each turn. */
 static inline void peer_say_slowly(int fd, const char *text)
 {

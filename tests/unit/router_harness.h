@@ -447,10 +447,7 @@ static inline int taken(int number)
 
 static inline int greets(int number)
 {
-    int connection = taken(number);
-
-    peer_say(connection, WIRE_GREETING);
-    return connection;
+    return peer_greet(t.process[number].listening);
 }
 
 /* The first one, started for its greeting: it is idle. */
@@ -519,16 +516,6 @@ static inline bool locked(const char *id)
     return locked;
 }
 
-static inline int dial(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "service"};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 /* The request for a message of this name, for one domain. */
 static inline const char *request_of(const char *id)
 {
@@ -544,7 +531,7 @@ static inline const char *request_of(const char *id)
 /* Asks for the delivery of a message. Returns qmgr's end. */
 static inline int ask_with(const char *id, const char *text)
 {
-    int fd = dial();
+    int fd = peer_dial();
 
     message(id);
     peer_expect(fd, WIRE_GREETING);

@@ -9,7 +9,7 @@
 /* Without a greeting there is nothing to say. */
 Test(clients_new, nothing_is_accepted_before_a_worker_has_greeted)
 {
-    int fd = dial();
+    int fd = peer_dial();
 
     clients_listen(t.clients, MAX);
     settle_down();
@@ -32,7 +32,7 @@ Test(clients, the_greeting_is_the_last_that_was_given)
 
     close(greeted());
     clients_greet(t.clients, "status\0000\0", sizeof WIRE_GREETING_35 - 1);
-    fd = dial();
+    fd = peer_dial();
     peer_expect(fd, WIRE_GREETING_35);
     close(fd);
 }
@@ -43,7 +43,7 @@ Test(clients, room_is_respected)
 
     clients_listen(t.clients, 2);
     for (unsigned i = 0; i < 4; i++)
-        fd[i] = dial();
+        fd[i] = peer_dial();
     settle_down();
     expect_view(2, 2);
     clients_listen(t.clients, 0);
@@ -55,7 +55,7 @@ Test(clients, room_is_respected)
     cr_expect(peer_quiet(fd[3]), "it waits");
     clients_listen(t.clients, 100);
     for (unsigned i = 4; i <= MAX; i++)
-        fd[i] = dial();
+        fd[i] = peer_dial();
     settle_down();
     expect_view(MAX, MAX);
     for (unsigned i = 0; i < MAX; i++)
@@ -74,7 +74,7 @@ Test(clients, room_is_respected)
 /* A held request may be as large as it likes: then nothing more is accepted. */
 Test(clients, bytes_that_are_held_leave_no_room)
 {
-    int fd = dial();
+    int fd = peer_dial();
 
     t.budget.held = HELD_BYTES_MAX;
     settle_down();
@@ -107,7 +107,7 @@ Test(clients, master_is_told_once)
 
 Test(clients, without_a_descriptor_nothing_is_accepted)
 {
-    int fd = dial();
+    int fd = peer_dial();
     rlim_t before = descriptors_end();
 
     settle_down();
@@ -125,7 +125,7 @@ Test(clients, without_a_descriptor_nothing_is_accepted)
 /* Accepted already: qmgr(8) would take the whole transport for dead without the greeting. */
 Test(clients, what_cannot_be_watched_is_greeted)
 {
-    int fd = dial();
+    int fd = peer_dial();
 
     epoll_refuses = ENOSPC;
     peer_expect(fd, WIRE_GREETING);

@@ -329,7 +329,7 @@ Test(router, a_full_room_accepts_nobody)
     ask("DDD");
     UNTIL(waiting() == 3);
     cr_expect_eq(retry_pending(t.router.retry), 0);
-    fd = dial();
+    fd = peer_dial();
     settle_down();
     cr_expect(peer_quiet(fd), "it is accepted");
     reply(busy, WIRE_REPLY_DONE);
@@ -368,7 +368,7 @@ static void burst(unsigned count)
     for (unsigned i = 0; i < count; i++) {
         snprintf(id, sizeof id, "A%u", i);
         message(id);
-        fd[i] = dial();
+        fd[i] = peer_dial();
         peer_say(fd[i], request_of(id));
     }
     for (unsigned i = 0; i < count; i++)

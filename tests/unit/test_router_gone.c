@@ -75,7 +75,7 @@ Test(router, the_client_goes_while_its_request_is_written)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s", WIRE_USER1);
     bytes = wire(text);
     message("E5825A72641");
-    fd = dial();
+    fd = peer_dial();
     peer_expect(fd, WIRE_GREETING);
     for (size_t sent = 0; sent < bytes.len;) {
         ssize_t more = send(fd, bytes.bytes + sent, bytes.len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
