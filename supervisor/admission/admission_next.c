@@ -1,0 +1,328 @@
+/*
+ * Who is next: what the clock changes, the lane, its front, and how many could start. See admission.h.
+ */
+
+#include "supervisor/admission/destination.h"
+
+/* What is moved on by the clock is moved this many at a time, so that no call takes long after a pause. */
+#define SWEEP 32
+
+/* A destination whose evidence turns out to have changed is put in its place and another one is looked at. */
+#define TRIES 16
+
+/* A lane that could have had a slot but was passed over this often gets the next one. */
+#define MISSED_MAX 64
+
+/* From now on it is charged by itself: a few that hang do not take the place of its destination's other mail. */
+static void hang(struct admission *admission, struct part *part)
+{
+    struct destination *destination = part->destination;
+
+    part->hanging = true;
+    part->charge = (uint8_t)destination_hang_lane(destination);
+    admission->lane[destination->charge].in_flight--;
+    admission->lane[part->charge].in_flight++;
+    destination->hanging++;
+    if (!part->joint && part->since > destination->last_hang)
+        destination->last_hang = part->since;
+}
+
+/* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
+static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
+{
+    struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
+    bool flood = admission->newcomers > share_newcomers(limit);
+    int64_t parked, paced;
+
+    admission->limit = limit;
+    share_advance(admission, limit, now);
+    for (int i = 0; i < SWEEP && !list_empty(&admission->started); i++) {
+        struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
+        if (now - part->since < admission->settings.slow_after)
+            break;
+        hang(admission, part);
+        list_remove(&part->time);
+        list_push_tail(part->joint ? admission_joint_hangs(admission, part, now)
+                                   : &admission->hanging,
+                       &part->time);
+        destination_place(admission, part->destination, PLACE_KEEP, now);
+    }
+    admission_joint_sweep(admission, now);
+    for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
+        struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
+        if (now - oldest->first_since < admission->settings.patience && !flood)
+            break;
+        destination_place(admission, oldest, PLACE_TURN, now);
+    }
+    parked = admission_unpark(admission, now);
+    paced = destination_unpace(admission, now);
+    return paced == ADMISSION_NEVER || (parked != ADMISSION_NEVER && parked < paced) ? parked
+                                                                                     : paced;
+}
+
+static bool in_first(enum admission_lane lane)
+{
+    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
+}
+
+static bool may_start(const struct admission *admission, enum admission_lane lane, unsigned limit)
+{
+    if (list_empty(&admission->lane[lane].ring))
+        return false;
+    if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
+        return false;
+    return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
+           0;
+}
+
+static int pick_lane(const struct admission *admission, unsigned limit)
+{
+    int found = -1;
+
+    for (int lane = ADMISSION_LANES - 1; lane >= 0; lane--) {
+        if (!may_start(admission, lane, limit))
+            continue;
+        found = lane;
+        if (admission->lane[lane].missed >= MISSED_MAX)
+            break;
+    }
+    return found;
+}
+
+static struct part *oldest_of(const struct destination *destination, enum queue a, enum queue b)
+{
+    const struct list *one = &destination->queue[a];
+    const struct list *two = &destination->queue[b];
+
+    if (list_empty(one))
+        return LIST_ENTRY(two->next, struct part, queue);
+    if (list_empty(two))
+        return LIST_ENTRY(one->next, struct part, queue);
+    struct part *x = LIST_ENTRY(one->next, struct part, queue);
+    struct part *y = LIST_ENTRY(two->next, struct part, queue);
+    return x->since <= y->since ? x : y;
+}
+
+/*
+ * First attempts before retries, but every fourth start is a retry's, so that they do not starve. At a dead destination what
+ * cannot be deferred comes first: it has to be tried anyway, and tells as well whether there is life.
+ */
+static struct part *next_part(struct destination *destination, enum admission_lane lane)
+{
+    bool first = destination->waiting_first > 0;
+
+    if (destination->lane == ADMISSION_DEAD && destination->exempt > 0) {
+        first = !list_empty(&destination->queue[QUEUE_FIRST_EXEMPT]);
+        return LIST_ENTRY(destination->queue[first ? QUEUE_FIRST_EXEMPT : QUEUE_RETRY_EXEMPT].next,
+                          struct part, queue);
+    }
+    if (destination->lane == ADMISSION_UNKNOWN)
+        first = in_first(lane);
+    else if (first && destination->waiting_retry > 0 && ++destination->turn % 4 == 0)
+        first = false;
+    if (first)
+        return oldest_of(destination, QUEUE_FIRST, QUEUE_FIRST_EXEMPT);
+    return oldest_of(destination, QUEUE_RETRY, QUEUE_RETRY_EXEMPT);
+}
+
+/* `spare`: beyond its window, which takes no token. */
+static struct admission_choice start(struct admission *admission, struct destination *destination,
+                                     enum admission_lane lane, bool spare, unsigned limit,
+                                     int64_t now)
+{
+    struct part *part = next_part(destination, lane);
+
+    for (int i = 0; i < ADMISSION_LANES; i++)
+        if (i == (int)lane)
+            admission->lane[i].missed = 0;
+        else if (may_start(admission, i, limit))
+            admission->lane[i].missed++;
+    admission_unqueue(admission, part);
+    part->state = PART_CHOSEN;
+    part->since = now;
+    list_push_tail(&admission->started, &part->time);
+    if (!spare)
+        share_spend(admission, part, lane);
+    if (destination->in_flight == destination->hanging)
+        destination->charge = (uint8_t)lane;
+    destination->in_flight++;
+    part->level =
+        (uint16_t)(destination->in_flight < UINT16_MAX ? destination->in_flight : UINT16_MAX);
+    destination->last_start = now;
+    admission->in_flight++;
+    admission->lane[destination->charge].in_flight++;
+    admission->count.started[lane]++;
+    destination_place(admission, destination, PLACE_TURN, now);
+    return (struct admission_choice){.answer = ADMISSION_START,
+                                     .part = (unsigned)(part - admission->part_array),
+                                     .lane = lane,
+                                     .again = ADMISSION_NEVER};
+}
+
+/* The one at the front, or of those passed over at every fourth time the one that waits for the longest. */
+static struct destination *front(struct admission *admission, enum admission_lane lane)
+{
+    struct list *ring = &admission->lane[lane].ring;
+
+    if (lane == ADMISSION_FIRST)
+        return LIST_ENTRY(ring->next, struct destination, first);
+    if (lane == ADMISSION_PASSED)
+        return LIST_ENTRY(++admission->first_turn % 4 == 0 ? ring->prev : ring->next,
+                          struct destination, first);
+    return LIST_ENTRY(ring->next, struct destination, ready);
+}
+
+static bool stands_in(const struct destination *destination, enum admission_lane lane)
+{
+    if (in_first(lane))
+        return list_linked(&destination->first) && destination->first_lane == lane;
+    return list_linked(&destination->ready) && destination->ready_lane == lane;
+}
+
+static bool too_heavy(const struct destination *destination, unsigned limit)
+{
+    return destination->in_flight >= (limit > 1 ? limit / 2 : 1);
+}
+
+/* The lane in which somebody may start beyond its window, or -1. */
+static int spare_lane(const struct admission *admission, unsigned limit)
+{
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        const struct lane *one = &admission->lane[lane];
+        if (!list_empty(&one->spare) && share_spare(admission, lane, limit, admission->in_flight,
+                                                    share_nested(admission, lane)) > 0)
+            return lane;
+    }
+    return -1;
+}
+
+/* When only destinations with half of the limit are left, they may have the rest. */
+static struct destination *heaviest(struct admission *admission, unsigned limit)
+{
+    struct destination *destination;
+
+    if (list_empty(&admission->heavy))
+        return NULL;
+    destination = LIST_ENTRY(admission->heavy.next, struct destination, ready);
+    if (share_room(admission, destination->ready_lane, limit, admission->in_flight,
+                   share_nested(admission, destination->ready_lane)) == 0)
+        return NULL;
+    return destination;
+}
+
+/* When what waits may start by the clock alone: `paced` or a token, the earlier. */
+static int64_t start_due(const struct admission *admission, unsigned limit, int64_t paced,
+                         int64_t now)
+{
+    for (int lane = 0; lane < ADMISSION_LANES; lane++) {
+        int64_t due;
+        if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
+            continue;
+        due = share_token_due(admission, lane, limit, now);
+        if (due != ADMISSION_NEVER && (paced == ADMISSION_NEVER || due < paced))
+            paced = due;
+    }
+    return paced;
+}
+
+struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now)
+{
+    struct admission_choice none = {.answer = ADMISSION_HELD};
+    struct destination *destination;
+
+    none.again = sweep(admission, limit, now);
+    if (admission->waiting == 0) {
+        none.answer = list_empty(&admission->parked) ? ADMISSION_EMPTY : ADMISSION_HELD;
+        if (none.answer == ADMISSION_EMPTY)
+            none.again = ADMISSION_NEVER;
+        return none;
+    }
+    if (admission->in_flight >= limit) {
+        none.answer = ADMISSION_LIMIT;
+        none.again = ADMISSION_NEVER;
+        return none;
+    }
+    for (int try = 0; try < TRIES; try++) {
+        int lane = pick_lane(admission, limit);
+        admission->count.steps++;
+        if (lane < 0 && (lane = spare_lane(admission, limit)) >= 0) {
+            destination = LIST_ENTRY(admission->lane[lane].spare.next, struct destination, spare);
+            destination_place(admission, destination, PLACE_KEEP, now);
+            if (list_linked(&destination->spare) && destination->spare_lane == lane)
+                return start(admission, destination, lane, true, limit, now);
+            continue;
+        }
+        if (lane < 0) {
+            destination = heaviest(admission, limit);
+            if (destination == NULL)
+                break;
+            lane = destination->ready_lane;
+            destination_place(admission, destination, PLACE_KEEP, now);
+            if (stands_in(destination, lane))
+                return start(admission, destination, lane, false, limit, now);
+            continue;
+        }
+        destination = front(admission, lane);
+        destination_place(admission, destination, PLACE_KEEP, now);
+        if (!stands_in(destination, lane))
+            continue;
+        if (!in_first(lane) && too_heavy(destination, limit)) {
+            list_remove(&destination->ready);
+            list_push_tail(&admission->heavy, &destination->ready);
+            destination->heavy = true;
+            continue;
+        }
+        return start(admission, destination, lane, false, limit, now);
+    }
+    none.again = start_due(admission, limit, none.again, now);
+    return none;
+}
+
+int64_t admission_due(struct admission *admission, unsigned limit, int64_t now)
+{
+    int64_t paced = sweep(admission, limit, now);
+
+    if ((admission->waiting == 0 && list_empty(&admission->parked)) ||
+        admission->in_flight >= limit)
+        return ADMISSION_NEVER;
+    return start_due(admission, limit, paced, now);
+}
+
+/* How many more of the lane could start beyond their windows. */
+static unsigned beyond(const struct admission *admission, enum admission_lane lane, unsigned limit,
+                       unsigned total, unsigned sum)
+{
+    unsigned waiting = admission->lane[lane].beyond;
+    unsigned room = share_spare(admission, lane, limit, total, sum);
+
+    return waiting < room ? waiting : room;
+}
+
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
+                            unsigned requests)
+{
+    unsigned total, started = 0, spent = 0, sum[ADMISSION_LANES];
+
+    sweep(admission, limit, now);
+    total = admission->in_flight;
+    for (int lane = 0; lane < ADMISSION_LANES; lane++)
+        sum[lane] = share_nested(admission, lane);
+    for (int lane = 0; lane < ADMISSION_LANES && started < most; lane++) {
+        unsigned able = admission->lane[lane].startable;
+        unsigned room = share_room(admission, lane, limit, total, sum[lane]);
+        if (able > room)
+            able = room;
+        if (share_takes_token(lane)) {
+            unsigned tokens = share_tokens(admission, lane, limit, spent);
+            if (able > tokens)
+                able = tokens;
+            spent += able;
+        }
+        able += beyond(admission, lane, limit, total + able, sum[lane] + able);
+        if (lane == ADMISSION_PROVEN && able > requests)
+            able = requests;
+        started += able;
+        total += able;
+    }
+    return started < most ? started : most;
+}
