@@ -293,7 +293,7 @@ static unsigned beyond(const struct admission *admission, enum admission_lane la
                        unsigned total, unsigned sum)
 {
     unsigned waiting = admission->lane[lane].beyond;
-    unsigned room = share_spare(admission, lane, limit, total, sum);
+    unsigned room = waiting > 0 ? share_spare(admission, lane, limit, total, sum) : 0;
 
     return waiting < room ? waiting : room;
 }
@@ -301,15 +301,18 @@ static unsigned beyond(const struct admission *admission, enum admission_lane la
 unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
                             unsigned requests)
 {
-    unsigned total, started = 0, spent = 0, sum[ADMISSION_LANES];
+    unsigned total, started = 0, spent = 0;
 
     sweep(admission, limit, now);
     total = admission->in_flight;
-    for (int lane = 0; lane < ADMISSION_LANES; lane++)
-        sum[lane] = share_nested(admission, lane);
     for (int lane = 0; lane < ADMISSION_LANES && started < most; lane++) {
         unsigned able = admission->lane[lane].startable;
-        unsigned room = share_room(admission, lane, limit, total, sum[lane]);
+        unsigned sum, room;
+
+        if (able == 0 && admission->lane[lane].beyond == 0)
+            continue;
+        sum = share_nested(admission, lane);
+        room = share_room(admission, lane, limit, total, sum);
         if (able > room)
             able = room;
         if (share_takes_token(lane)) {
@@ -318,7 +321,7 @@ unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t
                 able = tokens;
             spent += able;
         }
-        able += beyond(admission, lane, limit, total + able, sum[lane] + able);
+        able += beyond(admission, lane, limit, total + able, sum + able);
         if (lane == ADMISSION_PROVEN && able > requests)
             able = requests;
         started += able;
