@@ -174,6 +174,43 @@ const struct master_line *master_file_find(const struct master_file *file, const
     return found;
 }
 
+/* The next word, closed with a NUL; *at is behind it. NULL at the end. */
+static char *next_word(char **at)
+{
+    char *word = *at + strspn(*at, BLANKS);
+    char *end = *word == '{' ? strchr(word, '}') : NULL;
+
+    if (*word == '\0')
+        return NULL;
+    if (end) {
+        word += 1 + strspn(word + 1, BLANKS);
+        *at = end + 1;
+        while (end > word && strchr(BLANKS, end[-1]))
+            end--;
+    } else {
+        end = word + strcspn(word, BLANKS);
+        *at = *end == '\0' ? end : end + 1;
+    }
+    *end = '\0';
+    return word;
+}
+
+size_t master_line_settings(char *arguments, const char **settings, size_t most)
+{
+    size_t count = 0;
+    char *word;
+
+    while (count < most && (word = next_word(&arguments))) {
+        if (strncmp(word, "-o", 2) != 0)
+            continue;
+        word = word[2] != '\0' ? word + 2 : next_word(&arguments);
+        if (!word)
+            break;
+        settings[count++] = word;
+    }
+    return count;
+}
+
 bool master_line_config(const struct master_line *line, char *path, size_t size)
 {
     const char *at = line->arguments;

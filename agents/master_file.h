@@ -57,6 +57,12 @@ int master_file_read(const char *config_directory, char **text, struct master_fi
 const struct master_line *master_file_find(const struct master_file *file, const char *name,
                                            const char *type, const char *command);
 
+/*
+ * The "name=value" of each `-o` among the arguments of a line, in order, at most `most`: pointers
+ * into `arguments`, which is a copy and is changed. Returns how many. `{ name = value }` is one word.
+ */
+size_t master_line_settings(char *arguments, const char **settings, size_t most);
+
 /* The word behind `-C` of a line: copied to `path`. False when there is none. */
 bool master_line_config(const struct master_line *line, char *path, size_t size);
 

@@ -111,10 +111,12 @@ static int take_common(struct request *request, const char *bytes, const struct 
         request->sender = text;
         break;
     case GIVEN_TIME:
-        /* Another layout is the agent's to judge; we then do not know the age. */
+        /* The agent judges another layout; the age is not known then. */
         if (attr_data(pair->value, &stats, sizeof stats) == 0) {
             request->incoming_arrival = microseconds(&stats.incoming_arrival);
             request->active_arrival = microseconds(&stats.active_arrival);
+        } else {
+            request->times_unknown = true;
         }
         break;
     case GIVEN_COUNT:

@@ -53,6 +53,7 @@ struct request {
     int64_t incoming_arrival; /* us since the epoch, from MSG_STATS: when the message came in; 0 =
                                  not known */
     int64_t active_arrival;   /* the same, when it last came into the active queue; 0 = not known */
+    bool times_unknown;       /* both were given, in a layout that is not known here */
 };
 
 void request_init(struct request *request);

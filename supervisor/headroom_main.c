@@ -22,6 +22,7 @@
 #include "agents/master.h"
 #include "agents/master_init.h"
 #include "agents/postconf.h"
+#include "agents/postconf_qmgr.h"
 #include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/dispatcher/dispatcher.h"
@@ -124,6 +125,11 @@ static int identify(struct program *program, int argc, char **argv)
         program->journal_options.postlog = program->postlog;
     }
     journal_open(&program->journal, &program->journal_options);
+    if (postconf_read_qmgr(&program->postconf, error, sizeof error) < 0)
+        journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0,
+                    "parameters of qmgr(8) cannot be read: %s; its times are taken to be those of "
+                    "this service's line",
+                    error);
     return 0;
 }
 

@@ -51,10 +51,6 @@
 /* retry(8) answers in a millisecond, or is not there. Microseconds. */
 #define RETRY_TIMEOUT UINT64_C(10000000)
 
-/* A message is not deferred by us when it would reach the end of its lifetime within this time
- * after the answer: qmgr(8) would bounce it. Far more than the time between the two. Seconds. */
-#define LIFETIME_MARGIN 600
-
 /*
  * Parts beside one for each client, in multiples of waiting.max: each message that waits for a dead destination keeps one, and the
  * next has to be split all the same. Where there is no room for its parts, the dead one holds up the others.

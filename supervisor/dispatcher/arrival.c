@@ -9,10 +9,14 @@ bool arrival_exempt(const struct postconf *postconf, const struct request *reque
 {
     int64_t lifetime = postconf->maximal_queue_lifetime;
 
+    int64_t margin = postconf->daemon_timeout;
+
     if (request->sender.len == 0 && postconf->bounce_queue_lifetime < lifetime)
         lifetime = postconf->bounce_queue_lifetime;
+    if (margin > lifetime / 2)
+        margin = lifetime / 2;
     return request_is_probe(request) || request->incoming_arrival <= 0 ||
-           wall / 1000000 + LIFETIME_MARGIN >= request->incoming_arrival / 1000000 + lifetime;
+           wall / 1000000 + margin >= request->incoming_arrival / 1000000 + lifetime;
 }
 
 static bool first_attempt(const struct request *request)

@@ -26,6 +26,11 @@ split_key *arrival_key(const struct config *config);
  * Deferring a message at the end of its lifetime would bounce it, and deferring a probe is an
  * answer to somebody: headroom does neither (postfix-protocol.md 4.8, 6.4). `wall` is us since
  * 1970.
+ *
+ * qmgr(8) asks for the age when the last part of the message has ended. A part that is deferred now
+ * may have a sibling that waits for `waiting_most` and is then delivered for hours. qmgr(8) gives
+ * up a request after daemon_timeout, so that bounds both together: it is the margin, but at most
+ * half of the lifetime.
  */
 bool arrival_exempt(const struct postconf *postconf, const struct request *request, int64_t wall);
 

@@ -81,6 +81,7 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
         .budget = router->budget,
         .complaints = router->complaints,
         .queue_directory = settings->queue_directory,
+        .still = router_still,
         .prepare = router_prepare,
         .sink = router_on_retry,
         .context = router,

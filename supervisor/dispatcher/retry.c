@@ -198,7 +198,13 @@ static bool begin(struct talk *talk)
 static bool begin_or_fail(struct talk *talk)
 {
     struct retry *retry = talk->retry;
+    const struct retry_config *config = &retry->config;
 
+    if (!config->still(config->context, retry->queue[retry->first])) {
+        config->sink(config->context, &(struct retry_event){.kind = RETRY_KEPT,
+                                                            .work = queue_take(retry)});
+        return true;
+    }
     if (!retry->mute || talk == &retry->talk[0])
         return begin(talk);
     tell_failed(retry, queue_take(retry));

@@ -6,8 +6,9 @@
  * nexthop replaced by the reason, writes the defer record and the line in the log
  * (postfix-protocol.md 11).
  *
- * retry_send() puts `work` in a queue. At its turn the `prepare` function of the router says what
- * is to be sent. RETRY_ANSWERED or RETRY_FAILED follows, exactly once.
+ * retry_send() puts `work` in a queue. At its turn, which may come hours later, the router is asked
+ * whether it is `still` to be deferred, and by `prepare` what is to be sent. RETRY_ANSWERED,
+ * RETRY_FAILED or RETRY_KEPT follows, exactly once.
  *
  * Deferrals are paced, DEFERRALS_INTERVAL apart: those of a full waiting room would take the CPU of
  * qmgr(8) and come back as the flood that they were.
@@ -34,12 +35,13 @@ struct retry;
 enum retry_kind {
     RETRY_ANSWERED, /* `reply` says that it is deferred */
     RETRY_FAILED,   /* retry(8) cannot be had, or gave no answer */
+    RETRY_KEPT,     /* it is not to be deferred any more: nothing was sent */
 };
 
 struct retry_event {
     enum retry_kind kind;
     void *work;
-    const struct reply *reply; /* valid during the call, with its bytes */
+    const struct reply *reply; /* of RETRY_ANSWERED: valid during the call, with its bytes */
     const char *bytes;
 };
 
@@ -53,6 +55,9 @@ struct retry_letter {
         text; /* room for REDIRECT_TEXT_MAX and a NUL; any byte that is not printable becomes `?` */
 };
 
+/* Is `work` still to be deferred? */
+typedef bool (*retry_still)(const void *context, const void *work);
+
 /* Says what is to be sent for `work`. */
 typedef void (*retry_prepare)(void *context, void *work, struct retry_letter *letter);
 
@@ -62,6 +67,7 @@ struct retry_config {
     struct complaints *complaints;
     int queue_directory;
     unsigned size; /* work at a time, at most */
+    retry_still still;
     retry_prepare prepare;
     retry_sink sink;
     void *context;

@@ -151,6 +151,11 @@ void router_on_retry(void *context, const struct retry_event *event)
     struct router *router = enter(context);
     struct part *part = event->work;
 
+    if (event->kind == RETRY_KEPT) {
+        router_keep(router, part);
+        leave(router);
+        return;
+    }
     parts_step(router->parts, part, event->reply ? PART_REPLIED : PART_AGENT_GONE);
     router->totals->deferred++;
     router->totals->deferred_memory += part->reason == DEFERRAL_MEMORY;

@@ -17,6 +17,7 @@
  *   fleet    FLEET_GREETED -> the part's bytes leave
  *   fleet    FLEET_REPLIED, FLEET_LOST, retry RETRY_ANSWERED, RETRY_FAILED
  *                        ---> router_settle(): a part ends; the last one answers the client
+ *   retry    RETRY_KEPT  ---> the part waits in admission again
  *   clients  CLIENT_GONE ---> parts that have not left are dropped, the others run to their end
  *
  * All beginnings are in router_turn(), once per turn of the loop. No sink of the router is entered
@@ -63,6 +64,7 @@ struct router {
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
     bool step_due;     /* the limit must look before more workers are started */
+    bool age_unknown;  /* qmgr(8) says it in an unknown layout, which was logged */
     bool leaving;      /* router_leave() */
     bool closed;       /* the parent has gone */
     int status;        /* and the exit status that follows */
@@ -80,6 +82,9 @@ void router_on_step(void *router, enum limit_mode before);
 
 /* regulator_config.demand: workers and what waits for them. */
 struct limit_demand router_demand(const void *router);
+
+/* retry_config.still: false for a message that has become too old for a deferral meanwhile. */
+bool router_still(const void *router, const void *work);
 
 /* retry_config.prepare: a part's bytes, and why it is deferred. */
 void router_prepare(void *router, void *work, struct retry_letter *letter);
@@ -140,6 +145,12 @@ void router_learn(struct router *router, struct part *part, enum admission_outco
 /* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */
 void router_settle(struct router *router, struct part *part, const struct reply *reply,
                    const char *bytes);
+
+/*
+ * The message of a part that was to be deferred has become too old for that: the part waits, behind
+ * others for its destination, and none of its request is asked for any more.
+ */
+void router_keep(struct router *router, struct part *part);
 
 /* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
 void router_defer(struct router *router);

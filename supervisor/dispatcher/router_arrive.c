@@ -63,10 +63,23 @@ static bool divide(struct router *router, struct client *client, struct job *job
     return done;
 }
 
+/* Another version of Postfix, or a Postfix of 32 bits. Logged once: it holds for all mail. */
+static void age_unknown(struct router *router)
+{
+    if (router->age_unknown)
+        return;
+    router->age_unknown = true;
+    journal_log(router->journal, EVENT_AGE_UNKNOWN, LOG_WARNING, NULL, 0,
+                "qmgr(8) says the age of mail in a layout that this version of headroom does not "
+                "know: nothing is deferred by headroom, since that could bounce old mail");
+}
+
 void router_arrive(struct router *router, struct client *client)
 {
     struct job *job = parts_job(router->parts, client, client->length);
 
+    if (client->request.times_unknown)
+        age_unknown(router);
     client->work = job;
     job->exempt = arrival_exempt(router->postconf, &client->request, clock_wall());
     /* Without room for several parts the request waits for the slowest of its destinations. */

@@ -44,20 +44,43 @@ unsigned router_places(const struct router *router)
     return budget->clients_max - held;
 }
 
-/*
- * The handle is free already. A message may have become too old for a deferral while it waited:
- * then it waits on, behind others for its destination, and is not asked for again.
- */
+/* Its client waits for an answer that qmgr(8) would take for the end of an old message. */
+static bool may_defer(const struct router *router, const struct part *part)
+{
+    const struct client *client = part->job->client;
+
+    return !arrival_exempt(router->postconf, &client->request, clock_wall());
+}
+
+bool router_still(const void *context, const void *work)
+{
+    const struct router *router = context;
+    const struct part *part = work;
+
+    /* After a reload it gets no worker, and without its client it must get none. */
+    return router->leaving || part->job->client->state != CLIENT_HELD || may_defer(router, part);
+}
+
+void router_keep(struct router *router, struct part *part)
+{
+    struct request request;
+
+    parts_exempt(router->parts, part->job);
+    if (part->state == PART_DEFERRING)
+        parts_step(router->parts, part, PART_KEPT);
+    request_init(&request);
+    router_must(router, request_parse(&request, part->bytes, part->length), part);
+    router_wait(router, part, &request);
+    router_again(router, router_now(router));
+}
+
+/* The handle is free already. */
 static void defer(struct router *router, int handle, enum deferral_reason reason)
 {
     struct part *part = parts_at(router->parts, (unsigned)handle);
-    struct request request;
 
-    if (arrival_exempt(router->postconf, &part->job->client->request, clock_wall())) {
-        parts_exempt(router->parts, part->job);
-        request_init(&request);
-        router_must(router, request_parse(&request, part->bytes, part->length), part);
-        router_wait(router, part, &request);
+    if (!may_defer(router, part)) {
+        router_keep(router, part);
         return;
     }
     parts_step(router->parts, part, PART_DEFERRED);

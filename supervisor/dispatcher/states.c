@@ -78,6 +78,7 @@ static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
             [PART_AGENT_GONE] = TO(PART_ENDED, PART_BARE),
             [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
             [PART_CANCELLED] = TO(PART_DEFERRING, PART_NOTHING),
+            [PART_KEPT] = TO(PART_WAITING, PART_NOTHING),
         },
     [PART_JOINED] =
         {

@@ -34,7 +34,8 @@
  *   DEFERRING  -           -             ENDED,bare    -        ENDED,relay  DEFERRING      -
  *   JOINED     -           -             ENDED,lost    -        ENDED,relay  JOINED         -
  *
- * and WAITING becomes JOINED by JOINS; JOINED becomes WAITING by LEAVES (back).
+ * and WAITING becomes JOINED by JOINS; JOINED becomes WAITING by LEAVES (back); DEFERRING becomes
+ * WAITING by KEPT.
  *
  *   CHOSEN        it may run now, on an idle worker
  *   GREETED       the worker's greeting was read (one that was just started greets before anything
@@ -45,6 +46,7 @@
  *   REPLIED       the worker's reply was read
  *   CANCELLED     its client hung up, or a successor has the service (router_leave())
  *   DEFERRED      it is not to run now: it goes to retry(8), as soon as one is free
+ *   KEPT          at its turn at retry(8) it may not be deferred any more: it waits again
  *   JOINS         it goes along with another part of its request, which is chosen; what comes of
  *                 that one's worker comes to it
  *   LEAVES        that one goes back to where it waited, or is withdrawn
@@ -88,6 +90,7 @@ enum part_event {
     PART_REPLIED,
     PART_CANCELLED,
     PART_DEFERRED,
+    PART_KEPT,
     PART_JOINS,
     PART_LEAVES
 };

@@ -22,6 +22,7 @@ enum journal_event {
     EVENT_GROUP,               /* which memory group is used, and how */
     EVENT_STATE_FILE,          /* a file in data_directory cannot be written */
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */
+    EVENT_AGE_UNKNOWN,         /* qmgr(8) says the age of mail in an unknown layout */
     EVENT_LINES_LOST,          /* log lines that could not be written */
     EVENTS
 };

@@ -1,6 +1,8 @@
 #!/bin/sh
-# The waiting room is full of mail to a dead domain, among it messages at the end of their lifetime: deferring those would
-# bounce them, so they are kept, and others make room. When the domain is well again they are delivered.
+# The waiting room is full of mail to a dead domain, among it messages beyond the end of their lifetime, and some that are
+# half an hour before it: deferring the ones would bounce them, and of the others a part that ends later may do so. So they
+# are kept, and others make room. When the domain is well again they are delivered. The lifetime is that of qmgr(8)'s line:
+# one on the service's line counts for its agents only.
 # limit: 200
 
 . "${0%/*}/../lib/test.sh"
@@ -9,13 +11,25 @@
 
 FLOOD=ours
 FLOOD_HOLD=100
-flood_create 'maximal_queue_lifetime = 1h' 'bounce_queue_lifetime = 1h'
+flood_line()
+{
+    cat <<M
+lmtp-test  unix  -  -  y  -  $2  $1
+  -o maximal_queue_lifetime=30d
+M
+}
+flood_create
+postfix_service "$TEST_DIR/ours" qmgr 'qmgr unix n - n 300 1 qmgr -o maximal_queue_lifetime=90m'
 cat >"$TEST_DIR/ours/etc/headroom.json" <<'J'
 {"defaults": {"workers": {"max": 64, "limit": "fixed"}, "waiting": {"max": 50, "time": 5}, "destination": {"backlog": 20}}}
 J
 log=$(postfix_log "$TEST_DIR/ours")
-flood_put old --count 20 --rcpt 'user%d@dead.invalid'
-flood_age 7200
+flood_put old --count 10 --rcpt 'over%d@dead.invalid'
+postfix_stop "$TEST_DIR/ours" || fail 'something was left behind'
+queue_age "$TEST_DIR/ours/queue" 3600
+postfix_start "$TEST_DIR/ours"
+flood_put old.b --count 10 --rcpt 'almost%d@dead.invalid'
+flood_age 3600
 
 full()
 {

@@ -307,6 +307,7 @@ static inline void modules_create(int queue, int status)
                                  .budget = &t.budget,
                                  .complaints = &t.complaints,
                                  .queue_directory = queue,
+                                 .still = router_still,
                                  .prepare = prepare,
                                  .sink = on_retry,
                                  .context = router};

@@ -11,8 +11,12 @@
 #define ARRIVED INT64_C(1795297671)
 #define DAY INT64_C(86400)
 
+#define HOUR INT64_C(3600)
+
+/* Postfix's defaults, but for bounces. */
 static const struct postconf POSTCONF = {.maximal_queue_lifetime = 5 * DAY,
-                                         .bounce_queue_lifetime = 2 * DAY};
+                                         .bounce_queue_lifetime = 2 * DAY,
+                                         .daemon_timeout = 5 * HOUR};
 
 struct asked {
     struct wire bytes;
@@ -46,16 +50,29 @@ static bool exempt_at(const struct request *request, int64_t seconds)
     return arrival_exempt(&POSTCONF, request, seconds * 1000000);
 }
 
-/* Ten minutes before its end, not earlier. */
+/* A part that is deferred five hours before the end may have a sibling that takes as long. */
 Test(arrival, an_old_message_is_exempt)
 {
     struct asked asked;
 
     open_request(&asked, WIRE_REQUEST);
     cr_expect_not(exempt_at(&asked.request, ARRIVED));
-    cr_expect_not(exempt_at(&asked.request, ARRIVED + 5 * DAY - 600 - 1));
-    cr_expect(exempt_at(&asked.request, ARRIVED + 5 * DAY - 600));
+    cr_expect_not(exempt_at(&asked.request, ARRIVED + 5 * DAY - 5 * HOUR - 1));
+    cr_expect(exempt_at(&asked.request, ARRIVED + 5 * DAY - 5 * HOUR));
     cr_expect(exempt_at(&asked.request, ARRIVED + 50 * DAY));
+    close_request(&asked);
+}
+
+/* Where mail lives for an hour, the first half of it is as any other mail's. */
+Test(arrival, a_short_lifetime)
+{
+    struct postconf postconf = POSTCONF;
+    struct asked asked;
+
+    postconf.maximal_queue_lifetime = HOUR;
+    open_request(&asked, WIRE_REQUEST);
+    cr_expect_not(arrival_exempt(&postconf, &asked.request, (ARRIVED + HOUR / 2 - 1) * 1000000));
+    cr_expect(arrival_exempt(&postconf, &asked.request, (ARRIVED + HOUR / 2) * 1000000));
     close_request(&asked);
 }
 
@@ -67,11 +84,11 @@ Test(arrival, an_old_bounce_is_exempt)
 
     open_request(&asked, WIRE_MANY);
     asked.request.incoming_arrival = ARRIVED * 1000000;
-    cr_expect_not(exempt_at(&asked.request, ARRIVED + 2 * DAY - 600 - 1));
-    cr_expect(exempt_at(&asked.request, ARRIVED + 2 * DAY - 600));
+    cr_expect_not(exempt_at(&asked.request, ARRIVED + 2 * DAY - 5 * HOUR - 1));
+    cr_expect(exempt_at(&asked.request, ARRIVED + 2 * DAY - 5 * HOUR));
     postconf.bounce_queue_lifetime = 9 * DAY;
-    cr_expect_not(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 601) * 1000000));
-    cr_expect(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 600) * 1000000));
+    cr_expect_not(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 5 * HOUR - 1) * 1000000));
+    cr_expect(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 5 * HOUR) * 1000000));
     close_request(&asked);
 }
 

@@ -183,3 +183,28 @@ Test(master_file, read)
     unlink(path);
     rmdir(directory);
 }
+
+Test(master_file, settings)
+{
+    static const char *const lines[] = {
+        "", "-v", "-o", "-v -o", "-o a=1", " -oa=1\t", "-v -o a=1 -o b=2 -c", "-o { a = 1 2 } -o{",
+        "-o {a=1", "-o a=1 -o b=2 -o c=3",
+    };
+    static const char *const want[][2] = {
+        {0}, {0}, {0}, {0}, {"a=1"}, {"a=1"}, {"a=1", "b=2"}, {"a = 1 2", "{"},
+        {"{a=1"}, {"a=1", "b=2"},
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const char *settings[3] = {NULL, NULL, NULL};
+        char text[64];
+        size_t count;
+
+        snprintf(text, sizeof text, "%s", lines[i]);
+        count = master_line_settings(text, settings, 2);
+        cr_expect_eq(count, (size_t)(want[i][0] != NULL) + (want[i][1] != NULL), "%s", lines[i]);
+        cr_expect_null(settings[2], "%s", lines[i]);
+        for (size_t k = 0; k < count; k++)
+            cr_expect_str_eq(settings[k], want[i][k] ? want[i][k] : "", "%s", lines[i]);
+    }
+}

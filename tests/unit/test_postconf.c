@@ -14,6 +14,7 @@
 #include <criterion/criterion.h>
 
 #include "agents/postconf.h"
+#include "agents/postconf_qmgr.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -224,6 +225,50 @@ Test(postconf, says_why)
     cr_expect_not_null(strstr(error, "fatal: "), "%s", error);
     cr_expect_not_null(strstr(error, "nothing here"), "%s", error);
     cr_expect_null(strchr(error, '\n'));
+    place_remove(&place);
+}
+
+/* What this service's line says of qmgr(8)'s parameters is for its own agents; qmgr's line counts. */
+Test(postconf, parameters_of_qmgr)
+{
+    static const char *const ours[] = {"maximal_queue_lifetime=9d", "daemon_timeout=10s",
+                                       "max_use=7", NULL};
+    static const struct {
+        const char *line;
+        int lifetime;
+        int bounces;
+        int timeout;
+    } cases[] = {
+        {"qmgr unix n - n 300 1 qmgr", 2 * 86400, 2 * 86400, 90},
+        {"qmgr fifo n - n 300 1 nqmgr\n  -o daemon_timeout=1h", 2 * 86400, 2 * 86400, 3600},
+        {"qmgr unix n - n 300 1 qmgr -v\n -o { maximal_queue_lifetime = 4h } -o max_use=9", 14400,
+         14400, 90},
+        {"other unix - - n - - qmgr -o maximal_queue_lifetime=4h", 2 * 86400, 2 * 86400, 90},
+    };
+    struct place place;
+    struct postconf values;
+    char error[400] = "", path[128];
+
+    place_make(&place, "main.cf", main_cf, 0644);
+    snprintf(path, sizeof path, "%s/master.cf", place.directory);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        FILE *file = fopen(path, "we");
+
+        cr_assert_not_null(file);
+        fprintf(file, "%s\n", cases[i].line);
+        cr_assert_eq(fclose(file), 0);
+        cr_assert_eq(postconf_read(place.directory, ours, &values, error, sizeof error), 0);
+        cr_expect_eq(values.maximal_queue_lifetime, 9 * 86400);
+        cr_expect_eq(postconf_read_qmgr(&values, error, sizeof error), 0, "%s", error);
+        cr_expect_eq(values.maximal_queue_lifetime, cases[i].lifetime, "%zu", i);
+        cr_expect_eq(values.bounce_queue_lifetime, cases[i].bounces, "%zu", i);
+        cr_expect_eq(values.daemon_timeout, cases[i].timeout, "%zu", i);
+        cr_expect_eq(values.max_use, 7);
+    }
+    unlink(path);
+    cr_expect_eq(postconf_read_qmgr(&values, error, sizeof error), -ENOENT);
+    cr_expect_not_null(strstr(error, "/master.cf: "));
+    cr_expect_eq(values.daemon_timeout, 90);
     place_remove(&place);
 }
 

@@ -187,6 +187,7 @@ Test(request, version_skew_does_not_matter)
         expect_text(&bytes, request.nexthop, "n");
         cr_expect_eq(request.incoming_arrival, 0);
         cr_expect_eq(request.active_arrival, 0);
+        cr_expect_eq(request.times_unknown, strstr(good[i], "time|") != NULL, "%s", good[i]);
         at = request.recipients;
         cr_assert_eq(request_recipient(&request, bytes.bytes, &at, &recipient), 1);
         cr_expect_str_eq(recipient.recipient, "u@d");
@@ -320,6 +321,7 @@ Test(request, impossible_times_are_unknown)
         cr_assert_eq(request_parse(&request, bytes.bytes, bytes.len), -EAGAIN);
         cr_expect_eq(request.incoming_arrival, table[i].incoming, "%zu", i);
         cr_expect_eq(request.active_arrival, table[i].active, "%zu", i);
+        cr_expect_not(request.times_unknown, "%zu", i);
         wire_free(&bytes);
     }
 }

@@ -20,6 +20,7 @@ static struct {
     struct complaints complaints;
     struct retry *retry;
     struct wire bytes;
+    const void *kept; /* work that is not to be deferred any more */
     const char *text; /* of the deferral; NULL: the number of the work */
     int listening;    /* retry(8); -1: there is none */
     bool crowded;
@@ -43,6 +44,12 @@ static void on_retry(void *context, const struct retry_event *event)
         cr_expect_eq(reply_parse(event->bytes, event->reply->length, &reply), 0);
     }
     t.events++;
+}
+
+static bool still(const void *context, const void *what)
+{
+    cr_expect_eq(context, &t);
+    return what != t.kept;
 }
 
 static void prepare(void *context, void *what, struct retry_letter *letter)
@@ -75,6 +82,7 @@ static void setup(void)
         .complaints = &t.complaints,
         .queue_directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
         .size = WORK,
+        .still = still,
         .prepare = prepare,
         .sink = on_retry,
         .context = &t,
@@ -302,6 +310,35 @@ Test(retry, order_is_kept)
         expect_event(n, RETRY_ANSWERED, n);
     expect_event(4, RETRY_ANSWERED, 5);
     expect_event(5, RETRY_ANSWERED, 4);
+}
+
+/* At its turn it is too late for a deferral: the router gets it back, and nothing is sent. */
+Test(retry, what_is_kept)
+{
+    int connection;
+
+    t.crowded = true;
+    t.kept = &work[1];
+    send_work(0, 3);
+    connection = converse(0);
+    UNTIL(t.events == 1);
+    expect_event(0, RETRY_KEPT, 1);
+    close(connection);
+    connection = converse(2);
+    cr_expect_eq(retry_pending(t.retry), 1);
+    close(connection);
+}
+
+/* Failing at once would be a deferral, too. */
+Test(retry_away, what_is_kept_does_not_fail)
+{
+    t.crowded = true;
+    t.kept = &work[1];
+    send_work(0, 2);
+    turn();
+    cr_assert_eq(t.events, 2);
+    expect_event(0, RETRY_FAILED, 0);
+    expect_event(1, RETRY_KEPT, 1);
 }
 
 /* Each interval one begins, and it is said when the next does. */

@@ -269,3 +269,67 @@ Test(router, a_clock_that_jumps_in_a_deferral)
     cr_expect_eq(t.totals.deferred, 1);
     cr_expect_gt(t.due, peer_loop.now);
 }
+
+/* --- at the end of its lifetime ---------------------------------------------------------------------- */
+
+/* The message that waits for retry(8) is too old for a deferral from now on. */
+static void grows_old(void)
+{
+    t.postconf.maximal_queue_lifetime = t.postconf.bounce_queue_lifetime = 1;
+}
+
+/* retry(8) reads the next request. Returns the connection. */
+static int retry_gets(void)
+{
+    int connection = peer_greet(t.retry);
+    char bytes[4096];
+
+    UNTIL(recv(connection, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+    return connection;
+}
+
+/* Two of four are at retry(8); the others wait on and are delivered: qmgr(8) would bounce them. */
+Test(router, a_deferral_that_comes_too_late)
+{
+    static const char *const names[] = {"BBB", "CCC", "DDD", "EEE", "FFF"};
+    int number, one, busy, first, second;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    one = ask("AAA");
+    busy = serve(number, "AAA");
+    for (unsigned i = 0; i < 5; i++)
+        ask(names[i]);
+    UNTIL(waiting() == 5);
+    t.router.room.waiting_max = 1;
+    UNTIL(retry_pending(t.router.retry) == 4);
+    first = retry_gets();
+    second = retry_gets();
+    grows_old();
+    reply(first, WIRE_REPLY_DSN);
+    UNTIL(waiting() == 3);
+    cr_expect_eq(retry_pending(t.router.retry), 1);
+    reply(second, WIRE_REPLY_DSN);
+    settle_down();
+    cr_expect_not(peer_connected(t.retry), "more is sent to retry(8)");
+    cr_expect_eq(t.totals.deferred, 2);
+    cr_expect_eq(parts_view(t.router.parts).requests, 1, "one is kept that may be deferred");
+    t.automatic = true;
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    UNTIL(t.delivered == 3);
+    expect_empty();
+}
+
+/* Without its client it must not run: the next qmgr(8) asks for it again. */
+Test(router, a_late_deferral_whose_client_has_gone)
+{
+    int fd = shed();
+
+    close(fd);
+    grows_old();
+    reply(retry_serves(), WIRE_REPLY_DSN);
+    settle_down();
+    cr_expect_eq(waiting(), 0);
+    cr_expect_not(locked("BBB"));
+}

@@ -1,0 +1,18 @@
+#ifndef AGENTS_POSTCONF_QMGR_H
+#define AGENTS_POSTCONF_QMGR_H
+
+/*
+ * Parameters that count as qmgr(8) has them. A transport's line in master.cf may override any
+ * parameter by `-o`, for its own programs only; qmgr's line may, too.
+ */
+
+#include "agents/postconf.h"
+
+/*
+ * Reads maximal_queue_lifetime, bounce_queue_lifetime and daemon_timeout again: as main.cf has them,
+ * with the `-o` of qmgr's line in the master.cf beside it. For what postconf_read() has filled.
+ * A negative errno with a line in `error`; *postconf is then as it was.
+ */
+int postconf_read_qmgr(struct postconf *postconf, char *error, size_t error_size);
+
+#endif
