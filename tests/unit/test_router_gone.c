@@ -288,48 +288,61 @@ static int retry_gets(void)
     return connection;
 }
 
-/* Two of four are at retry(8); the others wait on and are delivered: qmgr(8) would bounce them. */
+/*
+ * Two of four are at retry(8). Of the others, one waits on and is delivered, since qmgr(8) would
+ * bounce it; one has no client any more, and must not run: the next qmgr(8) asks for it again.
+ */
 Test(router, a_deferral_that_comes_too_late)
 {
     static const char *const names[] = {"BBB", "CCC", "DDD", "EEE", "FFF"};
-    int number, one, busy, first, second;
+    int fd[5], number, one, busy, first, second;
 
     launch(1, CONFIG_LIMIT_FIXED);
     number = first_worker();
     one = ask("AAA");
     busy = serve(number, "AAA");
     for (unsigned i = 0; i < 5; i++)
-        ask(names[i]);
+        fd[i] = ask(names[i]);
     UNTIL(waiting() == 5);
     t.router.room.waiting_max = 1;
     UNTIL(retry_pending(t.router.retry) == 4);
     first = retry_gets();
     second = retry_gets();
     grows_old();
-    reply(first, WIRE_REPLY_DSN);
-    UNTIL(waiting() == 3);
-    cr_expect_eq(retry_pending(t.router.retry), 1);
-    reply(second, WIRE_REPLY_DSN);
+    close(fd[1]);
     settle_down();
-    cr_expect_not(peer_connected(t.retry), "more is sent to retry(8)");
-    cr_expect_eq(t.totals.deferred, 2);
+    reply(first, WIRE_REPLY_DSN);
+    UNTIL(waiting() == 2);
+    cr_expect(locked("DDD"));
     cr_expect_eq(parts_view(t.router.parts).requests, 1, "one is kept that may be deferred");
+    reply(second, WIRE_REPLY_DSN);
+    reply(retry_gets(), WIRE_REPLY_DSN);
+    settle_down();
+    cr_expect_not(locked("CCC"));
+    cr_expect_not(peer_connected(t.retry), "more is sent to retry(8)");
+    cr_expect_eq(t.totals.deferred, 3);
     t.automatic = true;
     reply(busy, WIRE_REPLY_DONE);
     expect_answer(one, WIRE_REPLY_DONE);
-    UNTIL(t.delivered == 3);
+    UNTIL(t.delivered == 2);
+    expect_answer(fd[2], WIRE_REPLY_DONE);
     expect_empty();
 }
 
-/* Without its client it must not run: the next qmgr(8) asks for it again. */
-Test(router, a_late_deferral_whose_client_has_gone)
+/* Its age is in a layout that is not known: deferring it could bounce it. */
+Test(router, an_unknown_age)
 {
-    int fd = shed();
+    static const char text[] = "flags|3|queue_name|active|queue_id|BBB|nexthop|n|sender|s@s|"
+                               "time|Zm9v|recipient_count|1||" WIRE_USER1;
+    int number;
 
-    close(fd);
-    grows_old();
-    reply(retry_serves(), WIRE_REPLY_DSN);
-    settle_down();
-    cr_expect_eq(waiting(), 0);
-    cr_expect_not(locked("BBB"));
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    ask("AAA");
+    serve(number, "AAA");
+    cr_expect_not(t.router.age_unknown);
+    ask_with("BBB", text);
+    UNTIL(waiting() == 1);
+    cr_expect(t.router.age_unknown, "it is logged");
+    cr_expect_eq(parts_view(t.router.parts).requests, 0, "it may be deferred");
 }
