@@ -183,8 +183,10 @@ int admission_teach(struct admission *admission, const struct admission_memory *
     destination = destination_get(admission, memory->key, length);
     if (memory->success_age != ADMISSION_NEVER) {
         destination->last_success = now - memory->success_age;
-        /* How much it takes at once is learned again; that it takes more than one is known. */
-        destination->window = admission->settings.window;
+        /* How much it takes at once is learned again after a while; that it is more than one is known. */
+        destination->window = memory->success_age < admission->settings.proven_for
+                                  ? memory->window
+                                  : admission->settings.window;
     }
     if (memory->failure_age != ADMISSION_NEVER)
         destination->last_failure = now - memory->failure_age;

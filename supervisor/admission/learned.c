@@ -10,8 +10,8 @@
 #include "supervisor/base/file.h"
 
 #define MAGIC "HDRMLEAR"
-#define VERSION 1
-#define HEADER 20
+#define VERSION 2
+#define HEADER 24
 #define TRAILER 13
 #define RECORD_MAX (1 + ADMISSION_KEY + 1 + 4 + 4 * 8)
 #define FILE_MAX (HEADER + (size_t)LEARNED_MAX * RECORD_MAX + TRAILER)
@@ -98,8 +98,8 @@ static void put_memory(struct writer *writer, const struct admission_memory *mem
     put_number(writer, wall_of(memory->answer_age, wall), 8);
 }
 
-static void put_all(struct writer *writer, const struct admission *admission, int64_t now,
-                    int64_t wall)
+static void put_all(struct writer *writer, const struct admission *admission, unsigned limit,
+                    int64_t now, int64_t wall)
 {
     struct admission_memory memory;
     uint32_t cursor = 0, count = 0;
@@ -107,6 +107,7 @@ static void put_all(struct writer *writer, const struct admission *admission, in
     put_bytes(writer, MAGIC, 8);
     put_number(writer, VERSION, 4);
     put_number(writer, (uint64_t)wall, 8);
+    put_number(writer, limit, 4);
     while (count < LEARNED_MAX && writer->error == 0 &&
            admission_recall(admission, &cursor, now, &memory)) {
         if (!worth_keeping(&memory))
@@ -120,8 +121,8 @@ static void put_all(struct writer *writer, const struct admission *admission, in
     flush(writer);
 }
 
-int learned_save(int directory, const char *name, const struct admission *admission, int64_t now,
-                 int64_t wall)
+int learned_save(int directory, const char *name, const struct admission *admission, unsigned limit,
+                 int64_t now, int64_t wall)
 {
     struct writer writer = {.checksum = CHECKSUM_START};
     char beside[256];
@@ -133,7 +134,7 @@ int learned_save(int directory, const char *name, const struct admission *admiss
         openat(directory, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (writer.file < 0)
         return -errno;
-    put_all(&writer, admission, now, wall);
+    put_all(&writer, admission, limit, now, wall);
     if (close(writer.file) != 0 && writer.error == 0)
         writer.error = -errno;
     if (writer.error == 0 && renameat(directory, beside, directory, name) != 0)
@@ -206,13 +207,14 @@ static bool take_memory(struct reader *reader, struct admission_memory *memory, 
 }
 
 /* Walks all of it; with an admission it also takes the records over. -> how many, or -EBADMSG */
-static int walk(const unsigned char *bytes, size_t length, struct admission *admission, int64_t now,
-                int64_t wall)
+static int walk(const unsigned char *bytes, size_t length, struct admission *admission,
+                unsigned *limit, int64_t now, int64_t wall)
 {
     struct reader reader = {.bytes = bytes, .length = length};
     const unsigned char *magic = take_bytes(&reader, 8);
     uint64_t version = take_number(&reader, 4);
     int64_t saved = (int64_t)take_number(&reader, 8);
+    unsigned then = (unsigned)take_number(&reader, 4);
     struct admission_memory memory;
     uint32_t count = 0;
     int taken = 0;
@@ -230,17 +232,19 @@ static int walk(const unsigned char *bytes, size_t length, struct admission *adm
     if (take_number(&reader, 4) != count || reader.damaged || reader.length - reader.at != 8 ||
         take_number(&reader, 8) != checksum(CHECKSUM_START, bytes, length - 8))
         return -EBADMSG;
+    *limit = wall - saved < LEARNED_LIMIT_AGE ? then : 0;
     return taken;
 }
 
-int learned_load(int directory, const char *name, struct admission *admission, int64_t now,
-                 int64_t wall)
+int learned_load(int directory, const char *name, struct admission *admission, unsigned *limit,
+                 int64_t now, int64_t wall)
 {
     const unsigned char *bytes;
     char *text = NULL;
     size_t length = 0;
     int result, file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
+    *limit = 0;
     if (file < 0)
         return -errno;
     result = file_read(file, FILE_MAX, &text, &length);
@@ -250,9 +254,9 @@ int learned_load(int directory, const char *name, struct admission *admission, i
         (result == 0 && length < HEADER + TRAILER))
         result = -EBADMSG;
     if (result == 0)
-        result = walk(bytes, length, NULL, now, wall);
+        result = walk(bytes, length, NULL, limit, now, wall);
     if (result == 0)
-        result = walk(bytes, length, admission, now, wall);
+        result = walk(bytes, length, admission, limit, now, wall);
     free(text);
     if (result == -EBADMSG)
         unlinkat(directory, name, 0);

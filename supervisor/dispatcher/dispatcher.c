@@ -149,6 +149,7 @@ static int prepare(struct dispatcher *dispatcher)
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
     struct router *router = &dispatcher->router;
+    unsigned limit = 0;
     int result = privileges_drop(settings);
 
     /* The log has a thread, and no_new_privs is of a thread: first the one, then the other. */
@@ -197,9 +198,11 @@ static int prepare(struct dispatcher *dispatcher)
                  dispatcher->state_directory);
     result = dispatcher_modules_create(router, settings, &dispatcher->sockets);
     /* None yet, or damaged and thrown away: it is learned again. */
-    if (result == 0)
-        learned_load(dispatcher->state_directory, LEARNED_FILE, router->admission,
+    if (result == 0) {
+        learned_load(dispatcher->state_directory, LEARNED_FILE, router->admission, &limit,
                      router_now(router), clock_wall());
+        regulator_resume(router->regulator, limit);
+    }
     if (result == 0)
         result = snapshot_create(&dispatcher->snapshot, dispatcher->state_directory,
                                  dispatcher->place, &dispatcher->complaints);
@@ -263,6 +266,7 @@ static void remember(struct dispatcher *dispatcher)
     if (dispatcher->state_directory < 0 && directory_renew(dispatcher) < 0)
         return;
     result = learned_save(dispatcher->state_directory, LEARNED_FILE, dispatcher->router.admission,
+                          regulator_view(dispatcher->router.regulator).decision->limit,
                           router_now(&dispatcher->router), clock_wall());
     dispatcher->remember_error = result < 0 ? result : 0;
     if (result < 0 && result != before)

@@ -48,6 +48,11 @@ void regulator_destroy(struct regulator *regulator)
     free(regulator);
 }
 
+void regulator_resume(struct regulator *regulator, unsigned limit)
+{
+    limit_resume(&regulator->config.settings, &regulator->state, limit);
+}
+
 uint64_t regulator_due(const struct regulator *regulator)
 {
     return regulator->due;

@@ -48,6 +48,9 @@ struct regulator_config {
 int regulator_create(struct regulator **out, const struct regulator_config *config);
 void regulator_destroy(struct regulator *regulator);
 
+/* L begins at that of a predecessor, where it is larger. Before the first step. */
+void regulator_resume(struct regulator *regulator, unsigned limit);
+
 /* Samples and decides now. */
 void regulator_step(struct regulator *regulator);
 

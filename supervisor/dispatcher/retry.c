@@ -201,8 +201,8 @@ static bool begin_or_fail(struct talk *talk)
     const struct retry_config *config = &retry->config;
 
     if (!config->still(config->context, retry->queue[retry->first])) {
-        config->sink(config->context, &(struct retry_event){.kind = RETRY_KEPT,
-                                                            .work = queue_take(retry)});
+        config->sink(config->context,
+                     &(struct retry_event){.kind = RETRY_KEPT, .work = queue_take(retry)});
         return true;
     }
     if (!retry->mute || talk == &retry->talk[0])

@@ -77,6 +77,11 @@ void limit_init(const struct limit_settings *settings, struct limit_state *state
     state->held.key = "";
 }
 
+void limit_resume(const struct limit_settings *settings, struct limit_state *state, unsigned limit)
+{
+    state->law = at_most(at_least(state->law, limit), settings->max);
+}
+
 static struct limit_reason stall_reason(const struct limit_view *view, double threshold,
                                         const char *key)
 {

@@ -172,6 +172,9 @@ struct limit_state {
 
 void limit_init(const struct limit_settings *settings, struct limit_state *state);
 
+/* L begins at that of a predecessor, where it is larger: a burst after a reload finds its workers. */
+void limit_resume(const struct limit_settings *settings, struct limit_state *state, unsigned limit);
+
 struct limit_decision limit_step(const struct limit_settings *settings, struct limit_state *state,
                                  const struct memory_sample *sample,
                                  const struct limit_demand *demand);

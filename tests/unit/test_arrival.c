@@ -87,7 +87,8 @@ Test(arrival, an_old_bounce_is_exempt)
     cr_expect_not(exempt_at(&asked.request, ARRIVED + 2 * DAY - 5 * HOUR - 1));
     cr_expect(exempt_at(&asked.request, ARRIVED + 2 * DAY - 5 * HOUR));
     postconf.bounce_queue_lifetime = 9 * DAY;
-    cr_expect_not(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 5 * HOUR - 1) * 1000000));
+    cr_expect_not(
+        arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 5 * HOUR - 1) * 1000000));
     cr_expect(arrival_exempt(&postconf, &asked.request, (ARRIVED + 5 * DAY - 5 * HOUR) * 1000000));
     close_request(&asked);
 }

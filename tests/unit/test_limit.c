@@ -15,6 +15,23 @@ Test(limit, begins_open_and_lets_some_start)
     cr_assert_not(s.decision.shed);
 }
 
+/* After a reload: what a predecessor had, as far as memory and `max` go; less than the usual start is none. */
+Test(limit, begins_where_a_predecessor_was)
+{
+    struct scene s;
+
+    scene_begin(&s);
+    limit_resume(&s.settings, &s.state, 240);
+    scene_step(&s, 0);
+    cr_assert_eq(s.decision.limit, 240);
+    limit_resume(&s.settings, &s.state, 7);
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.limit, 240);
+    limit_resume(&s.settings, &s.state, UINT32_MAX);
+    scene_step(&s, 1);
+    cr_assert_eq(s.decision.limit, s.settings.max);
+}
+
 Test(limit, grows_only_while_half_of_it_is_busy)
 {
     struct scene s;

@@ -187,12 +187,28 @@ Test(master_file, read)
 Test(master_file, settings)
 {
     static const char *const lines[] = {
-        "", "-v", "-o", "-v -o", "-o a=1", " -oa=1\t", "-v -o a=1 -o b=2 -c", "-o { a = 1 2 } -o{",
-        "-o {a=1", "-o a=1 -o b=2 -o c=3",
+        "",
+        "-v",
+        "-o",
+        "-v -o",
+        "-o a=1",
+        " -oa=1\t",
+        "-v -o a=1 -o b=2 -c",
+        "-o { a = 1 2 } -o{",
+        "-o {a=1",
+        "-o a=1 -o b=2 -o c=3",
     };
     static const char *const want[][2] = {
-        {0}, {0}, {0}, {0}, {"a=1"}, {"a=1"}, {"a=1", "b=2"}, {"a = 1 2", "{"},
-        {"{a=1"}, {"a=1", "b=2"},
+        {0},
+        {0},
+        {0},
+        {0},
+        {"a=1"},
+        {"a=1"},
+        {"a=1", "b=2"},
+        {"a = 1 2", "{"},
+        {"{a=1"},
+        {"a=1", "b=2"},
     };
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
