@@ -62,7 +62,8 @@ size_t json_utf8_length(const char *text, size_t at, size_t length);
 
 /*
  * Bytes of the character at text[at], at < length. *plain is false for what must not be shown: a
- * byte that is no UTF-8, and control characters, also those of C1, which terminals obey.
+ * byte that is no UTF-8, control characters, also those of C1, which terminals obey, and what breaks
+ * a line or turns its direction (U+2028 to U+202E, U+2066 to U+2069).
  */
 size_t json_character(const char *text, size_t at, size_t length, bool *plain);
 

@@ -37,13 +37,21 @@ size_t json_utf8_length(const char *text, size_t at, size_t length)
     return need;
 }
 
+/* Ends of a line, and what turns the direction of those that follow (bidirectional text). */
+static bool misleads(const unsigned char *byte, size_t bytes)
+{
+    return bytes == 3 && byte[0] == 0xe2 &&
+           ((byte[1] == 0x80 && byte[2] >= 0xa8 && byte[2] <= 0xae) ||
+            (byte[1] == 0x81 && byte[2] >= 0xa6 && byte[2] <= 0xa9));
+}
+
 size_t json_character(const char *text, size_t at, size_t length, bool *plain)
 {
     const unsigned char *byte = (const unsigned char *)text + at;
     size_t bytes = json_utf8_length(text, at, length);
 
     *plain = bytes > 0 && byte[0] >= ' ' && byte[0] != 0x7f &&
-             !(bytes == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
+             !(bytes == 2 && byte[0] == 0xc2 && byte[1] < 0xa0) && !misleads(byte, bytes);
     return bytes > 0 ? bytes : 1;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "supervisor/base/clock.h"
+#include "supervisor/config/json.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -30,12 +31,25 @@ static const struct status_destination *find(const struct status *status, const 
     return NULL;
 }
 
-/* What can be a key of a transport map: a domain. Neither a folded name nor an address literal. */
+/*
+ * What can be a key of a transport map: a domain, also in UTF-8 (SMTPUTF8). Neither a folded name
+ * nor an address literal; and not all subdomains of one.
+ */
 static bool is_domain(const char *name)
 {
-    return strlen(name) < STATUS_KEY_SIZE - 1 && name[0] != '\0' &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
-               strlen(name);
+    size_t length = strlen(name), step;
+    bool plain;
+
+    if (length == 0 || length >= STATUS_KEY_SIZE - 1 || name[0] == '.' || name[0] == '-')
+        return false;
+    for (size_t at = 0; at < length; at += step) {
+        step = json_character(name, at, length, &plain);
+        if (!plain || (step == 1 &&
+                       !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_",
+                               name[at])))
+            return false;
+    }
+    return true;
 }
 
 /* Known as dead; or it hangs, and has never shown a sign of life. */
@@ -90,14 +104,21 @@ static int print_map(const struct wish *wish, const struct status *status)
     for (uint64_t i = 0; wish->domains == 0 && i < status->destinations; i++) {
         const struct status_destination *at = &status->destination[i];
 
-        if (!is_dead(at) || !is_domain(at->name))
+        if (!is_dead(at))
             continue;
-        describe(at, now, text, sizeof text);
-        print_map_line(wish, at->name, text);
         lines++;
+        describe(at, now, text, sizeof text);
+        if (is_domain(at->name))
+            print_map_line(wish, at->name, text);
+        else
+            ctl_error("left out: %s (%s): a transport map has no such key, it takes domains",
+                      at->name, text);
     }
     if (lines == 0)
-        fprintf(stderr, "headroomctl: no destination of %s is dead\n", status->service);
+        ctl_error("no destination of %s is dead", status->service);
+    if (wish->domains == 0 && status->destinations == STATUS_DESTINATIONS_MAX)
+        ctl_error("of %s not more than %d destinations are known here: others may be dead, too",
+                  status->service, STATUS_DESTINATIONS_MAX);
     return 0;
 }
 

@@ -171,7 +171,10 @@ struct status {
 int status_write(const struct status *status, char *text, size_t size);
 
 /*
- * Reads a snapshot. -EINVAL: not JSON, or not a snapshot. -EPROTO: its format is not
+ * Reads a snapshot. Who wrote it need not be trusted: in texts '?' stands for what a terminal would
+ * obey, as in status_write(), and for a word that is none of those that are known.
+ *
+ * -EINVAL: not JSON, or not a snapshot. -EPROTO: its format is not
  * STATUS_FORMAT; status->format has its number (0: from before formats had numbers). Else *status
  * is undefined after an error. Allocates (cJSON), and frees all of it.
  */

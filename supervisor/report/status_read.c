@@ -11,6 +11,37 @@ static bool whole(const cJSON *item)
            item->valuedouble <= (double)STATUS_WHOLE_MAX;
 }
 
+/* A text that is safe on a terminal, and one line. */
+static void take_text(char *value, size_t size, const char *text)
+{
+    size_t used = 0, step, length;
+    bool plain;
+
+    status_text(value, size, text);
+    length = strlen(value);
+    for (size_t at = 0; at < length; at += step) {
+        step = json_character(value, at, length, &plain);
+        if (plain)
+            memmove(value + used, value + at, step);
+        else
+            value[used] = '?';
+        used += plain ? step : 1;
+    }
+    value[used] = '\0';
+}
+
+static bool is_one_of(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const char *at = words; at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, word, length) == 0 && (at[length] == '|' || at[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 /* -EINVAL: the value is of another kind than the table says. */
 static int take_value(const struct status_field *field, const cJSON *item, char *value)
 {
@@ -44,7 +75,14 @@ static int take_value(const struct status_field *field, const cJSON *item, char 
     case STATUS_TEXT:
         if (!cJSON_IsString(item))
             return -EINVAL;
-        status_text(value, field->size, item->valuestring);
+        take_text(value, field->size, item->valuestring);
+        return 0;
+    case STATUS_WORD:
+        if (!cJSON_IsString(item))
+            return -EINVAL;
+        if (item->valuestring[0] != '\0')
+            status_text(value, field->size,
+                        is_one_of(field->words, item->valuestring) ? item->valuestring : "?");
         return 0;
     }
     return -EINVAL;

@@ -4,26 +4,42 @@
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PLAIN(kind, of, member)                                                                    \
     {                                                                                              \
-        "", #member, kind, offsetof(struct of, member), 0                                          \
+        "", #member, kind, offsetof(struct of, member), 0, NULL                                    \
     }
 #define WORDS(of, member)                                                                          \
     {                                                                                              \
-        "", #member, STATUS_TEXT, offsetof(struct of, member), sizeof(((struct of *)0)->member)    \
+        "", #member, STATUS_TEXT, offsetof(struct of, member), sizeof(((struct of *)0)->member),   \
+            NULL                                                                                   \
+    }
+#define ONE_OF(words, of, member)                                                                  \
+    {                                                                                              \
+        "", #member, STATUS_WORD, offsetof(struct of, member), sizeof(((struct of *)0)->member),   \
+            words                                                                                  \
     }
 #define INNER(kind, section, member)                                                               \
     {                                                                                              \
-#section, #member, kind, offsetof(struct status, section.member), 0                        \
+#section, #member, kind, offsetof(struct status, section.member), 0, NULL                  \
     }
 #define INNER_WORDS(section, member)                                                               \
     {                                                                                              \
 #section, #member, STATUS_TEXT, offsetof(struct status, section.member),                   \
-            sizeof(((struct status *)0)->section.member)                                           \
+            sizeof(((struct status *)0)->section.member), NULL                                     \
+    }
+#define INNER_ONE_OF(words, section, member)                                                       \
+    {                                                                                              \
+#section, #member, STATUS_WORD, offsetof(struct status, section.member),                   \
+            sizeof(((struct status *)0)->section.member), words                                    \
     }
 
 #define TOTAL(name, field, metric, label, help, text)                                              \
-    {"totals", #name, STATUS_COUNT, offsetof(struct status, totals.name), 0},
+    {"totals", #name, STATUS_COUNT, offsetof(struct status, totals.name), 0, NULL},
 
 /* NOLINTEND(bugprone-macro-parentheses) */
+
+/* limit_mode_name(), admission_lane_name(), group_mode_name(): test_status.c compares. */
+#define STATES "OPEN|HOLD|SHRINK|SHED"
+#define LANES "proven|first|passed|slow|unknown|dead"
+#define MODES "unit|hybrid|observe"
 
 static const struct status_field fields[] = {
     PLAIN(STATUS_COUNT, status, format),
@@ -33,7 +49,7 @@ static const struct status_field fields[] = {
     PLAIN(STATUS_TIME, status, started),
     PLAIN(STATUS_COUNT, status, pid),
     PLAIN(STATUS_COUNT, status, parent),
-    INNER_WORDS(state, name),
+    INNER_ONE_OF(STATES, state, name),
     INNER(STATUS_TIME, state, since),
     INNER(STATUS_COUNT, state, limit),
     INNER_WORDS(state, reason),
@@ -71,7 +87,7 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, minute, limit),
     INNER(STATUS_COUNT, minute, workers),
     INNER(STATUS_NUMBER, minute, pressure),
-    INNER_WORDS(memory, mode),
+    INNER_ONE_OF(MODES, memory, mode),
     INNER(STATUS_FLAG, memory, machine_known),
     INNER(STATUS_BYTES, memory, total),
     INNER(STATUS_BYTES, memory, available),
@@ -98,7 +114,7 @@ static const struct status_field fields[] = {
 
 static const struct status_field change_fields[] = {
     PLAIN(STATUS_TIME, status_change, time),
-    WORDS(status_change, state),
+    ONE_OF(STATES, status_change, state),
     WORDS(status_change, reason),
     PLAIN(STATUS_COUNT, status_change, limit),
     PLAIN(STATUS_COUNT, status_change, workers),
@@ -107,7 +123,7 @@ static const struct status_field change_fields[] = {
 
 static const struct status_field destination_fields[] = {
     WORDS(status_destination, name),
-    WORDS(status_destination, lane),
+    ONE_OF(LANES, status_destination, lane),
     PLAIN(STATUS_TIME, status_destination, since),
     PLAIN(STATUS_COUNT, status_destination, in_flight),
     PLAIN(STATUS_COUNT, status_destination, hanging),

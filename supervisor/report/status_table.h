@@ -14,6 +14,7 @@ enum status_kind {
     STATUS_NUMBER, /* double */
     STATUS_FLAG,   /* bool */
     STATUS_TEXT,   /* char[] */
+    STATUS_WORD,   /* char[]: one of `words` */
 };
 
 struct status_field {
@@ -21,7 +22,8 @@ struct status_field {
     const char *name;
     enum status_kind kind;
     size_t offset;
-    size_t size; /* of a STATUS_TEXT */
+    size_t size;       /* of a STATUS_TEXT or STATUS_WORD */
+    const char *words; /* of a STATUS_WORD: "ONE|OTHER" */
 };
 
 struct status_table {

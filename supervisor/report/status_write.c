@@ -97,6 +97,7 @@ static void put_value(struct out *out, const struct status_field *field, const c
         put_word(out, *(const bool *)(const void *)value ? "true" : "false");
         break;
     case STATUS_TEXT:
+    case STATUS_WORD:
         put_text(out, value);
         break;
     }

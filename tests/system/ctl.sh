@@ -231,6 +231,32 @@ postfix_stop "$p" || fail 'something was left'
 ctl_exit 3 status
 shows "^$SERVICE: NOT RUNNING" 'SHED'
 
+say 'a snapshot that somebody wrote who has taken over the dispatcher'
+own=$p/data/headroom.$SERVICE/status.json
+cp "$own" "$TEST_DIR/own.json"
+evil='\u001b]0;title\u0007\u009b2J\r\n'
+cat >"$own" <<J
+{"format": 2, "version": "$evil", "service": "$SERVICE", "state": {"name": "OPEN$evil", "reason": "$evil", "key": "$evil"},
+ "workers": {"why": "$evil"}, "memory": {"mode": "$evil"}, "faults": {"start_error": "$evil", "failed_starts": 1},
+ "changes": [{"time": 1790000000000000, "state": "$evil", "reason": "$evil"}],
+ "destinations": [{"name": "dead1.example", "lane": "dead\n*\trelay:[203.0.113.66]:25"},
+  {"name": "dead2.example\n*\trelay:[203.0.113.66]:25", "lane": "dead"}, {"name": "$evil", "lane": "$evil", "waiting": 1},
+  {"name": ".example", "lane": "dead"}, {"name": "-dead3.example", "lane": "dead"}, {"name": "[192.0.2.1]", "lane": "dead"},
+  {"name": "dead4.example", "lane": "dead"}, {"name": "m\u00fcnchen.example", "lane": "dead"}]}
+J
+for words in status watch\ -n\ 1 destinations destinations\ --transport-map 'history --since=2020-01-01'; do
+    # shellcheck disable=SC2086
+    ctl $words >"$TEST_DIR/out" 2>"$TEST_DIR/err" || true
+    shows .
+    tr -d '\n\t -~' <"$TEST_DIR/out" | sed 's/ü//g' >"$TEST_DIR/rest"
+    tr -d '\n -~' <"$TEST_DIR/err" >>"$TEST_DIR/rest"
+    [ ! -s "$TEST_DIR/rest" ] || fail "$words writes to the terminal: $(od -c "$TEST_DIR/rest")"
+done
+ctl_exit 0 destinations --transport-map
+expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | cut -f 1 | tr '\n' ' ')" 'dead4.example münchen.example '
+expect 'left out' "$(grep -c 'left out: ' "$TEST_DIR/err")" 4
+cp "$TEST_DIR/own.json" "$own"
+
 say 'the journal'
 journald_show -o cat --output-fields=MESSAGE HEADROOM_SERVICE="$SERVICE" >"$TEST_DIR/lines"
 [ "$(wc -l <"$TEST_DIR/lines")" -le 20 ] || fail "so many lines: $(cat "$TEST_DIR/lines")"
