@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One descriptor more than any message has, so that a message with too many is seen to be wrong,
- * not silently cut. */
-#define DESCRIPTORS_READ (CHANNEL_DESCRIPTORS + 1)
+/*
+ * As many as a message can have (SCM_MAX_FD of the kernel). One that does not fit is closed by the
+ * kernel in our name, which takes as long as its sender likes (SO_LINGER).
+ */
+#define DESCRIPTORS_READ 253
 
 int channel_open(int ends[2])
 {
@@ -62,11 +64,22 @@ static size_t descriptors_take(struct msghdr *header, int taken[DESCRIPTORS_READ
     return count;
 }
 
-static bool message_valid(const struct channel_message *message, size_t descriptors)
+/* What a worker is started with. Nothing that is done with one can block. */
+static bool is_stream(int fd)
+{
+    int domain, type;
+    socklen_t size = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+static bool message_valid(const struct channel_message *message, const int *taken,
+                          size_t descriptors)
 {
     switch (message->kind) {
     case CHANNEL_SPAWN:
-        return descriptors == CHANNEL_DESCRIPTORS;
+        return descriptors == CHANNEL_DESCRIPTORS && is_stream(taken[0]) && is_stream(taken[1]);
     case CHANNEL_STARTED:
     case CHANNEL_EXITED:
         return descriptors == 0 && message->pid > 0;
@@ -107,9 +120,11 @@ int channel_receive(int end, struct channel_message *message, int descriptors[CH
     if (got == 0 && count == 0)
         return -EPIPE;
     if ((size_t)got != sizeof *message || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-        !message_valid(message, count)) {
+        !message_valid(message, taken, count)) {
+        /* What else came stays open: see channel.h. */
         for (size_t i = 0; i < count; i++)
-            close(taken[i]);
+            if (is_stream(taken[i]))
+                close(taken[i]);
         return -EBADMSG;
     }
     memcpy(descriptors, taken, count * sizeof(int));

@@ -17,7 +17,9 @@
  * ends. After a SPAWN the parent answers STARTED or FAILED, and after STARTED one EXITED. `worker` is
  * the number that the dispatcher gave; it must not use the number again before FAILED or EXITED.
  * Both ends are non-blocking and close-on-exec. A message of another size, kind or number of
- * descriptors is refused: one of the two is not what it should be, and the receiver ends.
+ * descriptors is refused, and so are descriptors that are no stream sockets of AF_UNIX: one of the
+ * two is not what it should be, and the receiver ends. Until then such descriptors stay open,
+ * because close(2) may block on them for as long as the sender likes; the end of a process does not.
  */
 
 #include <stddef.h>
@@ -52,7 +54,8 @@ int channel_send(int end, const struct channel_message *message, const int *desc
 
 /*
  * Receives one message. For SPAWN the descriptors (close-on-exec) belong to the caller.
- * 1 with a message, 0 when there is none now, -EPIPE at the end, -EBADMSG for a malformed one.
+ * 1 with a message, 0 when there is none now, -EPIPE at the end, -EBADMSG for a malformed one, after
+ * which the caller is to end.
  */
 int channel_receive(int end, struct channel_message *message, int descriptors[CHANNEL_DESCRIPTORS]);
 

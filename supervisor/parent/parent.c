@@ -16,23 +16,30 @@
 #include "supervisor/parent/channel.h"
 #include "supervisor/parent/children.h"
 
+/* Messages of the dispatcher that are read before signals are looked for again. */
+#define WISHES_A_TURN 32
+
 enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCHES };
 
-/* Reads messages of the dispatcher. 0, -EPIPE (it has gone), or a negative errno that is logged. */
+/*
+ * Reads messages of the dispatcher, of which there may be no end: the rest waits for the next turn,
+ * and signals come before it. 0, -EPIPE (it has gone), or a negative errno that is logged.
+ */
 static int wishes_read(struct children *children)
 {
     struct channel_message wish;
     int fds[CHANNEL_DESCRIPTORS];
-    int result;
+    int result = 0;
 
-    while ((result = channel_receive(children->parent->channel, &wish, fds)) == 1) {
+    for (unsigned i = 0; i < WISHES_A_TURN && result == 0; i++) {
+        result = channel_receive(children->parent->channel, &wish, fds);
+        if (result != 1)
+            break;
         result = -EBADMSG;
         if (wish.kind == CHANNEL_SPAWN)
             result = children_start(children, &wish, fds);
         else if (wish.kind == CHANNEL_KILL)
             result = children_kill(children, &wish);
-        if (result < 0)
-            break;
     }
     if (result < 0 && result != -EPIPE)
         journal_log(children->parent->journal, EVENT_SETUP, LOG_CRIT, NULL, 0,

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MOST_SENT 8
+#define MOST_SENT 253 /* SCM_MAX_FD */
 
 static unsigned descriptors_open(void)
 {
@@ -25,8 +25,8 @@ static unsigned descriptors_open(void)
     return count;
 }
 
-/* Sends any bytes with any number of descriptors, as no honest end would. */
-static void send_raw(int end, const void *bytes, size_t length, unsigned descriptors)
+/* Sends any bytes with any number of copies of a descriptor, as no honest end would. */
+static void send_copies(int end, const void *bytes, size_t length, int fd, unsigned descriptors)
 {
     struct iovec vector = {.iov_len = length};
     union {
@@ -42,7 +42,7 @@ static void send_raw(int end, const void *bytes, size_t length, unsigned descrip
         memcpy(copy, bytes, length);
     vector.iov_base = copy;
     for (unsigned i = 0; i < descriptors; i++)
-        fds[i] = STDIN_FILENO;
+        fds[i] = fd;
     if (descriptors > 0) {
         header.msg_control = &control;
         header.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
@@ -52,6 +52,17 @@ static void send_raw(int end, const void *bytes, size_t length, unsigned descrip
         memcpy(CMSG_DATA(&control.header), fds, descriptors * sizeof(int));
     }
     cr_assert_eq(sendmsg(end, &header, 0), (ssize_t)length);
+}
+
+/* The same of a stream socket. */
+static void send_raw(int end, const void *bytes, size_t length, unsigned descriptors)
+{
+    int pair[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    send_copies(end, bytes, length, pair[0], descriptors);
+    close(pair[0]);
+    close(pair[1]);
 }
 
 static int receive_and_close(int end, struct channel_message *message)
@@ -85,7 +96,7 @@ Test(channel, a_spawn_brings_its_two_descriptors_in_order)
     int ends[2], pair[2], fds[CHANNEL_DESCRIPTORS];
 
     cr_assert_eq(channel_open(ends), 0);
-    cr_assert_eq(pipe(pair), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     cr_assert_eq(channel_send(ends[0], &sent, pair), 0);
     cr_assert_eq(channel_receive(ends[1], &got, fds), 1);
     cr_assert_eq(memcmp(&sent, &got, sizeof got), 0);
@@ -129,7 +140,7 @@ Test(channel, every_kind_and_number_of_descriptors)
     before = descriptors_open();
     for (uint32_t kind = 0; kind < 8; kind++)
         for (int pid = -1; pid <= 1; pid++)
-            for (unsigned count = 0; count <= MOST_SENT; count++) {
+            for (unsigned count = 0; count <= MOST_SENT; count += count < 4 ? 1 : 83) {
                 struct channel_message message = {.kind = kind, .worker = 3, .pid = pid}, got;
                 bool right = false;
 
@@ -145,6 +156,29 @@ Test(channel, every_kind_and_number_of_descriptors)
                 cr_assert_eq(descriptors_open(), before, "kind %u, %u descriptors: %u stay open",
                              kind, count, descriptors_open() - before);
             }
+}
+
+/* Close(2) of what is no stream socket of AF_UNIX may block: it is left to the end of the process. */
+Test(channel, a_spawn_with_anything_but_stream_sockets)
+{
+    const struct channel_message message = {.kind = CHANNEL_SPAWN};
+    struct channel_message got;
+    int ends[2], pipes[2], datagram[2], packets[2];
+    unsigned before;
+
+    cr_assert_eq(channel_open(ends), 0);
+    cr_assert_eq(pipe(pipes), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, datagram), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets), 0);
+    const int wrong[] = {pipes[0],   datagram[0],
+                         packets[0], socket(AF_INET, SOCK_STREAM, 0),
+                         ends[0],    open("/dev/null", O_RDWR)};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        before = descriptors_open();
+        send_copies(ends[0], &message, sizeof message, wrong[i], CHANNEL_DESCRIPTORS);
+        cr_assert_eq(receive_and_close(ends[1], &got), -EBADMSG, "the one of number %zu", i);
+        cr_assert_eq(descriptors_open(), before + CHANNEL_DESCRIPTORS, "number %zu", i);
+    }
 }
 
 Test(channel, every_wrong_size)

@@ -5,7 +5,9 @@
  * behind becomes a child of the test.
  */
 
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "supervisor/parent/parent.h"
 #include "tests/unit/fake.h"
@@ -24,11 +26,27 @@ struct scene {
     const char *worker_path;
     bool stubborn;         /* the dispatcher does not end by itself */
     bool narrow;           /* few messages fit into the channel */
+    bool endless;          /* each wish to end a worker is followed by the next */
     int dispatcher_status; /* with which it ends by itself */
     pid_t parent;
     pid_t dispatcher;
     int worker[WORKERS]; /* our ends */
 };
+
+/* In the parent of an endless scene: the dispatcher's end of the channel, and master(8)'s. */
+static int endless_end = -1, endless_master;
+
+/* What the parent calls in the place of the C library's. */
+int kill(pid_t pid, int signal)
+{
+    static bool told;
+
+    if (endless_end < 0 || signal != SIGKILL)
+        return (int)syscall(SYS_kill, pid, signal);
+    if (!told)
+        told = write(endless_master, "", 1) == 1;
+    return channel_send(endless_end, &(struct channel_message){.kind = CHANNEL_KILL}, NULL);
+}
 
 _Noreturn static void be_dispatcher(const struct scene *scene, int channel)
 {
@@ -78,7 +96,12 @@ _Noreturn static void be_parent(const struct scene *scene, int channel, int disp
         close(master);
         be_dispatcher(scene, dispatchers);
     }
-    close(dispatchers);
+    if (scene->endless) {
+        endless_end = dispatchers;
+        endless_master = master;
+    } else {
+        close(dispatchers);
+    }
     if (write(master, &parent.dispatcher, sizeof parent.dispatcher) < 0 ||
         journal_open(&parent.journal, &options) < 0)
         _exit(98);
@@ -331,7 +354,7 @@ static void send_nonsense(struct scene *scene, int way)
 {
     static const char bytes[2 * sizeof(struct channel_message)];
     const int channel = scene->fake.channel;
-    const int two[] = {scene->fake.log, scene->fake.log};
+    const int two[] = {scene->fake.master, scene->fake.master};
 
     switch (way) {
     case 0:
@@ -390,6 +413,61 @@ Test(parent, nonsense_of_the_dispatcher_is_a_failure_and_disturbs_no_worker)
         expect_goes_on(&scene, 3, pid);
         finish(&scene);
     }
+}
+
+/* A connection to a server that takes nothing, and whose end waits for it. */
+static int lingers(void)
+{
+    static char much[1 << 20];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 30};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    cr_assert_eq(bind(server, (const struct sockaddr *)&address, length), 0);
+    cr_assert_eq(listen(server, 1), 0);
+    cr_assert_eq(getsockname(server, (struct sockaddr *)&address, &length), 0);
+    cr_assert_eq(connect(client, (const struct sockaddr *)&address, length), 0);
+    while (send(client, much, sizeof much, MSG_DONTWAIT) > 0)
+        ;
+    cr_assert_eq(setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    return client;
+}
+
+/* Whatever the dispatcher sends, a signal ends all within a second. */
+Test(parent, a_descriptor_that_is_slow_to_close_is_not_waited_for)
+{
+    struct channel_message message = {.kind = CHANNEL_SPAWN, .worker = 1};
+    struct scene scene;
+    int64_t begin;
+    int slow;
+
+    prepare(&scene);
+    start(&scene);
+    slow = lingers();
+    begin = fake_now_ms();
+    wish(&scene, (enum channel_kind)message.kind, message.worker, (int[]){slow, slow});
+    close(slow);
+    expect_end(&scene, EXIT_FAILURE, begin, 1000);
+    finish(&scene);
+}
+
+Test(parent, a_stream_of_wishes_without_an_end_does_not_keep_signals_out)
+{
+    struct scene scene;
+    int64_t begin;
+
+    prepare(&scene);
+    scene.endless = true;
+    start(&scene);
+    started(&scene, 0, WORK);
+    wish(&scene, CHANNEL_KILL, 0, NULL);
+    fake_read(scene.fake.master, (char[1]){0}, 1);
+    begin = fake_now_ms();
+    kill(scene.parent, SIGTERM);
+    expect_end(&scene, EXIT_SUCCESS, begin, 1000);
+    finish(&scene);
 }
 
 /* All of them have been reaped before the first word of the parent is read. */
