@@ -183,6 +183,8 @@ static int take(struct program *program)
                          &program->config, report_configuration, program);
     if (copies >= 0)
         close(copies);
+    if (config_file_doubt(path, note, sizeof note))
+        report_configuration(program, CONFIG_WARNING, note);
     config_bound_find(&program->config, postconf->config_directory, service,
                       program->arguments.limit, note, sizeof note);
     if (note[0] != '\0')
@@ -262,7 +264,6 @@ static int divide(struct program *program)
             .generation = program->generation,
             .sockets = program->arguments.sockets,
             .channel = ends[1],
-            .lock = program->lock,
             .queue_directory = program->queue_directory,
             .state_directory = program->state_directory,
             .owner = program->owner,
@@ -271,7 +272,11 @@ static int divide(struct program *program)
             .trigger = {program->trigger[0], program->trigger[1]},
         };
 
+        /* It ends with the parent, or before it: the lock is not its own to give back. */
         close(ends[0]);
+        close(program->lock);
+        close(MASTER_FLOW_READ);
+        close(MASTER_FLOW_WRITE);
         group_renounce(program->group);
         return dispatcher_run(&settings);
     }

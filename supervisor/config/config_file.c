@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +58,44 @@ int config_file_read(const char *path, char **text, size_t *length)
     result = file_read(descriptor, JSON_TEXT_MAX, text, length);
     close(descriptor);
     return result;
+}
+
+/* In a directory with the sticky bit others cannot replace what is root's. */
+static bool loose(const char *path, bool link, char *line, size_t size)
+{
+    struct stat found;
+    char shown[300];
+    char by[64] = "";
+
+    if ((link ? lstat(path, &found) : stat(path, &found)) < 0)
+        return false;
+    if (found.st_uid != 0)
+        snprintf(by, sizeof by, "belongs to user %u", (unsigned)found.st_uid);
+    else if (!S_ISLNK(found.st_mode) && (found.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+             !(S_ISDIR(found.st_mode) && (found.st_mode & S_ISVTX) != 0))
+        snprintf(by, sizeof by, "can be written by others than root (mode %o)",
+                 (unsigned)found.st_mode & 07777);
+    if (by[0] == '\0')
+        return false;
+    json_excerpt(path, 0, strlen(path), sizeof(shown), shown, sizeof(shown));
+    snprintf(line, size,
+             "%s %s, who can so choose the program that root runs (agent); chown root and chmod "
+             "go-w",
+             shown, by);
+    return true;
+}
+
+/* Of the file as it is named, and of where a link leads. */
+bool config_file_doubt(const char *path, char *line, size_t size)
+{
+    char real[PATH_MAX];
+    char name[PATH_MAX];
+
+    if (!realpath(path, real) || snprintf(name, sizeof name, "%s", path) >= PATH_MAX)
+        return false;
+    if (loose(path, true, line, size) || loose(real, false, line, size))
+        return true;
+    return loose(dirname(name), false, line, size) || loose(dirname(real), false, line, size);
 }
 
 const char *config_file_error(int error)

@@ -41,6 +41,12 @@ enum config_source config_file_load(const char *path, bool named, int state_dire
  */
 int config_file_read(const char *path, char **text, size_t *length);
 
+/*
+ * True when somebody else than root may write the file, or put another in its place: then *line
+ * says who and how to mend it. What cannot be looked at is no doubt: it is said when it is read.
+ */
+bool config_file_doubt(const char *path, char *line, size_t size);
+
 /* What such an error means, for people. */
 const char *config_file_error(int error);
 

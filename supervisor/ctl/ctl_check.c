@@ -81,9 +81,12 @@ static int read_config(struct check *check, const char *file, const char *servic
                        struct config *config)
 {
     char *text = NULL;
+    char doubt[CONFIG_LINE_SIZE];
     size_t length = 0;
     int result = config_file_read(file, &text, &length);
 
+    if (config_file_doubt(file, doubt, sizeof doubt))
+        ctl_found(&check->findings, CTL_WARNING, NULL, "%s", doubt);
     config_defaults(config);
     if (result == -ENOENT && !named) {
         ctl_found(&check->findings, CTL_GOOD, NULL, "%s is not there: the defaults hold", file);

@@ -315,7 +315,6 @@ static void leave(struct dispatcher *dispatcher)
     prctl(PR_SET_PDEATHSIG, 0);
     watch_forget(&dispatcher->loop, &dispatcher->master);
     close(MASTER_STATUS_FD);
-    close(dispatcher->settings->lock);
     router_leave(&dispatcher->router);
 }
 

@@ -49,7 +49,6 @@ struct dispatcher_settings {
     unsigned generation; /* the parent's, for the status messages to master */
     unsigned sockets;    /* listening sockets from MASTER_LISTEN_FD on */
     int channel;         /* our end */
-    int lock;            /* of the service; closed as soon as a successor may take it */
     int queue_directory; /* descriptors */
     int state_directory; /* of this service, mail_owner's; -1: it cannot be used, which was said */
     const struct passwd *owner; /* mail_owner */

@@ -10,8 +10,8 @@
 
 /*
  * Takes the exclusive lock of the service, pid/headroom.SERVICE below the current directory: of two
- * processes of a service only one may run workers. The lock belongs to the open file, which the
- * dispatcher inherits, so it is free only when both processes have ended.
+ * processes of a service only one may run workers. The lock belongs to the open file, which only
+ * the parent keeps: it is free when the parent has ended, and the dispatcher ends with it.
  * Waits up to `milliseconds` for a predecessor that is just ending, but not when `status` (master's
  * status channel) has come to its end.
  * Returns a descriptor, -EWOULDBLOCK when another process keeps it, -EPIPE when master has closed

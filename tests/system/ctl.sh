@@ -219,6 +219,9 @@ echo '{"defaults": {"agent": "lmpt", "wokers": {}}}' >"$TEST_DIR/other.json"
 ctl_exit 1 check "$TEST_DIR/other.json"
 shows '^warning .*other.json:1:32: .*workers' '^WRONG .*/lmpt: No such file' 'cure: '
 
+chmod g+w "$TEST_DIR/other.json"
+ctl_exit 1 check "$TEST_DIR/other.json"
+shows '^warning .*other.json can be written by others than root (mode 664).*; chown root and chmod go-w$'
 head -c 2000000 /dev/zero >"$TEST_DIR/other.json"
 ctl_exit 1 check "$TEST_DIR/other.json"
 shows '^WRONG .*other.json: larger than 1 MiB'
@@ -295,11 +298,14 @@ done
 
 say 'started again: the changes are remembered, and domains are named where that is wanted'
 configure '{"defaults": {"workers": {"max": 30}, '"$unpressed"', "memory": {"min_available": "60000G"}, "shed": {"after": "4s", "grace": "1h"}, "journal": {"domains": true}}}'
+chmod o+w "$p/etc/headroom.json"
 postfix_start "$p"
 postfix_flush "$p"
 send named 5 --rcpt 'silent%d@named.invalid'
 wait_for 30 status_shows ': SHED since' || fail "status: $(ctl status)"
 ctl_exit 2 status
+journald_show -o cat --output-fields=MESSAGE HEADROOM_EVENT=configuration >"$TEST_DIR/lines"
+expect 'lines about who may write the file' "$(grep -c 'headroom.json can be written by others than root' "$TEST_DIR/lines")" 1
 # Two lives, in each HOLD and SHED.
 expect 'changes' "$(grep -c '^  [0-9:]* *\(HOLD\|SHED\) .*limit 1' "$TEST_DIR/out")" 4
 named()

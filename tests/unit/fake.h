@@ -194,7 +194,6 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     master = fcntl(master, F_DUPFD, 60);
     listening = fcntl(listening, F_DUPFD, 60);
     settings.channel = fcntl(channel, F_DUPFD, 100);
-    settings.lock = -1;
     settings.queue_directory = fcntl(settings.queue_directory, F_DUPFD, 100);
     settings.state_directory = fcntl(settings.state_directory, F_DUPFD, 100);
     settings.trigger[0].descriptor = fcntl(fake->trigger, F_DUPFD, 103);

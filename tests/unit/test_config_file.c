@@ -388,3 +388,49 @@ Test(config_file, reads_the_example_of_the_package)
     cr_expect_eq(place.config.waiting_max, 2000);
     cr_expect_str_eq(place.config.agent, "lmtp");
 }
+
+/* It names a program that root runs. Modes: of the directory and of the file. */
+Test(config_file, who_may_write_it_but_root)
+{
+    static const struct {
+        mode_t directory, file;
+        uid_t directory_owner, file_owner;
+        const char *said; /* NULL: nothing */
+    } cases[] = {
+        {0700, 0600, 0, 0, NULL},
+        {0755, 0644, 0, 0, NULL},
+        {01777, 0644, 0, 0, NULL},
+        {0755, 0664, 0, 0, "headroom.json can be written by others than root (mode 664)"},
+        {0755, 0602, 0, 0, "headroom.json can be written by others than root (mode 602)"},
+        {0755, 0644, 0, 65534, "headroom.json belongs to user 65534"},
+        {0775, 0644, 0, 0, "can be written by others than root (mode 775)"},
+        {0755, 0644, 65534, 0, "belongs to user 65534"},
+    };
+    struct place place = make_place();
+    char line[CONFIG_LINE_SIZE], link[160];
+
+    if (geteuid() != 0)
+        cr_skip_test("needs root to give a file away");
+    snprintf(link, sizeof link, "/tmp/headroom-link-%d", (int)getpid());
+    cr_expect_not(config_file_doubt(place.path, line, sizeof line), "it is not there");
+    put(&place, FORTY);
+    cr_assert_eq(symlink(place.path, link), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool doubtful = cases[i].said != NULL;
+
+        cr_assert_eq(chown(place.top, cases[i].directory_owner, 0), 0);
+        cr_assert_eq(chown(place.path, cases[i].file_owner, 0), 0);
+        cr_assert_eq(chmod(place.top, cases[i].directory), 0);
+        cr_assert_eq(chmod(place.path, cases[i].file), 0);
+        cr_expect_eq(config_file_doubt(place.path, line, sizeof line), doubtful, "case %zu", i);
+        if (doubtful)
+            cr_expect_not_null(strstr(line, cases[i].said), "case %zu: %s", i, line);
+        /* By a link from where everything is right. */
+        cr_expect_eq(config_file_doubt(link, line, sizeof line), doubtful, "case %zu, link", i);
+    }
+    cr_assert_eq(lchown(link, 65534, 65534), 0);
+    cr_assert_eq(chown(place.top, 0, 0), 0);
+    cr_expect(config_file_doubt(link, line, sizeof line), "somebody else's link");
+    unlink(link);
+    remove_place(&place);
+}

@@ -49,6 +49,16 @@ Test(file, a_text_that_does_not_fit_leaves_the_old_one)
     cr_expect_eq(read_file(path, text, sizeof text), 3);
     cr_expect_str_eq(text, "new");
     cr_expect_eq(faccessat(fd, "beside", F_OK, 0), -1);
+    /* Nor is a link followed that somebody has put there. */
+    cr_assert_eq(symlinkat("file", fd, "beside"), 0);
+    cr_assert_eq(linkat(fd, "file", fd, "kept", 0), 0);
+    cr_expect_eq(file_replace(fd, "file", "beside", 0600, false, "more", 4), 0);
+    cr_expect_eq(faccessat(fd, "beside", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+    snprintf(path, sizeof path, "%s/kept", directory);
+    cr_expect_eq(read_file(path, text, sizeof text), 3);
+    unlinkat(fd, "kept", 0);
+    snprintf(path, sizeof path, "%s/file", directory);
+    cr_assert_eq(file_replace(fd, "file", "beside", 0600, false, "new", 3), 0);
     /* Nor is a directory of that name any reason to lose the file. */
     cr_assert_eq(mkdirat(fd, "beside", 0700), 0);
     cr_expect_eq(file_replace(fd, "file", "beside", 0600, true, "newer", 5), -EISDIR);
