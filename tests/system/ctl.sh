@@ -117,7 +117,10 @@ grep -q "^headroom_workers_max{service=\"$SERVICE\"} 30$" "$metrics/$SERVICE.pro
 expect 'rights of the metrics' "$(stat -c %a "$metrics/$SERVICE.prom")" 644
 expect 'files beside it' "$(ls -A "$metrics")" "$SERVICE.prom"
 promtool=${PROMTOOL:-$(command -v promtool || true)}
-[ -z "$promtool" ] || "$promtool" check metrics <"$metrics/$SERVICE.prom" || fail "promtool finds fault"
+if [ -n "$promtool" ]; then
+    "$promtool" check metrics <"$metrics/$SERVICE.prom" || fail "promtool finds fault"
+    (cd "${0%/*}/../../packaging/monitoring" && "$promtool" test rules headroom.rules.test.yml) || fail 'the alerts'
+fi
 
 say 'dead domains'
 for dead in 1 2 3; do

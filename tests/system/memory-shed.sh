@@ -81,13 +81,18 @@ headroom_lines "$p" ' now \| still '
 [ -n "$(headroom_lines "$p" ' now SHED')" ] || fail 'SHED was not said'
 # Back in OPEN the lines have what the time since was like: each deferral that Postfix logged, and none of another kind.
 headroom_lines "$p" ' now OPEN:.*; it was not open for ' | sed 's/.*; it was not open for //' >"$TEST_DIR/totals"
-expect 'deferrals in the totals' \
-    "$(sed 's/.* \([0-9]*\) deferred (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" | awk '{ all += $1; memory += $2 } END { print all " " memory }')" \
-    "$(told_deferred) $(told_deferred)"
+# Two at most are with retry(8) at that moment: they count when it has answered.
+sed 's/.* \([0-9]*\) deferred (memory \([0-9]*\),.*/\1 \2/' "$TEST_DIR/totals" |
+    awk -v told="$(told_deferred)" '{ all += $1; memory += $2 } END { exit !(all == memory && all <= told && all >= told - 2) }' ||
+    fail "deferrals in the totals, of $(told_deferred): $(cat "$TEST_DIR/totals")"
 expect 'totals of another kind' \
     "$(grep -v -c ', 0 failed by workers, .*, too many wait 0, slow or dead destination 0), 0 lost$' "$TEST_DIR/totals")" 0
 expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
 memory_drain "$p" "$s" 30
+# What an operator's mtail makes of these lines.
+mtail=${MTAIL:-$(command -v mtail || true)}
+[ -z "$mtail" ] || expect 'deferrals that mtail counts' "$("$mtail" --one_shot --one_shot_format=prometheus --logs "$(postfix_log "$p")" \
+    --progs "${0%/*}/../../packaging/monitoring/headroom.mtail" | sed -n 's/^headroom_log_deferred_total{.*} //p')" "$(told_deferred)"
 
 recorded=$(told_deferred)
 say 'without retry(8)'
