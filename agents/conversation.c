@@ -97,6 +97,8 @@ int conversation_request(struct conversation *conversation, const struct iovec *
             conversation->sent += (size_t)sent;
         else if (errno == EAGAIN)
             return -EAGAIN;
+        else if (errno == EPIPE && conversation->sent == 0)
+            return -EPIPE;
         else if (errno != EINTR) {
             /* Should it not be gone (no memory in the kernel): half a request is never followed by
              * the wait for an answer. What it said before can still be read. */

@@ -47,7 +47,8 @@ int conversation_greeting(struct conversation *conversation, size_t *length);
 
 /*
  * Writes the request, or what is left of it. 0: all is written, or the agent takes no more of it
- * (then reading the reply tells). -EAGAIN: wait until it can be written again.
+ * (then reading the reply tells). -EAGAIN: wait until it can be written again. -EPIPE: the agent has
+ * gone, and no byte of it was ever taken.
  */
 int conversation_request(struct conversation *conversation, const struct iovec *pieces,
                          unsigned count);

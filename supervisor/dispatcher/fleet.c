@@ -164,33 +164,43 @@ int fleet_ready(const struct fleet *fleet)
     return POOL_NONE;
 }
 
-/* Writes the request, or what is left of it. */
-static bool write_request(struct worker *worker)
+/* Writes the request, or what is left of it. As conversation_request(). */
+static int write_request(struct worker *worker)
 {
     /* sendmsg(2) only reads it. NOLINTNEXTLINE(performance-no-int-to-ptr) */
     struct iovec piece = {.iov_base = (void *)(uintptr_t)worker->bytes, .iov_len = worker->length};
 
-    worker->sent = conversation_request(&worker->conversation, &piece, 1) == 0;
+    int result = conversation_request(&worker->conversation, &piece, 1);
+
+    worker->sent = result != -EAGAIN;
     watch_change(worker->fleet->config.loop, &worker->conversation_watch,
                  worker->sent ? EPOLLIN : EPOLLIN | EPOLLOUT);
-    return worker->sent;
+    return result;
 }
 
-bool fleet_give(struct fleet *fleet, int number, void *work, const char *bytes, size_t length,
-                const char *name)
+int fleet_give(struct fleet *fleet, int number, void *work, const char *bytes, size_t length,
+               const char *name)
 {
     struct worker *worker = &fleet->worker[number];
+    int result;
 
     if (worker->ready)
         fleet->ready--;
     worker->ready = false;
-    worker->work = work;
     worker->bytes = bytes;
     worker->length = length;
+    result = write_request(worker);
+    if (result == -EPIPE) {
+        worker->work = NULL;
+        worker->gone = true;
+        fleet_worker_leave(worker);
+        return result;
+    }
+    worker->work = work;
     worker->given = true;
     snprintf(worker->name, sizeof worker->name, "%s", name);
     move(worker, WORKER_BUSY);
-    return write_request(worker);
+    return result;
 }
 
 void fleet_release(struct fleet *fleet, int worker)
@@ -289,7 +299,7 @@ static void on_connection(void *owner, int fd, uint32_t events)
     if (events & EPOLLHUP)
         worker->gone = true;
     if ((events & EPOLLOUT) && worker->given && !worker->sent)
-        sent = write_request(worker);
+        sent = write_request(worker) != -EAGAIN;
     /* The reply is level-triggered: it is read in the next turn. */
     if (sent)
         fleet_tell(worker, FLEET_SENT, worker->work);

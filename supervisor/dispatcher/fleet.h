@@ -23,8 +23,8 @@
  * Calls supervisor/base, agents, parent/channel, report/{totals,complaints}, budget, sockets.
  * Knows no sibling. The sink is called as the last act on behalf of a worker.
  *
- * DIAGNOSTICS: failed starts (EVENT_WORKER_START_FAILED), once for each reason; that they succeed
- * again (EVENT_WORKER_STARTS_AGAIN).
+ * DIAGNOSTICS: failed starts (EVENT_WORKER_START_FAILED), once for each reason, and counted where
+ * they fail between others that do not; that they succeed again (EVENT_WORKER_STARTS_AGAIN).
  */
 
 #include <stdbool.h>
@@ -98,11 +98,12 @@ int fleet_ready(const struct fleet *fleet);
 int fleet_call(struct fleet *fleet, void *work);
 
 /*
- * Writes the request to a greeted worker; `name` is logged should the worker be lost. True: all is
- * written. False: FLEET_SENT follows.
+ * Writes the request to a greeted worker; `name` is logged should the worker be lost. 0: all is
+ * written. -EAGAIN: FLEET_SENT follows. -EPIPE: it has gone, and not a byte was sent; `work` is the
+ * caller's again, and nothing follows.
  */
-bool fleet_give(struct fleet *fleet, int worker, void *work, const char *bytes, size_t length,
-                const char *name);
+int fleet_give(struct fleet *fleet, int worker, void *work, const char *bytes, size_t length,
+               const char *name);
 
 /* The worker's work was withdrawn before it got a byte of it, or there is none. */
 void fleet_release(struct fleet *fleet, int worker);

@@ -14,15 +14,29 @@
 #include "agents/worker.h"
 #include "supervisor/parent/channel.h"
 
+/* Starts that fail to and fro for the same reason (a full disk: those whose socket is there already
+ * succeed) are said once, and that they succeed again; then they are counted. Microseconds. */
+#define SAME_TROUBLE UINT64_C(60000000)
+/* After so many failures without a success it is not to and fro. */
+#define FAILS_FOR_GOOD 3
+
 void fleet_starts_fail(struct fleet *fleet, const char *reason)
 {
     const struct fleet_config *config = &fleet->config;
     uint64_t now = config->loop->now;
     unsigned pause = pool_start_failed(&fleet->pool, now);
+    bool began = fleet->start_error[0] == '\0';
+    bool same = strncmp(fleet->start_reason, reason, sizeof fleet->start_reason - 1) == 0;
+    bool to_and_fro = same && !fleet->start_said && fleet->pool.failures < FAILS_FOR_GOOD &&
+                      now - fleet->start_failed < SAME_TROUBLE;
 
-    if (strncmp(fleet->start_error, reason, sizeof fleet->start_error - 1) == 0)
-        return;
+    fleet->start_failed = now;
     snprintf(fleet->start_error, sizeof fleet->start_error, "%s", reason);
+    if (to_and_fro && began)
+        complaints_count(config->complaints, COMPLAINT_START);
+    if (to_and_fro || (same && fleet->start_said))
+        return;
+    snprintf(fleet->start_reason, sizeof fleet->start_reason, "%s", reason);
     if (complain(config->complaints, COMPLAINT_START, now, NULL, 0,
                  "cannot start %s/%s: %s; mail waits, next try in %u s, then less often up to 60 s",
                  config->directory, config->agent, reason, pause))

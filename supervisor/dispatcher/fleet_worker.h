@@ -46,8 +46,10 @@ struct fleet {
     struct watch channel;
     unsigned ready; /* workers that are */
     unsigned most;
-    char start_error[START_ERROR_SIZE]; /* reason why starts fail, logged once; "": they do not */
-    bool start_said;                    /* a failed start was logged: then a success is, too */
+    char start_error[START_ERROR_SIZE];  /* reason why starts fail; "": they do not */
+    char start_reason[START_ERROR_SIZE]; /* the one that was said last */
+    uint64_t start_failed;               /* when the last one did */
+    bool start_said;                     /* that they fail was logged: then a success is, too */
     char greeting[GREETING_MAX];
     size_t greeting_length;
     char scratch[REPLY_BYTES_MAX]; /* what has just been read */

@@ -244,7 +244,7 @@ void retry_tick(struct retry *retry)
 /* Writes what can be written, and then waits for the reply. */
 static void write_request(struct talk *talk)
 {
-    bool done = conversation_request(&talk->conversation, talk->pieces, REDIRECT_PIECES) == 0;
+    bool done = conversation_request(&talk->conversation, talk->pieces, REDIRECT_PIECES) != -EAGAIN;
 
     watch_change(talk->retry->config.loop, &talk->watch, done ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }

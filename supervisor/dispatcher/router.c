@@ -1,6 +1,7 @@
 #include "supervisor/dispatcher/router.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -49,10 +50,21 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
     leave(router);
 }
 
+/* One that died between its greeting and our first byte has nothing of it: another may have it. */
 static void give(struct router *router, int worker, struct part *part)
 {
     const struct client *client = part->job->client;
+    int result =
+        fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
+                   part->outgoing ? part->outgoing_length : part->length,
+                   client->bytes + client->request.queue_id.offset);
 
+    if (result == -EPIPE) {
+        if (part->state == PART_CONNECTING)
+            parts_step(router->parts, part, PART_AGENT_GONE);
+        router_put_back(router, part);
+        return;
+    }
     parts_step(router->parts, part, PART_GREETED);
     part->worker = worker;
     part->started = router->loop->now;
@@ -60,9 +72,7 @@ static void give(struct router *router, int worker, struct part *part)
         router,
         admission_started(router->admission, parts_handle(router->parts, part), router_now(router)),
         part);
-    if (fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
-                   part->outgoing ? part->outgoing_length : part->length,
-                   client->bytes + client->request.queue_id.offset))
+    if (result == 0)
         parts_step(router->parts, part, PART_SENT);
 }
 

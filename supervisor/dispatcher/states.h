@@ -39,7 +39,7 @@
  *
  *   CHOSEN        it may run now, on an idle worker
  *   GREETED       the worker's greeting was read (one that was just started greets before anything
- *                 is chosen for it)
+ *                 is chosen for it), and it did not refuse the first byte
  *   AGENT_GONE    end of file or an error on the connection of the worker or of retry(8), or a
  *                 malformed reply; or retry(8) cannot be reached
  *   SENT          all bytes were written to the worker

@@ -50,9 +50,10 @@ bool journal_limit_happened(struct journal_limit *limit, unsigned most, uint64_t
     return true;
 }
 
-bool journal_limit_remainder(struct journal_limit *limit, uint64_t now, bool last, uint64_t *unsaid)
+bool journal_limit_remainder(struct journal_limit *limit, unsigned most, uint64_t now, bool last,
+                             uint64_t *unsaid)
 {
-    if (limit->unsaid == 0 || (!spend(limit, JOURNAL_LIMIT_BURST, now) && !last))
+    if (limit->unsaid == 0 || (!spend(limit, most, now) && !last))
         return false;
     *unsaid = limit->unsaid;
     limit->unsaid = 0;

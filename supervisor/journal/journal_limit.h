@@ -43,9 +43,10 @@ bool journal_limit_happened(struct journal_limit *limit, unsigned most, uint64_t
 
 /*
  * To be called each second, and at the end with `last`: a flood that is over is logged, too. True:
- * log that the problem occurred `*unsaid` times more.
+ * log that the problem occurred `*unsaid` times more. `most` is JOURNAL_LIMIT_BURST; 1: not before
+ * all lines are earned back, so that one line is followed by one count a minute.
  */
-bool journal_limit_remainder(struct journal_limit *limit, uint64_t now, bool last,
+bool journal_limit_remainder(struct journal_limit *limit, unsigned most, uint64_t now, bool last,
                              uint64_t *unsaid);
 
 #endif

@@ -58,12 +58,20 @@ bool complain(struct complaints *complaints, enum complaint which, uint64_t now,
     return true;
 }
 
+void complaints_count(struct complaints *complaints, enum complaint which)
+{
+    complaints->limit[which].unsaid++;
+}
+
 void complaints_flush(struct complaints *complaints, uint64_t now, bool last)
 {
     uint64_t unsaid;
 
     for (unsigned i = 0; i < COMPLAINTS; i++)
-        if (journal_limit_remainder(&complaints->limit[i], now, last, &unsaid))
+        /* Starts that fail between others that do not may be many for hours: a disk is full. */
+        if (journal_limit_remainder(&complaints->limit[i],
+                                    i == COMPLAINT_START ? 1 : JOURNAL_LIMIT_BURST, now, last,
+                                    &unsaid))
             journal_log(
                 complaints->journal, kinds[i].event, LOG_WARNING,
                 (struct journal_field[]){JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid)}, 1,

@@ -44,6 +44,9 @@ __attribute__((format(printf, 6, 7))) bool complain(struct complaints *complaint
                                                     const struct journal_field *fields,
                                                     size_t count, const char *format, ...);
 
+/* It happened again, and its line would say nothing new: counted, as by complain() without a line. */
+void complaints_count(struct complaints *complaints, enum complaint which);
+
 /* Logs the counts of kinds that may have a line now; with `last`, of all kinds. */
 void complaints_flush(struct complaints *complaints, uint64_t now, bool last);
 

@@ -238,7 +238,8 @@ static inline int busy(int number, unsigned which)
 
     cr_assert_eq(fleet_call(t.fleet, &work[which]), number);
     connection = greet(number);
-    cr_assert(fleet_give(t.fleet, number, &work[which], bytes.bytes, bytes.len, "E5825A72641"));
+    cr_assert_eq(fleet_give(t.fleet, number, &work[which], bytes.bytes, bytes.len, "E5825A72641"),
+                 0);
     wire_free(&bytes);
     peer_expect(connection, WIRE_REQUEST);
     return connection;

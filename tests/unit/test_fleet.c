@@ -26,7 +26,7 @@ Test(fleet, a_new_worker_delivers)
     cr_expect_eq(fleet_view(t.fleet).greeting_length, strlen(WIRE_GREETING));
     cr_expect_eq(fleet_view(t.fleet).most, 1);
     forget_events();
-    cr_expect(fleet_give(t.fleet, number, &work[0], bytes.bytes, bytes.len, "E5825A72641"));
+    cr_expect_eq(fleet_give(t.fleet, number, &work[0], bytes.bytes, bytes.len, "E5825A72641"), 0);
     cr_expect_eq(fleet_ready(t.fleet), POOL_NONE);
     cr_expect_eq(fleet_starting_since(t.fleet), 0);
     expect_count(WORKER_BUSY, 1);
@@ -100,7 +100,7 @@ Test(fleet, a_large_request_in_pieces)
     int connection = greet(number);
 
     forget_events();
-    cr_assert_not(fleet_give(t.fleet, number, &work[2], bytes.bytes, bytes.len, "A"));
+    cr_assert_eq(fleet_give(t.fleet, number, &work[2], bytes.bytes, bytes.len, "A"), -EAGAIN);
     settle_down();
     cr_expect_eq(t.events, 0, "nothing is read");
     peer_expect_bytes(connection, bytes.bytes, bytes.len);
@@ -122,7 +122,7 @@ Test(fleet, a_reply_before_all_is_read)
     int connection = greet(number);
 
     forget_events();
-    cr_assert_not(fleet_give(t.fleet, number, &work[2], bytes.bytes, bytes.len, "A"));
+    cr_assert_eq(fleet_give(t.fleet, number, &work[2], bytes.bytes, bytes.len, "A"), -EAGAIN);
     peer_say(connection, WIRE_REPLY_DEFERRED);
     settle_down();
     EXPECT_EVENTS(number, FLEET_REPLIED);

@@ -92,6 +92,35 @@ Test(fleet, vanished_behind_its_greeting)
     EXPECT_EVENTS(number, FLEET_VANISHED);
 }
 
+/* It goes between its greeting and our first byte: a new one, and an idle one that was called. */
+Test(fleet, gone_before_the_first_byte)
+{
+    struct wire bytes = wire(WIRE_REQUEST);
+
+    for (unsigned called = 0; called < 2; called++) {
+        int number = called ? idle() : start();
+        int connection;
+
+        if (called)
+            cr_assert_eq(fleet_call(t.fleet, &work[0]), number);
+        connection = greet(number);
+        forget_events();
+        close(connection);
+        cr_expect_eq(fleet_give(t.fleet, number, &work[0], bytes.bytes, bytes.len, "E5825A72641"),
+                     -EPIPE);
+        expect_count(WORKER_LEAVING, 1);
+        cr_expect_eq(fleet_ready(t.fleet), POOL_NONE);
+        settle_down();
+        cr_expect_eq(t.events, 0, "nothing follows");
+        dies(number, -1, SIGKILL);
+        settle_down();
+        EXPECT_EVENTS(number, FLEET_ENDED);
+        cr_expect_str_eq(t.event[0].lost, "");
+        expect_count(WORKER_FREE, MAX);
+    }
+    wire_free(&bytes);
+}
+
 /* An idle one goes by itself after max_idle: only the end of its status channel tells. */
 Test(fleet, an_idle_one_that_goes_is_not_called)
 {

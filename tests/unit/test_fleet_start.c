@@ -27,10 +27,35 @@ Test(fleet, back_off)
     idle();
     cr_expect_str_eq(fleet_view(t.fleet).start_error, "");
     cr_expect_eq(fleet_view(t.fleet).start_after, 0);
+    later(60 * SECOND);
     tell(CHANNEL_FAILED, spawn(), 0, EACCES);
     settle_down();
     cr_expect_eq(said.times[COMPLAINT_START], 3);
     cr_expect_leq(fleet_view(t.fleet).start_after, peer_loop.now + SECOND, "from the beginning");
+}
+
+/* As on a full disk, where those succeed whose socket is there already. */
+Test(fleet, starts_that_fail_to_and_fro_are_counted)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        tell(CHANNEL_FAILED, spawn(), 0, ENOSPC);
+        settle_down();
+        cr_expect_str_eq(fleet_view(t.fleet).start_error, strerror(ENOSPC), "status has it");
+        dies(idle(), -1, 0);
+        settle_down();
+        cr_expect_str_eq(fleet_view(t.fleet).start_error, "");
+        later(SECOND);
+    }
+    cr_expect_eq(said.times[COMPLAINT_START], 1);
+    cr_expect_eq(said.counted[COMPLAINT_START], 9);
+    /* For good: that is said, once. */
+    for (unsigned pause = 1; pause < 32; pause *= 2) {
+        tell(CHANNEL_FAILED, spawn(), 0, ENOSPC);
+        settle_down();
+        later(pause * SECOND);
+    }
+    cr_expect_eq(said.times[COMPLAINT_START], 2);
+    cr_expect_eq(said.counted[COMPLAINT_START], 10);
 }
 
 /* No memory or no process for it: the limit judges that, and there is no pause. */

@@ -32,9 +32,10 @@ Test(journal_limit, flood)
             counted += 1 + unsaid;
         }
     cr_expect_eq(lines, 5 + 9);
-    cr_expect(journal_limit_remainder(&limit, 607 * SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 607 * SECOND, false, &unsaid));
     cr_expect_eq(counted + unsaid, 600000);
-    cr_expect_not(journal_limit_remainder(&limit, 900 * SECOND, true, &unsaid));
+    cr_expect_not(
+        journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 900 * SECOND, true, &unsaid));
 }
 
 /* Where the number counts most, it is the last line of the burst. */
@@ -47,11 +48,12 @@ Test(journal_limit, the_last_line_of_a_burst_for_the_number)
     for (int i = 0; i < 40; i++)
         said += journal_limit_happened(&limit, JOURNAL_LIMIT_BURST - 1, 0, &unsaid);
     cr_expect_eq(said, 4);
-    cr_expect(journal_limit_remainder(&limit, SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, SECOND, false, &unsaid));
     cr_expect_eq(unsaid, 36);
     cr_expect_not(journal_limit_happened(&limit, JOURNAL_LIMIT_BURST - 1, 2 * SECOND, &unsaid));
-    cr_expect_not(journal_limit_remainder(&limit, 59 * SECOND, false, &unsaid));
-    cr_expect(journal_limit_remainder(&limit, 60 * SECOND, false, &unsaid));
+    cr_expect_not(
+        journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 59 * SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 60 * SECOND, false, &unsaid));
     cr_expect_eq(unsaid, 1);
 }
 
@@ -90,13 +92,15 @@ Test(journal_limit, remainder)
     struct journal_limit limit = {0};
     uint64_t unsaid = 0;
 
-    cr_expect_not(journal_limit_remainder(&limit, 0, true, &unsaid));
+    cr_expect_not(journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 0, true, &unsaid));
     for (int i = 0; i < 8; i++)
         (void)journal_limit_happened(&limit, JOURNAL_LIMIT_BURST, 0, &unsaid);
-    cr_expect_not(journal_limit_remainder(&limit, 59 * SECOND, false, &unsaid));
-    cr_expect(journal_limit_remainder(&limit, 59 * SECOND, true, &unsaid));
+    cr_expect_not(
+        journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 59 * SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 59 * SECOND, true, &unsaid));
     cr_expect_eq(unsaid, 3);
-    cr_expect_not(journal_limit_remainder(&limit, 61 * SECOND, false, &unsaid));
+    cr_expect_not(
+        journal_limit_remainder(&limit, JOURNAL_LIMIT_BURST, 61 * SECOND, false, &unsaid));
 }
 
 Test(journal_limit, clock_that_goes_back)
@@ -109,4 +113,19 @@ Test(journal_limit, clock_that_goes_back)
     cr_expect_not(journal_limit_happened(&limit, JOURNAL_LIMIT_BURST, 0, &unsaid));
     cr_expect(journal_limit_happened(&limit, JOURNAL_LIMIT_BURST, 1060 * SECOND, &unsaid));
     cr_expect_eq(unsaid, 1);
+}
+
+Test(journal_limit, one_line_and_then_counts)
+{
+    struct journal_limit limit = {0};
+    uint64_t unsaid = 0;
+
+    cr_expect(journal_limit_happened(&limit, JOURNAL_LIMIT_BURST, 0, &unsaid));
+    limit.unsaid = 7;
+    cr_expect_not(journal_limit_remainder(&limit, 1, 59 * SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, 1, 60 * SECOND, false, &unsaid));
+    cr_expect_eq(unsaid, 7);
+    limit.unsaid = 1;
+    cr_expect_not(journal_limit_remainder(&limit, 1, 119 * SECOND, false, &unsaid));
+    cr_expect(journal_limit_remainder(&limit, 1, 119 * SECOND, true, &unsaid));
 }

@@ -99,6 +99,44 @@ Test(router, the_client_goes_while_its_request_is_written)
 
 /* --- the worker goes --------------------------------------------------------------------------------- */
 
+/* A worker's end, closed when the next request is about to be written; -1: none. */
+static int closes_first = -1;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (closes_first >= 0 && (flags & MSG_DONTWAIT)) {
+        close(closes_first);
+        closes_first = -1;
+    }
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* Between its greeting and our first byte: another one gets the request, which nobody has had. */
+Test(router, a_worker_goes_before_the_first_byte)
+{
+    int number, other, fd;
+
+    launch(2, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    fd = ask("AAA");
+    closes_first = greets(number);
+    UNTIL(closes_first < 0);
+    cr_expect_eq(waiting(), 1);
+    cr_expect(locked("AAA"));
+    dies(number, -1, SIGKILL);
+    other = started();
+    /* A new one, too. */
+    closes_first = greets(other);
+    UNTIL(closes_first < 0);
+    dies(other, -1, SIGKILL);
+    reply(serve(started(), "AAA"), WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    cr_expect_eq(t.totals.lost, 0);
+    cr_expect_eq(t.totals.delivered, 1);
+    cr_expect_eq(said.times[COMPLAINT_LOST], 0);
+    expect_empty();
+}
+
 /* With the request: nobody else gets it, and qmgr(8) tries again. */
 Test(router, a_worker_is_lost)
 {
