@@ -23,6 +23,7 @@
 #include "agents/master_init.h"
 #include "agents/postconf.h"
 #include "agents/postconf_qmgr.h"
+#include "agents/template.h"
 #include "supervisor/config/config_bound.h"
 #include "supervisor/config/config_file.h"
 #include "supervisor/dispatcher/dispatcher.h"
@@ -51,6 +52,7 @@ struct program {
     struct memory_source memory;
     struct pressure_trigger trigger[DISPATCHER_TRIGGERS];
     char worker_path[PATH_MAX + CONFIG_NAME_SIZE];
+    char template_object[PATH_MAX];
     char *worker_arguments[MASTER_WORKER_ARGUMENTS_MAX];
 };
 
@@ -229,6 +231,24 @@ static int memory_take(struct program *program)
     return 0;
 }
 
+/* What is preloaded into a template: beside this program where it was built, else where it was
+ * installed. */
+static void template_find(struct program *program)
+{
+    const size_t size = sizeof program->template_object;
+    ssize_t length = readlink("/proc/self/exe", program->template_object, size);
+    char *slash;
+
+    if (length > 0 && (size_t)length < size) {
+        program->template_object[length] = '\0';
+        slash = strrchr(program->template_object, '/');
+        snprintf(slash, size - (size_t)(slash - program->template_object), "/" TEMPLATE_OBJECT);
+        if (access(program->template_object, R_OK) == 0)
+            return;
+    }
+    snprintf(program->template_object, size, "%s", LIBRARY_DIRECTORY "/" TEMPLATE_OBJECT);
+}
+
 /* Becomes two processes. Returns the exit status, in each. */
 static int divide(struct program *program)
 {
@@ -299,6 +319,9 @@ static int divide(struct program *program)
         .workers_max = program->config.workers_max,
         .worker_path = program->worker_path,
         .worker_arguments = program->worker_arguments,
+        .template_object =
+            program->config.workers_start == CONFIG_START_EXEC ? NULL : program->template_object,
+        .template_wanted = program->config.workers_start == CONFIG_START_FORK,
         .generation = program->generation,
         .group = program->group,
         .journal = program->journal,
@@ -334,6 +357,7 @@ int main(int argc, char **argv)
         return result - 1;
     snprintf(program.worker_path, sizeof program.worker_path, "%s/%s",
              program.postconf.daemon_directory, program.config.agent);
+    template_find(&program);
     result = master_worker_arguments(&program.arguments, program.config.agent,
                                      program.worker_arguments, MASTER_WORKER_ARGUMENTS_MAX);
     if (result < 0)

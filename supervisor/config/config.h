@@ -48,6 +48,7 @@
 #define CONFIG_SIZE_NONE UINT64_MAX
 #define CONFIG_SIZE_AUTO (UINT64_MAX - 1)
 
+enum config_workers_start { CONFIG_START_EXEC, CONFIG_START_AUTO, CONFIG_START_FORK };
 enum config_workers_limit { CONFIG_LIMIT_MEMORY, CONFIG_LIMIT_FIXED };
 enum config_cgroup_mode {
     CONFIG_CGROUP_AUTO,
@@ -87,6 +88,7 @@ struct config {
     uint32_t workers_max;   /* never below workers_min */
     uint32_t workers_bound; /* enum config_bound */
     uint32_t workers_limit; /* enum config_workers_limit */
+    uint32_t workers_start; /* enum config_workers_start */
     uint32_t waiting_max;   /* requests */
     uint64_t waiting_time;  /* microseconds */
 

@@ -14,6 +14,7 @@
 
 /* In the order of the enums in the header. */
 static const char *const workers_limits[] = {"memory", "fixed", NULL};
+static const char *const workers_starts[] = {"exec", "auto", "fork", NULL};
 static const char *const cgroup_modes[] = {"auto", "unit", "hybrid", "observe", NULL};
 static const char *const destination_keys[] = {"recipient_domain", "nexthop", "recipient", NULL};
 
@@ -32,6 +33,11 @@ static const struct config_key keys[] = {
     {"workers.limit", CONFIG_CHOICE, "", .standard = CONFIG_LIMIT_MEMORY, .choices = workers_limits,
      .meaning = "What decides how many workers there may be: live memory, or workers.max alone.",
      FIELD(workers_limit)},
+    {"workers.start", CONFIG_CHOICE, "", .standard = CONFIG_START_EXEC, .choices = workers_starts,
+     .meaning =
+         "How a worker is started: executed, or forked from an initialised one where that is "
+         "safe; fork: with a warning where it is not.",
+     FIELD(workers_start)},
 
     {"waiting.max", CONFIG_COUNT, "requests", 1, 100000, 2000,
      .meaning = "Requests that may wait for a worker.", FIELD(waiting_max)},

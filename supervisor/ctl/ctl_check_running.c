@@ -118,6 +118,8 @@ void ctl_check_running(const struct ctl *ctl, const char *service, const char *f
     if (life == CTL_ANSWERS) {
         ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
                   ctl_date(status->started, date), status->state.name);
+        if (status->workers.start[0] != '\0')
+            ctl_found(findings, CTL_GOOD, NULL, "workers are %s", status->workers.start);
         check_file(service, file, status, findings);
     } else if (life == CTL_SILENT) {
         ctl_found(findings, CTL_WRONG, "`headroomctl status` says what ends it",

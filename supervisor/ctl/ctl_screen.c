@@ -127,6 +127,10 @@ static void put_limit(FILE *out, const struct status *status)
         ctl_screen_label(out, "New workers");
         fprintf(out, "none: %s\n", status->workers.why);
     }
+    if (status->workers.start[0] != '\0') {
+        ctl_screen_label(out, "Starts");
+        fprintf(out, "workers are %s\n", status->workers.start);
+    }
 }
 
 void ctl_screen_deferred(FILE *out, const struct status *status, const struct ctl_view *view)

@@ -329,7 +329,7 @@ static void on_channel(void *owner, int fd, uint32_t events)
         if (state == WORKER_FREE || news.kind == CHANNEL_SPAWN || news.kind == CHANNEL_KILL)
             broken(fleet, "parent", (int)state, (int)news.kind);
         if (news.kind == CHANNEL_STARTED)
-            fleet_worker_started(&fleet->worker[news.worker], news.pid, news.status != 0);
+            fleet_worker_started(&fleet->worker[news.worker], &news);
         else if (news.kind == CHANNEL_FAILED)
             fleet_worker_start_failed(&fleet->worker[news.worker], news.status);
         else
@@ -358,6 +358,8 @@ struct fleet_view fleet_view(const struct fleet *fleet)
         .start_error = fleet->start_error,
         .start_after = fleet->pool.start_after,
         .most = fleet->most,
+        .forked = fleet->forked,
+        .start = fleet->start,
     };
 }
 

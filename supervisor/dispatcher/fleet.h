@@ -125,6 +125,8 @@ struct fleet_view {
     const char *start_error; /* reason why starts fail; "": they do not */
     uint64_t start_after;    /* back-off: nothing is started before */
     unsigned most;           /* workers at a time, so far */
+    bool forked;             /* the last one was, or the next one will be again in a moment */
+    const char *start; /* how the last one was started, a phrase; "": as workers.start wants it */
 };
 
 struct fleet_view fleet_view(const struct fleet *fleet);

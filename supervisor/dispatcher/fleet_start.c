@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agents/template.h"
 #include "agents/worker.h"
 #include "supervisor/parent/channel.h"
 
@@ -124,17 +125,25 @@ int fleet_start(struct fleet *fleet)
     return result;
 }
 
-void fleet_worker_started(struct worker *worker, pid_t pid, bool renewed)
+void fleet_worker_started(struct worker *worker, const struct channel_message *news)
 {
     struct fleet *fleet = worker->fleet;
+    enum template_reason reason = (enum template_reason)news->executed;
 
-    worker->pid = pid;
+    worker->pid = news->pid;
+    /* The one that forks may just be made again. */
+    if (reason != TEMPLATE_NOT_YET)
+        fleet->forked = reason == TEMPLATE_FINE;
+    if (reason == TEMPLATE_FINE)
+        snprintf(fleet->start, sizeof fleet->start, "forked");
+    else if (reason != TEMPLATE_OFF)
+        snprintf(fleet->start, sizeof fleet->start, "executed: %s", template_reason_text(reason));
     fleet->config.totals->started++;
     if (pool_live(&fleet->pool) > fleet->most)
         fleet->most = pool_live(&fleet->pool);
-    fleet->config.sink(
-        fleet->config.context,
-        &(struct fleet_event){.kind = FLEET_STARTED, .worker = worker->number, .renewed = renewed});
+    fleet->config.sink(fleet->config.context, &(struct fleet_event){.kind = FLEET_STARTED,
+                                                                    .worker = worker->number,
+                                                                    .renewed = news->status != 0});
 }
 
 void fleet_worker_start_failed(struct worker *worker, int error)

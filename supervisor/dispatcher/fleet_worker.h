@@ -11,6 +11,7 @@
 
 #include "agents/conversation.h"
 #include "supervisor/dispatcher/fleet.h"
+#include "supervisor/parent/channel.h"
 
 struct worker {
     struct fleet *fleet;
@@ -38,6 +39,7 @@ struct worker {
 
 /* A reason names the state directory, if a socket in it could not be made. */
 #define START_ERROR_SIZE 448
+#define START_SIZE 96
 
 struct fleet {
     struct fleet_config config;
@@ -50,6 +52,10 @@ struct fleet {
     char start_reason[START_ERROR_SIZE]; /* the one that was said last */
     uint64_t start_failed;               /* when the last one did */
     bool start_said;                     /* that they fail was logged: then a success is, too */
+    bool forked;                        /* workers are, at present */
+    char start[START_SIZE];             /* how the last one was started, a phrase */
+    char start_error[START_ERROR_SIZE]; /* reason why starts fail, logged once; "": they do not */
+    bool start_said;                    /* a failed start was logged: then a success is, too */
     char greeting[GREETING_MAX];
     size_t greeting_length;
     char scratch[REPLY_BYTES_MAX]; /* what has just been read */
@@ -95,7 +101,7 @@ void fleet_starts_fail(struct fleet *fleet, const char *reason);
 void fleet_starts_succeed(struct fleet *fleet);
 
 /* News of the parent: the process is there, or there is none. They tell the sink. */
-void fleet_worker_started(struct worker *worker, pid_t pid, bool renewed);
+void fleet_worker_started(struct worker *worker, const struct channel_message *news);
 void fleet_worker_start_failed(struct worker *worker, int error);
 
 /* fleet_end.c */

@@ -189,7 +189,8 @@ void router_on_step(void *context, enum limit_mode before)
 struct limit_demand router_demand(const void *context)
 {
     const struct router *router = context;
-    const struct pool *pool = fleet_view(router->fleet).pool;
+    struct fleet_view fleet = fleet_view(router->fleet);
+    const struct pool *pool = fleet.pool;
     unsigned waiting = parts_view(router->parts).waiting;
 
     return (struct limit_demand){
@@ -200,6 +201,7 @@ struct limit_demand router_demand(const void *context)
         .idle = pool->count[WORKER_IDLE],
         .waiting = waiting,
         .barred = waiting > 0 && router->runnable == 0,
+        .forked = fleet.forked,
         .failed = regulator_view(router->regulator).failed,
     };
 }

@@ -22,6 +22,7 @@ static const struct {
     [EVENT_STATE_FILE] = {"8fb7592ebce042519078d63d61290dca", "state-file"},
     [EVENT_RETRY_UNREACHABLE] = {"30c867797e744d08903227947d92c6ab", "retry-unreachable"},
     [EVENT_AGE_UNKNOWN] = {"998960cb132b4834a561f230a457b638", "age-unknown"},
+    [EVENT_FORKS] = {"6c454fd31d3ef0ede8f9cfc53d3420ea", "forks"},
     [EVENT_LINES_LOST] = {"0dd274c6cdc347a7be7eb6b3e82375c0", "lines-lost"},
 };
 

@@ -23,6 +23,7 @@ enum journal_event {
     EVENT_STATE_FILE,          /* a file in data_directory cannot be written */
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */
     EVENT_AGE_UNKNOWN,         /* qmgr(8) says the age of mail in an unknown layout */
+    EVENT_FORKS,               /* workers are forked now, or are executed, and why */
     EVENT_LINES_LOST,          /* log lines that could not be written */
     EVENTS
 };

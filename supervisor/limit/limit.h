@@ -107,6 +107,7 @@ struct limit_demand {
     unsigned idle;
     unsigned waiting; /* requests that wait for a worker */
     bool barred;      /* some wait, and none of them may start at this L: lanes have shares of it */
+    bool forked;      /* new workers are forked, not executed: they take less */
     unsigned failed;  /* starts of those taken since the last step that failed because fork did */
 };
 
@@ -168,6 +169,8 @@ struct limit_state {
     bool begun; /* a sample was seen */
     bool events_known;
     bool base_known;
+    bool forked;      /* workers were, in the last step */
+    bool ever_forked; /* and in some step before */
 };
 
 void limit_init(const struct limit_settings *settings, struct limit_state *state);

@@ -26,6 +26,10 @@
 #define FOOTPRINT_START (2.0 * MIB)
 #define FOOTPRINT_PRIOR 8.0
 #define FOOTPRINT_MIN (1.0 * MIB)
+/* Forked ones: 0.3 to 0.7 MB. Should workers be executed again, each takes FOOTPRINT_START beside
+ * the small ones that are measured with it. */
+#define FORKED_START (1.0 * MIB)
+#define FORKED_MIN (0.25 * MIB)
 #define FOOTPRINT_MAX (64.0 * MIB)
 /* Where there is no group of the pool's own, it is estimated from what is used more than with no
  * workers. That may be somebody else's, so the estimate is kept within these; too large a figure
@@ -35,8 +39,10 @@
 /* Time constant with which the largest footprint is forgotten, s. */
 #define FOOTPRINT_MEMORY 60.0
 
-/* An idle lmtp(8) has 1.2 to 1.6 MB of its own, and has them within a second of its start. */
+/* An idle lmtp(8) has 1.2 to 1.6 MB of its own, and has them within a second of its start. A forked
+ * one has this part of what it will have. */
 #define IDLE_COST (1.0 * MIB)
+#define IDLE_PART 0.625
 #define IDLE_AGE SECOND
 
 /*
@@ -109,7 +115,7 @@ static double young_promised(const struct limit_state *state, unsigned live, dou
         unsigned started = state->young[(state->young_slot - i) % LIMIT_YOUNG_SLOTS];
         double rest = state->footprint;
         if (i * LIMIT_YOUNG_SLOT >= IDLE_AGE)
-            rest = at_least(rest - IDLE_COST, 0.0);
+            rest -= at_most(IDLE_COST, rest * IDLE_PART);
         promised += started * rest * (1.0 - (double)i / LIMIT_YOUNG_SLOTS);
         count += started;
     }
@@ -151,14 +157,25 @@ static double pool_used(const struct limit_settings *settings, struct limit_stat
 }
 
 static void footprint_update(const struct limit_settings *settings, struct limit_state *state,
-                             const struct memory_sample *sample, unsigned live, double used,
-                             double tick)
+                             const struct memory_sample *sample, const struct limit_demand *demand,
+                             double used, double tick)
 {
+    unsigned live = demand->live;
     bool measured = pool_measured(settings, sample);
     double start = measured ? FOOTPRINT_START : BLIND_START;
     double most = measured ? FOOTPRINT_MAX : BLIND_MAX;
     double least = measured ? FOOTPRINT_MIN : FOOTPRINT_START;
 
+    if (measured && demand->forked) {
+        start = FORKED_START;
+        least = FORKED_MIN;
+        if (!state->forked)
+            state->footprint = at_most(state->footprint, FORKED_START);
+        state->ever_forked = true;
+    } else if (state->ever_forked) {
+        least = FOOTPRINT_START;
+    }
+    state->forked = demand->forked;
     if (state->footprint == 0.0)
         state->footprint = start;
     if (live > 0 && used > 0.0) {
@@ -324,7 +341,7 @@ void limit_view_take(const struct limit_settings *settings, struct limit_state *
     double used = pool_used(settings, state, sample, demand->live);
     bool measured = pool_measured(settings, sample);
     young_update(state, state->time, demand->failed);
-    footprint_update(settings, state, sample, demand->live, used, view->tick);
+    footprint_update(settings, state, sample, demand, used, view->tick);
     view->promised = young_promised(state, demand->live, used);
     room_find(settings, state, sample, measured ? used : demand->live * FOOTPRINT_START, view);
     events_update(state, sample, view);

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agents/template.h"
+
 /*
  * As many as a message can have (SCM_MAX_FD of the kernel). One that does not fit is closed by the
  * kernel in our name, which takes as long as its sender likes (SO_LINGER).
@@ -81,6 +83,8 @@ static bool message_valid(const struct channel_message *message, const int *take
     case CHANNEL_SPAWN:
         return descriptors == CHANNEL_DESCRIPTORS && is_stream(taken[0]) && is_stream(taken[1]);
     case CHANNEL_STARTED:
+        return descriptors == 0 && message->pid > 0 && message->executed >= TEMPLATE_FINE &&
+               message->executed < TEMPLATE_REASONS;
     case CHANNEL_EXITED:
         return descriptors == 0 && message->pid > 0;
     case CHANNEL_FAILED:

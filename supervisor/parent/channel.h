@@ -8,7 +8,8 @@
  *                                   its status channel
  *                          KILL     end worker `worker`, which does not answer and has no request
  *   parent -> dispatcher   STARTED  worker `worker` runs as process `pid`; `status` is 1 when the
- *                                   memory group had to be made again for it, else 0
+ *                                   memory group had to be made again for it, else 0; `executed`
+ *                                   is why it was not forked
  *                          FAILED   it could not be started; `status` is an errno value
  *                          EXITED   process `pid` of worker `worker` was reaped; `status` is what
  *                                   wait(2) gave
@@ -40,6 +41,7 @@ struct channel_message {
     uint32_t worker;
     int32_t pid;
     int32_t status;
+    int32_t executed; /* STARTED: why it was, an enum template_reason; 0: it was forked */
 };
 
 /* Makes the pair. 0 or a negative errno. */

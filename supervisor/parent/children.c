@@ -45,13 +45,16 @@ int children_open(struct children *children, const struct parent *parent)
     children->signal_fd = signalfd(-1, &children->signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (children->signal_fd < 0)
         return -errno;
-    return environment_make(children);
+    if (environment_make(children) < 0)
+        return -ENOMEM;
+    return forks_open(&children->forks, parent, children->environment, &children->signals);
 }
 
 void children_close(struct children *children)
 {
     if (children->signal_fd >= 0)
         close(children->signal_fd);
+    forks_close(&children->forks);
     free(children->environment);
     free(children->slot);
 }
@@ -97,8 +100,10 @@ static bool group_keep(struct children *children)
     return result == 1;
 }
 
-/* A new process that becomes the worker. Its pid, or a negative errno. */
-static pid_t worker_fork(struct children *children, int listening, int status, bool *renewed)
+/* A new process that is the worker: forked from the template, or executed. Its pid, or a negative
+ * errno. */
+static pid_t worker_make(struct children *children, const int fds[CHANNEL_DESCRIPTORS],
+                         bool *renewed)
 {
     const struct parent *parent = children->parent;
     pid_t pid;
@@ -107,13 +112,18 @@ static pid_t worker_fork(struct children *children, int listening, int status, b
     if (access(parent->worker_path, X_OK) < 0)
         return -errno;
     *renewed = group_keep(children);
+    if (*renewed)
+        forks_end(&children->forks);
+    pid = forks_worker(&children->forks, fds);
+    if (pid != 0)
+        return pid;
     children->generation++;
     master_generation_format(children->generation, children->generation_entry);
     pid = group_clone(parent->group);
     if (pid == 0) {
         sigprocmask(SIG_UNBLOCK, &children->signals, NULL);
-        worker_execute(parent->worker_path, parent->worker_arguments, children->environment,
-                       listening, status);
+        worker_execute(parent->worker_path, parent->worker_arguments, children->environment, fds[0],
+                       fds[1]);
     }
     return pid;
 }
@@ -127,7 +137,7 @@ int children_start(struct children *children, const struct channel_message *wish
     if (wish->worker >= children->parent->workers_max || children->slot[wish->worker].pid != 0 ||
         children->slot[wish->worker].untold != 0)
         return -EBADMSG;
-    pid = worker_fork(children, fds[0], fds[1], &renewed);
+    pid = worker_make(children, fds, &renewed);
     close(fds[0]);
     close(fds[1]);
     if (pid < 0) {
@@ -137,7 +147,10 @@ int children_start(struct children *children, const struct channel_message *wish
     }
     children->slot[wish->worker].pid = pid;
     tell(children, wish->worker,
-         (struct channel_message){.kind = CHANNEL_STARTED, .pid = pid, .status = renewed});
+         (struct channel_message){.kind = CHANNEL_STARTED,
+                                  .pid = pid,
+                                  .status = renewed,
+                                  .executed = children->forks.reason});
     return 0;
 }
 
@@ -175,6 +188,8 @@ static void reap(struct children *children)
             children->dispatcher_status = status;
             continue;
         }
+        if (forks_reaped(&children->forks, pid, status))
+            continue;
         for (unsigned i = 0; i < children->parent->workers_max; i++) {
             if (children->slot[i].pid != pid)
                 continue;
@@ -213,6 +228,8 @@ unsigned children_left(const struct children *children, bool with_workers)
 {
     unsigned left = children->dispatcher_ended ? 0 : 1;
 
+    if (with_workers && children->forks.pid > 0)
+        left++;
     for (unsigned i = 0; with_workers && i < children->parent->workers_max; i++)
         if (children->slot[i].pid > 0)
             left++;
@@ -230,12 +247,25 @@ void children_wait(struct children *children, bool with_workers, uint64_t deadli
     }
 }
 
+void children_template_end(struct children *children)
+{
+    uint64_t deadline = clock_monotonic() + REAP_KILLED, now;
+    struct pollfd watch = {.fd = children->signal_fd, .events = POLLIN};
+
+    forks_end(&children->forks);
+    while (children->forks.pid > 0 && (now = clock_monotonic()) < deadline) {
+        poll(&watch, 1, (int)((deadline - now) / 1000) + 1);
+        reap(children);
+    }
+}
+
 void children_end(struct children *children)
 {
     /* The dispatcher ends at once, whoever waits for an answer. */
     shutdown(children->parent->channel, SHUT_RDWR);
     if (!children->dispatcher_ended)
         children_signal(children, children->parent->dispatcher, SIGTERM);
+    forks_end(&children->forks);
     workers_kill(children, SIGTERM);
     children_wait(children, true, clock_monotonic() + END_WORKERS);
     if (!children->dispatcher_ended)

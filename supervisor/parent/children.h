@@ -18,6 +18,7 @@
 
 #include "agents/master.h"
 #include "supervisor/parent/channel.h"
+#include "supervisor/parent/forks.h"
 #include "supervisor/parent/parent.h"
 
 /* SIGTERM must end all within a second; a worker dies of it at once, unless it is stopped. */
@@ -38,6 +39,7 @@ struct children {
     const struct parent *parent;
     struct slot *slot;
     unsigned untold;
+    struct forks forks;
     char **environment;
     char generation_entry[MASTER_GENERATION_SIZE];
     unsigned generation;
@@ -73,6 +75,9 @@ unsigned children_left(const struct children *children, bool with_workers);
 
 /* Reaps until the clock says `deadline` or none is left. */
 void children_wait(struct children *children, bool with_workers, uint64_t deadline);
+
+/* Ends the template, and reaps it. */
+void children_template_end(struct children *children);
 
 /* Ends the dispatcher and the workers within a second, by SIGKILL if need be. */
 void children_end(struct children *children);

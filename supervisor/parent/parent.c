@@ -19,7 +19,7 @@
 /* Messages of the dispatcher that are read before signals are looked for again. */
 #define WISHES_A_TURN 32
 
-enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCHES };
+enum { WATCH_SIGNALS, WATCH_CHANNEL, WATCH_STATUS, WATCH_TEMPLATE, WATCHES };
 
 /*
  * Reads messages of the dispatcher, of which there may be no end: the rest waits for the next turn,
@@ -107,6 +107,7 @@ static void stay(struct children *children)
     const struct parent *parent = children->parent;
 
     close(parent->lock);
+    children_template_end(children);
     if (!parent->alone || children_left(children, true) == 0)
         return;
     journal_log(
@@ -140,10 +141,12 @@ static int loop(struct children *children)
         [WATCH_SIGNALS] = {.fd = children->signal_fd, .events = POLLIN},
         [WATCH_CHANNEL] = {.fd = parent->channel},
         [WATCH_STATUS] = {.fd = parent->status, .events = POLLIN},
+        [WATCH_TEMPLATE] = {.events = POLLIN},
     };
     int result;
 
     for (;;) {
+        watch[WATCH_TEMPLATE].fd = children->forks.control;
         watch[WATCH_CHANNEL].events = (short)(children->untold > 0 ? POLLIN | POLLOUT : POLLIN);
         if (poll(watch, WATCHES, -1) < 0 && errno != EINTR)
             return EXIT_FAILURE;
@@ -152,6 +155,8 @@ static int loop(struct children *children)
             group_end(children);
             return EXIT_SUCCESS;
         }
+        if (watch[WATCH_TEMPLATE].revents)
+            forks_read(&children->forks);
         result = children->dispatcher_ended ? -EPIPE : 0;
         if (result == 0 && children->untold > 0)
             children_tell_again(children);
@@ -196,6 +201,7 @@ int parent_run(const struct parent *parent)
 
     if (result == 0) {
         result = loop(&children);
+        children_template_end(&children);
     } else {
         journal_log(parent->journal, EVENT_SETUP, LOG_CRIT, NULL, 0, "cannot start: %s",
                     strerror(-result));

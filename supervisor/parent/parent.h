@@ -40,6 +40,9 @@ struct parent {
     unsigned workers_max;       /* worker numbers are below this */
     const char *worker_path;    /* what is executed */
     char *const *worker_arguments;
+    const char
+        *template_object;     /* what is preloaded into the template; NULL: workers are executed */
+    bool template_wanted;     /* it is warned of when workers cannot be forked */
     unsigned generation;      /* ours; workers get higher ones */
     struct pool_group *group; /* workers are born in it; removed at the end */
     struct journal *journal;

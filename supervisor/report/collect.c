@@ -57,6 +57,7 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->workers.most = view->most;
     status_text(status->workers.why, sizeof status->workers.why,
                 view->why == SPAWN_START ? "" : spawn_text(view->why));
+    status_text(status->workers.start, sizeof status->workers.start, view->start);
     status->workers.starting_since =
         view->starting == 0 ? 0 : wall_of(status, view, (int64_t)view->starting);
     status->requests.held = view->held;

@@ -93,9 +93,10 @@ struct status {
         uint64_t connecting;
         uint64_t busy;
         uint64_t leaving;
-        uint64_t most;              /* at a time, since the start */
-        char why[STATUS_NAME_SIZE]; /* no more are started: a phrase of limit/spawn.h */
-        int64_t starting_since;     /* the oldest start that waits for its greeting */
+        uint64_t most;                /* at a time, since the start */
+        char why[STATUS_NAME_SIZE];   /* no more are started: a phrase of limit/spawn.h */
+        char start[STATUS_NAME_SIZE]; /* how the last was: "forked", "executed: ...", or "" */
+        int64_t starting_since;       /* the oldest start that waits for its greeting */
     } workers;
 
     struct {

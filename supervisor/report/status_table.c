@@ -69,6 +69,7 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, workers, leaving),
     INNER(STATUS_COUNT, workers, most),
     INNER_WORDS(workers, why),
+    INNER_WORDS(workers, start),
     INNER(STATUS_TIME, workers, starting_since),
     INNER(STATUS_COUNT, requests, held),
     INNER(STATUS_COUNT, requests, waiting),

@@ -40,6 +40,7 @@ struct report_view {
     unsigned waiting;        /* parts that wait for a worker */
     unsigned deferring;      /* parts on their way to retry(8) */
     bool greeting_known;     /* a worker has greeted; before that nothing is accepted */
+    const char *start;       /* how the last worker was started, a phrase; "": as it should be */
     const char *start_error; /* reason why starts fail; "": they do not */
     uint64_t starting;       /* time of the oldest start without a greeting; 0: none */
     enum spawn_why why;      /* the last answer of spawn_ask() */

@@ -32,6 +32,7 @@ scene()
     postfix_create "$p" "inet:[127.0.0.1]:10083" 'default_destination_concurrency_limit = 10000' \
         'initial_destination_concurrency = 10000' "$@"
     : >"$sent"
+    [ -z "${STARTS:-}" ] || configure '{"defaults": {}}'
     AT_EXIT="$AT_EXIT forget_groups;"
 }
 
@@ -42,8 +43,15 @@ forget_groups()
         xargs -r rmdir 2>/dev/null || true
 }
 
+# $STARTS (fork, auto, exec) is put into it where it says nothing of workers.start.
 configure()
 {
+    case ${STARTS:+$1} in
+    *'"start"'*) ;;
+    *'"workers": {'*) set -- "$(printf %s "$1" | sed "s/\"workers\": {/&\"start\": \"$STARTS\", /")" ;;
+    *'"defaults": {}'*) set -- "$(printf %s "$1" | sed "s/\"defaults\": {/&\"workers\": {\"start\": \"$STARTS\"}/")" ;;
+    *'"defaults": {'*) set -- "$(printf %s "$1" | sed "s/\"defaults\": {/&\"workers\": {\"start\": \"$STARTS\"}, /")" ;;
+    esac
     printf '%s\n' "$1" >"$p/etc/headroom.json"
 }
 

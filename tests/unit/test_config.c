@@ -79,6 +79,7 @@ static const struct {
     {"workers.min", "1"},
     {"workers.max", "500"},
     {"workers.limit", "\"memory\""},
+    {"workers.start", "\"exec\""},
     {"waiting.max", "2000"},
     {"waiting.time", "\"5m\""},
     {"cgroup.mode", "\"auto\""},
@@ -142,6 +143,8 @@ Test(config, reads_each_type)
     cr_expect_eq(good("{\"workers\": {\"max\": 10000}}").workers_max, 10000);
     cr_expect_eq(good("{\"workers\": {\"max\": 2e2}}").workers_max, 200);
     cr_expect_eq(good("{\"workers\": {\"limit\": \"fixed\"}}").workers_limit, CONFIG_LIMIT_FIXED);
+    cr_expect_eq(good("{\"workers\": {\"start\": \"fork\"}}").workers_start, CONFIG_START_FORK);
+    cr_expect_eq(good("{\"workers\": {\"start\": \"auto\"}}").workers_start, CONFIG_START_AUTO);
     cr_expect_eq(good("{\"cgroup\": {\"mode\": \"observe\"}}").cgroup_mode, CONFIG_CGROUP_OBSERVE);
     cr_expect_eq(good("{\"cgroup\": {\"mode\": \"unit\"}}").cgroup_mode, CONFIG_CGROUP_UNIT);
     cr_expect_eq(good("{\"cgroup\": {\"mode\": \"hybrid\"}}").cgroup_mode, CONFIG_CGROUP_HYBRID);
@@ -374,7 +377,7 @@ Test(config, one_line_says_how_to_mend_it)
     says("{\"defaults\": {\"cgroup\": {\"mode\": \"v2\"}}}", 1,
          "f:1:34: cgroup.mode is \"v2\" but must be \"auto\", \"unit\", \"hybrid\" or \"observe\"");
     says("{\"defaults\": {\"workers\": 20}}", 1,
-         "f:1:26: workers is 20 but must be an object in braces with min, max, limit");
+         "f:1:26: workers is 20 but must be an object in braces with min, max, limit, start");
     says("{\"defaults\": []}", 1, "f:1:14: defaults is a list but must be an object in braces");
     says("{\"services\": {\"mine\": null}}", 1,
          "f:1:23: services.mine is null but must be an object in braces");

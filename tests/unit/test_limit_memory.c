@@ -189,6 +189,31 @@ Test(limit_memory, the_footprint_is_learned_and_forgotten_slowly)
     cr_assert_lt(s.state.footprint, 2.2 * MIB);
 }
 
+/* A pool that changes from executed to forked workers and back is followed: no burst overshoots. */
+Test(limit_memory, the_footprint_is_that_of_workers_as_they_are_started_now)
+{
+    struct scene s;
+    pool_begin(&s, 1000 * MIB);
+    scene_workers(&s, 100, 100, 2 * MIB);
+    s.state.law = 1000;
+    scene_run(&s, 5, 1, 0, 0);
+    s.demand.forked = true;
+    scene_run(&s, 1, 1, 0, 0);
+    cr_assert_gt(s.state.footprint, 1.5 * MIB, "those that are executed are still there");
+    scene_workers(&s, 100, 100, MIB / 2);
+    scene_run(&s, 300, 1, 0, 0);
+    cr_assert_lt(s.state.footprint, 0.7 * MIB);
+    cr_assert_gt(s.state.footprint, 0.4 * MIB);
+    s.demand.forked = false;
+    scene_run(&s, 1, 1, 0, 0);
+    cr_assert_geq(s.state.footprint, 2 * MIB, "the next one is executed");
+    scene_run(&s, 300, 1, 0, 0);
+    cr_assert_geq(s.state.footprint, 2 * MIB, "and takes more than what is measured now");
+    s.demand.forked = true;
+    scene_run(&s, 1, 1, 0, 0);
+    cr_assert_leq(s.state.footprint, MIB);
+}
+
 Test(limit_memory, the_shared_part_of_an_empty_pool_is_not_a_footprint)
 {
     struct scene s;

@@ -93,6 +93,7 @@ static void set_up(void)
         .room = 500,
         .waiting = 8,
         .deferring = 3,
+        .start = "",
         .start_error = "",
         .why = SPAWN_START,
     };

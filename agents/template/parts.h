@@ -1,0 +1,70 @@
+#ifndef AGENTS_TEMPLATE_PARTS_H
+#define AGENTS_TEMPLATE_PARTS_H
+
+/*
+ * The inside of headroom-template.so, the object that is preloaded into the template
+ * (agents/template.h). It calls the C library and Postfix only.
+ *
+ *   object.c  takes over event_loop(), reads wishes, forks, makes a worker of the child
+ *   timers.c  Postfix's timers, which have to begin again in a worker
+ *   look.c    may this process be forked?
+ *   opens.c   which files does it read?
+ *   fresh.c   has anything changed on disk since it read it?
+ *
+ * It looks at itself through /proc, which an agent in a chroot does not see. So it opens what it
+ * needs when it is loaded, as root; workers close that before anything else.
+ */
+
+#include <stdbool.h>
+
+#include "agents/template.h"
+
+struct template_places {
+    /* Directories that are open in the template only. */
+    int root; /* / as it was before a chroot */
+    int proc; /* /proc/PID of this process */
+    /* Found by template_look(): the pipe by which the watchdog wakes its own process. */
+    int pipe[2]; /* as pipe(2) has them; -1: there is none */
+};
+
+/* Functions and variables of Postfix. */
+struct template_postfix {
+    void (*event_loop)(int delay);
+    void (*event_fork)(void);
+    const char *(*dict_changed_name)(void);
+    void (*set_mail_conf_int)(const char *name, int value);
+    void (*mysrand)(int seed);
+    int *pid;                /* var_pid */
+    char **config_directory; /* var_config_dir */
+};
+
+/* Finds what is behind `name`; NULL when it is not exported. */
+void *template_symbol(const char *name);
+
+/*
+ * Whether this process may be forked now. `pollers` descriptors may be epoll's. TEMPLATE_FINE, or
+ * why not, with one line in `detail`. TEMPLATE_CONNECTION may become fine by waiting.
+ */
+enum template_reason template_look(struct template_places *places,
+                                   char detail[TEMPLATE_DETAIL_SIZE]);
+
+/* From now on each file that is opened for reading is noted, until template_note_end(). */
+void template_note_begin(const struct template_places *places);
+
+/* Notes the file behind a descriptor that was just opened; does not change errno. */
+void template_note_open(int fd);
+
+/* Notes what this process runs, too, and the files of `config_directory`. As template_look(). */
+enum template_reason template_note_end(const char *config_directory,
+                                       char detail[TEMPLATE_DETAIL_SIZE]);
+
+/* Whether all of that is on disk as it was noted. */
+bool template_fresh(void);
+
+/* All timers were kept. */
+bool template_timers_kept(void);
+
+/* In a worker: each timer that still runs begins again, for all of its time. */
+void template_timers_begin(void);
+
+#endif

@@ -1,0 +1,218 @@
+#include "supervisor/parent/forks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "supervisor/base/clock.h"
+#include "supervisor/parent/rights.h"
+
+#define SECOND UINT64_C(1000000)
+/* One that lived so long was no failed start. */
+#define LIVED (60 * SECOND)
+#define LATE 200 /* ms */
+
+static char version[] = TEMPLATE_ENVIRONMENT "=" TEMPLATE_VERSION;
+
+int forks_open(struct forks *forks, const struct parent *parent, char *const environment[],
+               const sigset_t *signals)
+{
+    size_t count = 0;
+
+    *forks = (struct forks){.parent = parent, .control = -1, .signals = *signals};
+    forks->reason = parent->template_object ? TEMPLATE_NOT_YET : TEMPLATE_OFF;
+    forks->said = TEMPLATE_NOT_YET;
+    if (!parent->template_object)
+        return 0;
+    for (; environment[count]; count++)
+        if (strncmp(environment[count], "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0)
+            forks->reason = TEMPLATE_PRELOAD;
+    forks->environment = calloc(count + 3, sizeof *forks->environment);
+    if (!forks->environment)
+        return -ENOMEM;
+    memcpy(forks->environment, environment, count * sizeof *environment);
+    snprintf(forks->preload, sizeof forks->preload, "LD_PRELOAD=%s", parent->template_object);
+    forks->environment[count] = forks->preload;
+    forks->environment[count + 1] = version;
+    return 0;
+}
+
+void forks_close(struct forks *forks)
+{
+    if (forks->control >= 0)
+        close(forks->control);
+    free(forks->environment);
+}
+
+void forks_end(struct forks *forks)
+{
+    if (forks->control >= 0)
+        close(forks->control);
+    forks->control = -1;
+    forks->ready = false;
+    forks->expected = true;
+    /* The end of its control socket ends it, too, unless it is stopped. */
+    if (forks->pid > 0)
+        (void)rights_kill(forks->parent->owner, forks->pid, SIGKILL);
+    if (forks->reason == TEMPLATE_FINE)
+        forks->reason = TEMPLATE_NOT_YET;
+}
+
+static void say(struct forks *forks, const char *detail)
+{
+    const struct parent *parent = forks->parent;
+    bool wanted = parent->template_wanted;
+
+    if (forks->said == forks->reason)
+        return;
+    forks->said = forks->reason;
+    if (forks->reason == TEMPLATE_FINE)
+        journal_log(parent->journal, EVENT_FORKS, LOG_INFO, NULL, 0,
+                    "workers are forked from process %d, which is a stock agent", (int)forks->pid);
+    else
+        journal_log(parent->journal, EVENT_FORKS, wanted ? LOG_WARNING : LOG_INFO, NULL, 0,
+                    "workers are executed, not forked, and need more memory: %s%s%s%s",
+                    template_reason_text(forks->reason), detail[0] != '\0' ? " (" : "", detail,
+                    detail[0] != '\0' ? ")" : "");
+}
+
+static void give_up(struct forks *forks, enum template_reason reason, const char *detail)
+{
+    uint64_t now = clock_monotonic(), pause = SECOND;
+
+    forks->reason = reason;
+    say(forks, detail);
+    forks_end(forks);
+    if (now - forks->since > LIVED)
+        forks->failures = 0;
+    for (unsigned i = 0; i < forks->failures && pause < FORKS_PAUSE_MOST; i++)
+        pause *= 2;
+    forks->failures++;
+    if (pause > FORKS_PAUSE_MOST)
+        pause = FORKS_PAUSE_MOST;
+    forks->again = now + (reason < TEMPLATE_NOT_YET ? FORKS_REFUSED : pause);
+}
+
+static void start(struct forks *forks)
+{
+    const struct parent *parent = forks->parent;
+    int ends[2];
+
+    forks->since = clock_monotonic();
+    forks->expected = false;
+    if (access(parent->template_object, R_OK) < 0) {
+        give_up(forks, TEMPLATE_NO_OBJECT, parent->template_object);
+        return;
+    }
+    if (template_open(ends) < 0) {
+        give_up(forks, TEMPLATE_NO_FORK, strerror(errno));
+        return;
+    }
+    forks->pid = group_clone(parent->group);
+    if (forks->pid == 0) {
+        sigprocmask(SIG_UNBLOCK, &forks->signals, NULL);
+        template_execute(parent->worker_path, parent->worker_arguments, forks->environment,
+                         ends[1]);
+    }
+    close(ends[1]);
+    forks->control = ends[0];
+    if (forks->pid < 0) {
+        int error = -(int)forks->pid;
+
+        forks->pid = 0;
+        give_up(forks, TEMPLATE_NO_FORK, strerror(error));
+    }
+}
+
+void forks_read(struct forks *forks)
+{
+    struct template_message message;
+    int result = 0;
+
+    while (forks->control >= 0 && (result = template_receive(forks->control, &message, 0)) == 1) {
+        if (message.kind == TEMPLATE_READY && !forks->ready) {
+            forks->ready = true;
+            forks->reason = TEMPLATE_FINE;
+            say(forks, "");
+        } else if (message.kind == TEMPLATE_REFUSED && !forks->ready) {
+            give_up(forks, (enum template_reason)message.value, message.detail);
+        } else if (message.kind != TEMPLATE_STARTED && message.kind != TEMPLATE_FAILED) {
+            result = -EBADMSG;
+            break;
+        }
+    }
+    if (result == -EBADMSG)
+        give_up(forks, TEMPLATE_SILENT, "it sent a malformed message");
+    if (result != -EPIPE)
+        return;
+    /* Why it ended is known when it is reaped. */
+    close(forks->control);
+    forks->control = -1;
+    forks->ready = false;
+}
+
+bool forks_reaped(struct forks *forks, pid_t pid, int status)
+{
+    char detail[64];
+
+    if (pid != forks->pid)
+        return false;
+    forks->pid = 0;
+    forks_read(forks);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        group_was_killed(forks->parent->group);
+    if (forks->expected)
+        return true;
+    snprintf(detail, sizeof detail, "%s %d", WIFSIGNALED(status) ? "signal" : "exit status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    give_up(forks, TEMPLATE_ENDED, detail);
+    return true;
+}
+
+/* There is one to ask, or there is a reason. */
+static bool keep(struct forks *forks)
+{
+    uint64_t now = clock_monotonic();
+
+    if (forks->reason == TEMPLATE_OFF || forks->reason == TEMPLATE_PRELOAD)
+        return false;
+    forks_read(forks);
+    if (forks->control >= 0 && !forks->ready && now - forks->since > FORKS_SETTLE)
+        give_up(forks, TEMPLATE_UNTAKEN, "");
+    if (forks->ready && now - forks->since > TEMPLATE_AGE_MOST * SECOND)
+        forks_end(forks);
+    if (forks->pid == 0 && now >= forks->again)
+        start(forks);
+    return forks->ready;
+}
+
+pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTORS])
+{
+    pid_t pid;
+
+    if (!keep(forks))
+        return 0;
+    pid = template_ask(forks->control, ++forks->number, descriptors, FORKS_ANSWER);
+    if (pid > 0)
+        return pid;
+    if (pid == -ESTALE) {
+        forks_end(forks);
+        return 0;
+    }
+    if (pid == -EAGAIN || pid == -ENOMEM) {
+        give_up(forks, TEMPLATE_NO_FORK, strerror(-(int)pid));
+        return 0;
+    }
+    /* It may have made the worker all the same. */
+    (void)rights_kill(forks->parent->owner, forks->pid, SIGKILL);
+    if (pid != -EPIPE)
+        pid = template_late(forks->control, forks->number, LATE);
+    give_up(forks, TEMPLATE_SILENT, "");
+    if (pid > 0)
+        return pid;
+    return pid == -EPIPE ? 0 : -EAGAIN;
+}

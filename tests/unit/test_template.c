@@ -1,0 +1,276 @@
+/* What an agent must not have to be forked, and what must not change on disk. agents/template/ */
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agents/template/parts.h"
+
+static struct template_places places;
+
+/* Looks in a child that has what a stock agent has in its loop, and what `prepare` adds. */
+static int look(void (*prepare)(void))
+{
+    char detail[TEMPLATE_DETAIL_SIZE];
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        syscall(SYS_close_range, 3, ~0U, 0);
+        for (int fd = 3; fd <= 6; fd++)
+            open("/dev/null", O_RDWR);
+        epoll_create1(0);
+        places = (struct template_places){open("/", O_RDONLY | O_DIRECTORY),
+                                          open("/proc/self", O_RDONLY | O_DIRECTORY),
+                                          {-1, -1}};
+        prepare();
+        _exit((int)template_look(&places, detail));
+    }
+    waitpid(pid, &status, 0);
+    cr_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void nothing(void)
+{
+}
+
+static void own_pipe(void)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0 ||
+        template_look(&places, (char[TEMPLATE_DETAIL_SIZE]){0}) != TEMPLATE_FINE ||
+        places.pipe[0] != ends[0] || places.pipe[1] != ends[1])
+        _exit(99);
+}
+
+static void log_socket(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/test_template.dev-log"};
+    int server = socket(AF_UNIX, SOCK_DGRAM, 0), client = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    unlink(address.sun_path);
+    if (bind(server, (struct sockaddr *)&address, sizeof address) < 0 ||
+        connect(client, (struct sockaddr *)&address, sizeof address) < 0)
+        _exit(99);
+    unlink(address.sun_path);
+    close(server);
+    /* Its peer is known as long as the other end is there; here it is kept by nobody. */
+    if (template_look(&places, (char[TEMPLATE_DETAIL_SIZE]){0}) != TEMPLATE_FINE)
+        _exit(99);
+}
+
+Test(template, a_stock_agent_may_be_forked)
+{
+    cr_expect_eq(look(nothing), TEMPLATE_FINE);
+    cr_expect_eq(look(own_pipe), TEMPLATE_FINE, "the watchdog's");
+    cr_expect_eq(look(log_socket), TEMPLATE_FINE, "the log");
+}
+
+static void file(void)
+{
+    open("/etc/passwd", O_RDONLY);
+}
+
+static void end_of_pipe(void)
+{
+    int ends[2];
+
+    if (pipe(ends) == 0)
+        close(ends[0]);
+}
+
+static void two_pipes(void)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0 || pipe(ends) < 0)
+        _exit(99);
+}
+
+static void full_pipe(void)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0 || write(ends[1], "", 1) != 1)
+        _exit(99);
+}
+
+static void second_epoll(void)
+{
+    epoll_create1(0);
+}
+
+static void stream(void)
+{
+    int ends[2];
+
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+}
+
+static void datagrams(void)
+{
+    socket(AF_INET, SOCK_DGRAM, 0);
+}
+
+static void *wait_for_ever(void *nothing_given)
+{
+    pause();
+    return nothing_given;
+}
+
+static void thread(void)
+{
+    pthread_t made;
+
+    pthread_create(&made, NULL, wait_for_ever, NULL);
+}
+
+static void shared_memory(void)
+{
+    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+static void shared_to_read(void)
+{
+    int fd = open("/etc/passwd", O_RDONLY);
+
+    if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+        _exit(99);
+    close(fd);
+}
+
+static void no_proc(void)
+{
+    close(places.proc);
+    places.proc = -1;
+}
+
+Test(template, what_a_fork_must_not_share_is_refused)
+{
+    cr_expect_eq(look(file), TEMPLATE_FILE);
+    cr_expect_eq(look(end_of_pipe), TEMPLATE_FILE);
+    cr_expect_eq(look(two_pipes), TEMPLATE_FILE);
+    cr_expect_eq(look(full_pipe), TEMPLATE_FILE);
+    cr_expect_eq(look(second_epoll), TEMPLATE_FILE);
+    cr_expect_eq(look(stream), TEMPLATE_CONNECTION);
+    cr_expect_eq(look(datagrams), TEMPLATE_CONNECTION);
+    cr_expect_eq(look(thread), TEMPLATE_THREADS);
+    cr_expect_eq(look(shared_memory), TEMPLATE_MAPPED);
+    cr_expect_eq(look(shared_to_read), TEMPLATE_FINE);
+    cr_expect_eq(look(no_proc), TEMPLATE_NO_PROC);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *to = fopen(path, "w");
+
+    cr_assert_not_null(to);
+    fputs(text, to);
+    fclose(to);
+}
+
+/* `change` happens after all was noted; `read` is a file that is opened before. */
+static bool fresh_after(void (*change)(const char *directory))
+{
+    char directory[] = "/tmp/test_template.XXXXXX", path[64], detail[TEMPLATE_DETAIL_SIZE];
+    bool fresh;
+    int fd;
+
+    cr_assert_not_null(mkdtemp(directory));
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory,
+                 (const char *[]){"main.cf", "master.cf", "table"}[i]);
+        write_file(path, "a");
+    }
+    places = (struct template_places){
+        open("/", O_RDONLY | O_DIRECTORY), open("/proc/self", O_RDONLY | O_DIRECTORY), {-1, -1}};
+    template_note_begin(&places);
+    fd = open(path, O_RDONLY);
+    template_note_open(fd);
+    close(fd);
+    cr_assert_eq(template_note_end(directory, detail), TEMPLATE_FINE, "%s", detail);
+    cr_assert(template_fresh());
+    change(directory);
+    fresh = template_fresh();
+    snprintf(path, sizeof path, "rm -rf %s", directory);
+    cr_assert_eq(system(path), 0);
+    return fresh;
+}
+
+static void change_nothing(const char *directory)
+{
+    (void)directory;
+}
+
+static void touch(const char *directory, const char *name)
+{
+    char path[64];
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void touch_main(const char *directory)
+{
+    touch(directory, "main.cf");
+}
+
+static void touch_table(const char *directory)
+{
+    touch(directory, "table");
+}
+
+static void replace_master(const char *directory)
+{
+    char from[64], to[64];
+
+    snprintf(from, sizeof from, "%s/new", directory);
+    snprintf(to, sizeof to, "%s/master.cf", directory);
+    write_file(from, "a");
+    cr_assert_eq(rename(from, to), 0);
+}
+
+static void remove_table(const char *directory)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/table", directory);
+    cr_assert_eq(unlink(path), 0);
+}
+
+Test(template_fresh, nothing_has_changed)
+{
+    cr_expect(fresh_after(change_nothing));
+}
+
+Test(template_fresh, main_cf_is_newer)
+{
+    cr_expect_not(fresh_after(touch_main));
+}
+
+Test(template_fresh, master_cf_is_another_file)
+{
+    cr_expect_not(fresh_after(replace_master));
+}
+
+Test(template_fresh, a_file_that_was_read_is_newer)
+{
+    cr_expect_not(fresh_after(touch_table));
+}
+
+Test(template_fresh, a_file_that_was_read_is_gone)
+{
+    cr_expect_not(fresh_after(remove_table));
+}
