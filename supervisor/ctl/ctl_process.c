@@ -24,7 +24,8 @@ static pid_t read_stat(const char *proc, const char *pid, char *state)
     if (!file)
         return 0;
     /* The name may hold anything, also parentheses. */
-    if (fgets(line, sizeof line, file) && !strstr(line, TEMPLATE_NAME ")") && (name_end = strrchr(line, ')')) && strlen(name_end) > 4) {
+    if (fgets(line, sizeof line, file) && !strstr(line, TEMPLATE_NAME ")") &&
+        (name_end = strrchr(line, ')')) && strlen(name_end) > 4) {
         *state = name_end[2];
         parent = (pid_t)strtol(name_end + 4, NULL, 10);
     }
