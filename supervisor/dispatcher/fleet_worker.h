@@ -52,10 +52,8 @@ struct fleet {
     char start_reason[START_ERROR_SIZE]; /* the one that was said last */
     uint64_t start_failed;               /* when the last one did */
     bool start_said;                     /* that they fail was logged: then a success is, too */
-    bool forked;                        /* workers are, at present */
-    char start[START_SIZE];             /* how the last one was started, a phrase */
-    char start_error[START_ERROR_SIZE]; /* reason why starts fail, logged once; "": they do not */
-    bool start_said;                    /* a failed start was logged: then a success is, too */
+    bool forked;                         /* workers are, at present */
+    char start[START_SIZE];              /* how the last one was started, a phrase */
     char greeting[GREETING_MAX];
     size_t greeting_length;
     char scratch[REPLY_BYTES_MAX]; /* what has just been read */
