@@ -56,3 +56,22 @@ int reply_parse(const char *bytes, size_t len, struct reply *reply)
 
     return rc == -EAGAIN && len >= REPLY_BYTES_MAX ? -EMSGSIZE : rc;
 }
+
+/*
+ * smtp(8) and lmtp(8) say 4.4.2 for each conversation that breaks off; only the text tells where. A greeting or a handshake
+ * that was refused is the one failure of the next hop for which there is a server's reply.
+ */
+bool reply_unreached(const struct reply *reply)
+{
+    if (reply->status == 0)
+        return false;
+    if (reply->diag_type[0] != '\0')
+        return reply->dsn[0] == '4' && strstr(reply->reason, " refused to talk to me: ") != NULL;
+    if (strcmp(reply->dsn, "4.4.1") == 0 || strcmp(reply->dsn, "4.4.3") == 0)
+        return true;
+    return strcmp(reply->dsn, "4.4.2") == 0 &&
+           (strstr(reply->reason, " while receiving the initial server greeting") != NULL ||
+            strstr(reply->reason, " while performing the LHLO handshake") != NULL ||
+            strstr(reply->reason, " while performing the HELO handshake") != NULL ||
+            strstr(reply->reason, " while performing the EHLO handshake") != NULL);
+}

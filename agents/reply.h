@@ -9,6 +9,7 @@
  * for one that is not exactly that.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,13 @@ struct reply {
  *   -EMSGSIZE  no end within REPLY_BYTES_MAX, or an attribute over its limit
  */
 int reply_parse(const char *bytes, size_t len, struct reply *reply);
+
+/*
+ * Whether the reply says that no server was reached, or none that speaks: no connection, no greeting, or a greeting that
+ * refuses to talk. Then it says nothing of the recipients. An agent gives such a reply a DSN (4.7); what a server
+ * said of a recipient or a message has none.
+ */
+bool reply_unreached(const struct reply *reply);
 
 /* The bare deferral: status -1, no DSN. qmgr tries the message again later and throttles nothing
  * (4.8). */

@@ -63,6 +63,10 @@
 /* Time between two writes of what was learned of destinations. Microseconds. */
 #define REMEMBER_EVERY UINT64_C(60000000)
 
+/* Next hops that are known at a time. Where there are more, some of them are not known to be down, and each
+ * of their destinations is judged by itself. 300 bytes each. */
+#define NEXTHOPS_MAX 128
+
 /* Destinations that are known at a time; 200 bytes each, when used. */
 #define DESTINATIONS_MAX 100000
 

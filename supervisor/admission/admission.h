@@ -72,6 +72,13 @@
  * for those that delivered something else in the meantime.
  * What is unfit is neither slow nor dead for that.
  *
+ * NEXT HOPS. A delivery that reaches no server (ADMISSION_UNREACHED) says nothing of its destination where the next hop is that of
+ * three destinations, or the only one. After six of them in a row the next hop is down (nexthop.h): its mail waits, but for a
+ * probe each 1.5 s at most; destinations keep their evidence, and are neither backed off nor charged a token. One delivery that
+ * reaches the server lets all go on. What waits for it is deferred after `waiting_time`, as for a dead destination; before a
+ * third of that it does not leave a full room where there is no other next hop. What may not be deferred runs after
+ * `waiting_time` as if the next hop were up. Where each domain has a next hop of its own its failures are the domain's.
+ *
  * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for
  * `waiting_time` or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt, and
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
@@ -114,6 +121,7 @@ enum admission_outcome {
     ADMISSION_DELIVERED, /* status 0: every recipient was delivered or bounced, nothing is left in the queue */
     ADMISSION_FAILED, /* deferred with a DSN: the agent says that the destination itself is at fault */
     ADMISSION_DEFERRED, /* deferred without one: the destination answered, or the recipient is at fault */
+    ADMISSION_UNREACHED,  /* deferred, and no server was reached: the next hop is at fault */
     ADMISSION_LOST,       /* the worker died; nothing is learned about the destination */
     ADMISSION_UNDELIVERED /* of a joint part: its recipients are not done, and nobody can tell why */
 };
@@ -150,6 +158,8 @@ void admission_destroy(struct admission *admission);
 struct admission_arrival {
     const char *key; /* lower case, need not end in NUL; copied */
     size_t key_length;
+    const char *nexthop; /* where it is sent: several destinations may share it; copied */
+    size_t nexthop_length;
     bool
         first; /* never tried: active_arrival - incoming_arrival < 60 s (postfix-protocol.md, MSG_STATS) */
     bool exempt;  /* never to be deferred by us: over-age mail, address probes */
@@ -216,7 +226,8 @@ int admission_put_back(struct admission *admission, unsigned part, int64_t now);
 
 /*
  * A chosen, running or joined part has ended after `service` us. Those that went along end before their leader, each with its
- * own outcome and its share of the time: the time divided by the number of parts, or ADMISSION_UNTIMED.
+ * own outcome and its share of the time: the time divided by the number of parts, or ADMISSION_UNTIMED. 1: its next hop is, or
+ * may be, down; it is rested here, and qmgr(8) should not do the same for minutes.
  */
 int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
                        int64_t service, int64_t now);
@@ -297,6 +308,25 @@ size_t admission_slowest(const struct admission *admission, struct admission_vie
 /* Those that were deferred for, or whose lane is slow or dead, most recently used first; of many only the first are looked at. */
 size_t admission_troubled(const struct admission *admission, struct admission_view *views,
                           size_t most);
+
+enum admission_nexthop_state {
+    ADMISSION_NEXTHOP_UP,
+    ADMISSION_NEXTHOP_SILENT, /* several deliveries hang, and nothing else is heard of it */
+    ADMISSION_NEXTHOP_DOWN    /* no server is reached: its mail waits */
+};
+
+struct admission_nexthop {
+    char name[ADMISSION_KEY];
+    enum admission_nexthop_state state;
+    int64_t since; /* that it does not answer */
+    unsigned waiting;
+    unsigned destinations;
+    unsigned failures; /* deliveries that reached no server, in a row */
+};
+
+/* The next hop with this index, which it keeps; false: there are not so many. */
+bool admission_nexthop(const struct admission *admission, unsigned index, int64_t now,
+                       struct admission_nexthop *view);
 
 /*
  * What is learned of a destination and worth to be kept over a restart; learned.h writes and reads it. Ages in us before

@@ -75,11 +75,12 @@ int admission_victim(struct admission *admission, int64_t now)
 }
 
 /* Those that wait for memory, a pace or a token may go on, but not for ever. */
-static bool must_leave(const struct admission *admission, const struct part *part, int64_t now)
+static bool must_leave(struct admission *admission, const struct part *part, int64_t now)
 {
     int64_t most = admission->settings.waiting_most;
 
-    return destination_hopeless(part->destination) || (most > 0 && now - part->since >= most);
+    return destination_hopeless(part->destination) ||
+           admission_nexthop_down(admission, part->destination) || (most > 0 && now - part->since >= most);
 }
 
 /* The first part that waited too long for a slow or dead destination; those that wait for memory are passed by. */

@@ -60,7 +60,7 @@ static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t len
  * kept over a restart. Who makes two of them collide has made his own two destinations share a window. A NUL would
  * cut the key for people to read; it becomes '?'.
  */
-static size_t key_fold(char kept[ADMISSION_KEY], const char *key, size_t length)
+size_t destination_key(char kept[ADMISSION_KEY], const char *key, size_t length)
 {
     static const uint64_t fixed[2] = {0, 0};
     size_t keep = length;
@@ -76,6 +76,11 @@ static size_t key_fold(char kept[ADMISSION_KEY], const char *key, size_t length)
         keep = ADMISSION_KEY - 1;
     }
     return keep;
+}
+
+uint64_t destination_hash(const struct admission *admission, const char *kept, size_t length)
+{
+    return hash_bytes(admission->settings.seed, kept, length);
 }
 
 static uint32_t number_of(const struct admission *admission, const struct destination *destination)
@@ -107,10 +112,10 @@ struct destination *destination_find(const struct admission *admission, const ch
                                      size_t length)
 {
     char kept[ADMISSION_KEY];
-    size_t keep = key_fold(kept, key, length);
+    size_t keep = destination_key(kept, key, length);
     uint64_t steps = 0;
 
-    return find(admission, kept, hash_bytes(admission->settings.seed, kept, keep), &steps);
+    return find(admission, kept, destination_hash(admission, kept, keep), &steps);
 }
 
 static void forget(struct admission *admission, struct destination *destination)
@@ -124,6 +129,7 @@ static void forget(struct admission *admission, struct destination *destination)
     }
     *link = destination->chain;
     list_remove(&destination->use);
+    admission_nexthop_forget(admission, destination);
     admission->count.evicted++;
     admission->count.destinations--;
 }
@@ -131,8 +137,8 @@ static void forget(struct admission *admission, struct destination *destination)
 struct destination *destination_get(struct admission *admission, const char *key, size_t length)
 {
     char kept[ADMISSION_KEY];
-    size_t keep = key_fold(kept, key, length);
-    uint64_t hash = hash_bytes(admission->settings.seed, kept, keep);
+    size_t keep = destination_key(kept, key, length);
+    uint64_t hash = destination_hash(admission, kept, keep);
     struct destination *destination = find(admission, kept, hash, &admission->count.steps);
     uint32_t *bucket = &admission->buckets[hash & admission->bucket_mask];
 

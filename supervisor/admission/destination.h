@@ -12,7 +12,9 @@
  */
 
 #include "supervisor/admission/admission.h"
+#include "supervisor/admission/nexthop.h"
 #include "supervisor/base/list.h"
+#include "supervisor/limits.h"
 
 /* Where a part is in its life. Zero is free, as calloc leaves it. */
 enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING, PART_JOINED, PART_PARKED };
@@ -35,12 +37,14 @@ struct part {
     unsigned parked_turn; /* answers of first attempts until then */
     uint16_t level; /* how many its destination had in flight when it began, itself included */
     uint8_t state;
+    uint16_t nexthop; /* its number + 1; 0: none */
     uint8_t charge; /* hanging: the lane it is charged to, apart from its destination's */
     bool joint;     /* it is, or was, one of several in one worker */
     bool first;
     bool exempt;
     bool token;   /* it took a token, which a quick answer gives back */
     bool hanging; /* in flight for longer than slow_after */
+    bool probe;   /* in flight to a next hop that is down */
 };
 
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
@@ -66,6 +70,7 @@ struct destination {
     struct list first; /* first attempts: newcomers, or passed over */
     struct list spare; /* ring of those that may go beyond their windows */
     struct list over;  /* has more waiting than its backlog */
+    struct list held;  /* waits for its next hop */
     struct list queue[QUEUES];
     unsigned waiting_first;
     unsigned waiting_retry;
@@ -87,6 +92,8 @@ struct destination {
     unsigned counted_spare;
     unsigned counted_over;
     unsigned counted_doomed;
+    uint32_t nexthop_turn;  /* of that next hop when it was found */
+    uint16_t nexthop;       /* all its mail goes there: number + 1; 0: none, or several */
     uint8_t lane;       /* by evidence */
     uint8_t charge;     /* the lane all its in-flight parts are charged to */
     uint8_t ready_lane; /* the ring it stands in */
@@ -94,6 +101,7 @@ struct destination {
     uint8_t spare_lane; /* the ring of which lane */
     bool heavy;
     bool hung;           /* its last failure was a hang */
+    bool refused;        /* its last failure was a refused connection */
     bool unfit;          /* to be joined, until it has delivered alone */
     int64_t since;       /* in this lane */
     int64_t first_since; /* as a newcomer */
@@ -157,6 +165,11 @@ struct admission {
     unsigned over_count; /* parts more than their destinations' backlogs */
     unsigned doomed;     /* deferrable parts of slow and dead destinations */
 
+    struct nexthop nexthops[NEXTHOPS_MAX];
+    unsigned nexthop_count;
+    unsigned nexthop_hand; /* who is looked at first when a place is needed */
+    bool nexthop_trouble;  /* one may be down, or was */
+
     unsigned newcomers; /* destinations in the list of the lane of first attempts */
     int64_t tokens;     /* millionths */
     int64_t
@@ -175,6 +188,9 @@ struct admission {
 };
 
 /* destination.c: the table */
+/* The key as it is kept, see admission.h; returns its length. */
+size_t destination_key(char kept[ADMISSION_KEY], const char *key, size_t length);
+uint64_t destination_hash(const struct admission *admission, const char *kept, size_t length);
 struct destination *destination_get(struct admission *admission, const char *key, size_t length);
 struct destination *destination_find(const struct admission *admission, const char *key,
                                      size_t length);
@@ -268,6 +284,44 @@ int64_t admission_unpark(struct admission *admission, int64_t now);
 void admission_unpark_one(struct admission *admission, struct part *part);
 /* Takes a part out of the joint part it went along with: it has ended, or its leader goes alone. */
 void admission_unjoin(struct admission *admission, struct part *part, bool ended);
+
+/* admission_nexthop.c */
+/* A part arrives for that next hop; to be called before it is queued. */
+void admission_nexthop_arrives(struct admission *admission, struct part *part, const char *name,
+                               size_t length);
+/* The destination is forgotten, or its mail goes elsewhere. */
+void admission_nexthop_forget(struct admission *admission, struct destination *destination);
+/* It waits from now on, or no more. */
+void admission_nexthop_waits(struct admission *admission, const struct part *part, bool waits);
+/* It is in flight no more; it is freed. */
+void admission_nexthop_lands(struct admission *admission, struct part *part);
+void admission_nexthop_leaves(struct admission *admission, struct part *part);
+void admission_nexthop_hangs(struct admission *admission, const struct part *part);
+
+enum nexthop_hold { NEXTHOP_FREE, NEXTHOP_HELD, NEXTHOP_EXEMPT_ONLY };
+/* What of the destination's mail waits for its next hop? Enters it there, or takes it out. */
+enum nexthop_hold admission_nexthop_holds(struct admission *admission,
+                                          struct destination *destination, int64_t now);
+/* Its next hop is down: waiting for long does not help its mail. */
+bool admission_nexthop_down(struct admission *admission, const struct destination *destination);
+/* Its next hop is down, but not for long, and no other is there: its mail need not leave a full room. */
+bool admission_nexthop_spares(struct admission *admission, const struct destination *destination);
+
+/* Whose mail is to be the next probe now, or NULL; and the part is one. */
+struct destination *admission_nexthop_probe(struct admission *admission, int64_t now);
+void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now);
+
+enum nexthop_fault {
+    NEXTHOP_INNOCENT,    /* the outcome is the destination's evidence */
+    NEXTHOP_FAULT,       /* it is the next hop's */
+    NEXTHOP_FAULT_ALONE, /* it is, and the destination is the only one there */
+    NEXTHOP_RESTS        /* it is, and its mail is, or may soon be, held back: qmgr(8) need not rest it */
+};
+/* Tells the next hop of an outcome. */
+enum nexthop_fault admission_nexthop_ended(struct admission *admission, const struct part *part,
+                                           enum admission_outcome outcome, int64_t now);
+/* What the clock changes; -> when to look again, or ADMISSION_NEVER. */
+int64_t admission_nexthop_sweep(struct admission *admission, int64_t now);
 
 /* admission.c */
 /* Takes a part out of flight; what it was worth is the caller's business. */

@@ -42,6 +42,6 @@ void destination_learn_joint(const struct admission_settings *settings,
     if (outcome == ADMISSION_DELIVERED)
         destination_learn(settings, destination, outcome,
                           service == ADMISSION_UNTIMED ? destination->service : service, now);
-    else if (outcome != ADMISSION_LOST)
+    else if (outcome != ADMISSION_LOST && outcome != ADMISSION_UNREACHED)
         destination->unfit = true;
 }

@@ -119,6 +119,9 @@ int64_t destination_pace(const struct destination *destination)
         if (doublings > BACKOFF_DOUBLINGS)
             doublings = BACKOFF_DOUBLINGS;
         backoff = BACKOFF_FIRST << doublings;
+        /* A server that was stopped is there again at once. */
+        if (destination->refused && backoff > NEXTHOP_PROBE_MOST)
+            backoff = NEXTHOP_PROBE_MOST;
     }
     return destination->pace > backoff ? destination->pace : backoff;
 }
@@ -165,6 +168,7 @@ void destination_learn(const struct admission_settings *settings, struct destina
         return;
     destination->last_failure = now;
     destination->hung = !quick;
+    destination->refused = quick && outcome == ADMISSION_UNREACHED;
     if (destination->failures < UINT32_MAX)
         destination->failures++;
     if (destination->window > 1)

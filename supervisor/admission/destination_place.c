@@ -147,7 +147,8 @@ static void stand_spare(struct admission *admission, struct destination *destina
 static void stand_over(struct admission *admission, struct destination *destination)
 {
     unsigned excess = destination_excess(&admission->settings, destination);
-    unsigned lost = destination_hopeless(destination) ? destination->deferrable : 0;
+    bool hopeless = destination_hopeless(destination) || list_linked(&destination->held);
+    unsigned lost = hopeless ? destination->deferrable : 0;
 
     admission->over_count += excess - destination->counted_over;
     destination->counted_over = excess;
@@ -164,8 +165,10 @@ void destination_place(struct admission *admission, struct destination *destinat
 {
     enum admission_lane lane = destination_evidence(&admission->settings, destination, now);
     unsigned waiting = destination->waiting_first + destination->waiting_retry;
+    enum nexthop_hold hold = admission_nexthop_holds(admission, destination, now);
     unsigned window, open, used, beyond;
     int64_t pace;
+    bool works;
 
     admission->count.steps++;
     if (lane != destination->lane || destination->since == ADMISSION_NEVER) {
@@ -180,20 +183,22 @@ void destination_place(struct admission *admission, struct destination *destinat
     }
     stand_over(admission, destination);
     destination_length(admission, destination, LENGTH_ALL, destination->deferrable);
-    destination_length(
-        admission, destination, LENGTH_VICTIMS,
-        destination_works(&admission->settings, destination) ? 0 : destination->deferrable);
+    works = hold == NEXTHOP_FREE ? destination_works(&admission->settings, destination)
+                                 : admission_nexthop_spares(admission, destination);
+    destination_length(admission, destination, LENGTH_VICTIMS, works ? 0 : destination->deferrable);
 
     window = destination_window(destination);
     pace = destination_pace(destination);
     /* What cannot be deferred is not held back: as many as the lane may have. */
-    if (lane == ADMISSION_DEAD && destination->exempt > 0) {
+    if (destination->exempt > 0 && (lane == ADMISSION_DEAD || hold == NEXTHOP_EXEMPT_ONLY)) {
         window = admission_share(ADMISSION_DEAD, admission->limit > 0 ? admission->limit : 1);
         pace = destination->pace;
         waiting = destination->exempt;
     }
     used = destination_used(destination);
     open = used < window ? window - used : 0;
+    if (hold == NEXTHOP_HELD)
+        open = waiting = 0;
     if (destination->most > 0) {
         unsigned more = destination->most > destination->in_flight
                             ? destination->most - destination->in_flight

@@ -60,12 +60,14 @@ static size_t lower(const char *text, size_t length, char name[ARRIVAL_NAME_SIZE
     return length;
 }
 
-static void fill(const struct config *config, const struct request *request, const char *name,
-                 size_t length, struct admission_arrival *arrival)
+static void fill(const struct config *config, const struct request *request, const char *bytes,
+                 const char *name, size_t length, struct admission_arrival *arrival)
 {
     *arrival = (struct admission_arrival){
         .key = name,
         .key_length = length,
+        .nexthop = bytes + request->nexthop.offset,
+        .nexthop_length = request->nexthop.len,
         .first = first_attempt(request),
         .pace = pace_of(config, name, length),
     };
@@ -75,7 +77,7 @@ void arrival_share(const struct config *config, const struct request *request, c
                    const struct request_text *key, char name[ARRIVAL_NAME_SIZE],
                    struct admission_arrival *arrival)
 {
-    fill(config, request, name, lower(bytes + key->offset, key->len, name), arrival);
+    fill(config, request, bytes, name, lower(bytes + key->offset, key->len, name), arrival);
 }
 
 void arrival_whole(const struct config *config, const struct request *request, const char *bytes,
@@ -91,5 +93,5 @@ void arrival_whole(const struct config *config, const struct request *request, c
         key_of(config)(recipient.recipient, recipient.recipient_len, &key);
         length = lower(recipient.recipient + key.offset, key.len, name);
     }
-    fill(config, request, name, length, arrival);
+    fill(config, request, bytes, name, length, arrival);
 }

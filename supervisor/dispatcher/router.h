@@ -138,8 +138,9 @@ void router_cancel_all(struct router *router, struct job *job);
 /* The same for those that wait: the client has no more to hope for. */
 void router_cancel_waiting(struct router *router, struct job *job);
 
-/* A worker is done with the part after `service` us: what that says of its destination. */
-void router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
+/* A worker is done with the part after `service` us: what that says of its destination. True: qmgr(8) is
+ * to have the bare deferral in the place of the reply. */
+bool router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
                   int64_t service);
 
 /* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */

@@ -23,13 +23,25 @@ void router_settle(struct router *router, struct part *part, const struct reply 
     parts_free(router->parts, job);
 }
 
-void router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
+bool router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
                   int64_t service)
 {
-    router_must(router,
-                admission_finished(router->admission, parts_handle(router->parts, part), outcome,
-                                   service, router_now(router)),
-                part);
+    int result = admission_finished(router->admission, parts_handle(router->parts, part), outcome,
+                                    service, router_now(router));
+
+    router_must(router, result, part);
+    return result > 0;
+}
+
+static enum admission_outcome outcome_of(const struct part *part, const struct reply *reply)
+{
+    /* An agent is done with a probe whatever the server said: 0 is an answer, not a delivery. */
+    if (reply->status == 0)
+        return request_is_probe(&part->job->client->request) ? ADMISSION_DEFERRED
+                                                             : ADMISSION_DELIVERED;
+    if (reply_unreached(reply))
+        return ADMISSION_UNREACHED;
+    return reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED;
 }
 
 static int64_t service_of(const struct router *router, const struct part *part)
@@ -49,8 +61,8 @@ void router_put_back(struct router *router, struct part *part)
 
 void router_replied(struct router *router, struct part *part, const struct fleet_event *event)
 {
-    bool delivered = event->reply->status == 0;
-    enum admission_outcome outcome = ADMISSION_DELIVERED;
+    const struct reply *reply = event->reply;
+    enum admission_outcome outcome = outcome_of(part, reply);
 
     growth_returned(&router->spawn.growth, router->loop->now);
     if (part->members > 0) {
@@ -58,17 +70,14 @@ void router_replied(struct router *router, struct part *part, const struct fleet
         return;
     }
     parts_step(router->parts, part, PART_REPLIED);
-    if (delivered)
+    if (reply->status == 0)
         router->totals->delivered++;
     else
         router->totals->failed++;
-    /* An agent is done with a probe whatever the server said: 0 is an answer, not a delivery. */
-    if (!delivered)
-        outcome = event->reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED;
-    else if (request_is_probe(&part->job->client->request))
-        outcome = ADMISSION_DEFERRED;
-    router_learn(router, part, outcome, service_of(router, part));
-    router_settle(router, part, event->reply, event->bytes);
+    /* A next hop that rests here needs no rest by qmgr(8), which would be one of minutes. */
+    if (router_learn(router, part, outcome, service_of(router, part)))
+        reply = NULL;
+    router_settle(router, part, reply, event->bytes);
 }
 
 void router_lost(struct router *router, struct part *part)

@@ -6,13 +6,8 @@
  * agents write it, from the marks in the queue file, through the descriptor that holds the lock.
  */
 
-#include <string.h>
-
 #include "agents/marks.h"
 #include "supervisor/dispatcher/router.h"
-
-/* Connections that were never made are the next hop's: no server has heard of the recipients. */
-#define DSN_NOT_CONNECTED "4.4.1"
 
 /* Does a sibling wait for an answer that may let it go along? Then the leader waits, too. */
 static bool parked(struct router *router, const struct part *leader)
@@ -95,9 +90,9 @@ static bool read_marks(const struct part *leader)
 /* What is learned of the destination of one that is not done. */
 static enum admission_outcome undone(const struct reply *reply)
 {
-    if (!reply || (strcmp(reply->dsn, DSN_NOT_CONNECTED) == 0 && reply->diag_type[0] == '\0'))
+    if (!reply)
         return ADMISSION_LOST;
-    return ADMISSION_UNDELIVERED;
+    return reply_unreached(reply) ? ADMISSION_UNREACHED : ADMISSION_UNDELIVERED;
 }
 
 /* One of them ends. `reply` is what its client is told, NULL: the bare deferral. */
@@ -113,7 +108,8 @@ static void end(struct router *router, struct part *part, enum admission_outcome
         router->totals->failed++;
     if (outcome == ADMISSION_DELIVERED && request_is_probe(&part->job->client->request))
         outcome = ADMISSION_LOST;
-    router_learn(router, part, outcome, service);
+    if (router_learn(router, part, outcome, service))
+        reply = NULL;
     if (part->leader)
         parts_leave(router->parts, part);
     router_settle(router, part, reply, bytes);

@@ -1,0 +1,332 @@
+/*
+ * The table of next hops, and what one that is down means for the destinations behind it. See nexthop.h and admission.h, NEXT HOPS.
+ */
+
+#include "supervisor/admission/destination.h"
+
+#include <string.h>
+
+/* So many destinations behind one next hop make it a server that several share. */
+#define SHARED 3
+
+/* Destinations that are placed again in one call. */
+#define REVIEWS 64
+
+/*
+ * A next hop that is down for this part of waiting_time has its mail deferred where the room is full, and qmgr(8) is told of
+ * failures again, which then rests it as with stock: else mail of hours fills the active queue, which all transports share.
+ */
+#define GIVEN_UP 3
+
+static struct nexthop *at(struct admission *admission, unsigned number)
+{
+    return number == 0 ? NULL : &admission->nexthops[number - 1];
+}
+
+static struct nexthop *find(struct admission *admission, const char *name, uint64_t hash)
+{
+    for (unsigned i = 0; i < admission->nexthop_count; i++) {
+        struct nexthop *hop = &admission->nexthops[i];
+
+        if (hop->hash == hash && strcmp(hop->name, name) == 0)
+            return hop;
+    }
+    return NULL;
+}
+
+/* One that nothing is under way to, the next in turn. NULL: there is none. */
+static struct nexthop *evict(struct admission *admission)
+{
+    for (unsigned i = 0; i < NEXTHOPS_MAX; i++) {
+        struct nexthop *hop = &admission->nexthops[admission->nexthop_hand];
+
+        admission->nexthop_hand = (admission->nexthop_hand + 1) % NEXTHOPS_MAX;
+        if (hop->parts == 0 && hop->members < SHARED) {
+            *hop = (struct nexthop){.turn = hop->turn + 1};
+            return hop;
+        }
+    }
+    return NULL;
+}
+
+/* `likely`: whom it probably is, or NULL. */
+static struct nexthop *get(struct admission *admission, const char *name, size_t length,
+                           struct nexthop *likely)
+{
+    char kept[ADMISSION_KEY];
+    size_t keep = destination_key(kept, name, length);
+    uint64_t hash = destination_hash(admission, kept, keep);
+    struct nexthop *hop = likely;
+
+    if (!hop || hop->hash != hash || strcmp(hop->name, kept) != 0)
+        hop = find(admission, kept, hash);
+    if (hop)
+        return hop;
+    hop = admission->nexthop_count < NEXTHOPS_MAX
+              ? &admission->nexthops[admission->nexthop_count++]
+              : evict(admission);
+    if (!hop)
+        return NULL;
+    memcpy(hop->name, kept, keep + 1);
+    hop->hash = hash;
+    nexthop_init(hop);
+    return hop;
+}
+
+static struct nexthop *of(struct admission *admission, const struct destination *destination)
+{
+    struct nexthop *hop = at(admission, destination->nexthop);
+
+    return hop && hop->turn == destination->nexthop_turn ? hop : NULL;
+}
+
+static bool busy(const struct destination *destination)
+{
+    return destination->waiting_first > 0 || destination->waiting_retry > 0 ||
+           destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0;
+}
+
+void admission_nexthop_forget(struct admission *admission, struct destination *destination)
+{
+    struct nexthop *hop = of(admission, destination);
+
+    if (hop) {
+        if (list_linked(&destination->held))
+            hop->held_count--;
+        hop->members--;
+    }
+    list_remove(&destination->held);
+    destination->nexthop = 0;
+}
+
+/* A destination whose mail goes to several next hops at once has none: what one of them does is not the others' fault. */
+void admission_nexthop_arrives(struct admission *admission, struct part *part, const char *name,
+                               size_t length)
+{
+    struct destination *destination = part->destination;
+    struct nexthop *before = of(admission, destination);
+    struct nexthop *hop = length > 0 ? get(admission, name, length, before) : NULL;
+
+    if (hop != before) {
+        admission_nexthop_forget(admission, destination);
+        if (hop && !busy(destination)) {
+            destination->nexthop = (uint16_t)(hop - admission->nexthops + 1);
+            destination->nexthop_turn = hop->turn;
+            hop->members++;
+        }
+    }
+    part->nexthop = destination->nexthop;
+    if (part->nexthop != 0)
+        at(admission, part->nexthop)->parts++;
+}
+
+void admission_nexthop_waits(struct admission *admission, const struct part *part, bool waits)
+{
+    struct nexthop *hop = at(admission, part->nexthop);
+
+    if (hop && waits)
+        hop->waiting++;
+    else if (hop)
+        hop->waiting--;
+}
+
+void admission_nexthop_leaves(struct admission *admission, struct part *part)
+{
+    struct nexthop *hop = at(admission, part->nexthop);
+
+    if (hop)
+        hop->parts--;
+    part->nexthop = 0;
+}
+
+/* Several destinations share it, or there is no other: its failures are nobody's evidence. */
+static bool shared(const struct admission *admission, const struct nexthop *hop)
+{
+    return hop->members >= SHARED || admission->nexthop_count == 1;
+}
+
+static bool down(const struct admission *admission, const struct nexthop *hop)
+{
+    return hop && hop->down && shared(admission, hop);
+}
+
+bool admission_nexthop_down(struct admission *admission, const struct destination *destination)
+{
+    return down(admission, of(admission, destination));
+}
+
+bool admission_nexthop_spares(struct admission *admission, const struct destination *destination)
+{
+    const struct nexthop *hop = of(admission, destination);
+
+    /* Where others are served, too, they are not kept out for the sake of one that is down. */
+    return down(admission, hop) && !hop->given_up && admission->nexthop_count == 1;
+}
+
+enum nexthop_hold admission_nexthop_holds(struct admission *admission,
+                                          struct destination *destination, int64_t now)
+{
+    struct nexthop *hop = of(admission, destination);
+    bool waits = destination->waiting_first > 0 || destination->waiting_retry > 0;
+
+    if (!down(admission, hop) || !waits) {
+        if (list_linked(&destination->held))
+            hop->held_count--;
+        list_remove(&destination->held);
+        return NEXTHOP_FREE;
+    }
+    if (!list_linked(&destination->held)) {
+        list_push_tail(&hop->held, &destination->held);
+        hop->held_count++;
+    }
+    return destination->exempt > 0 && now - hop->failed_since >= admission->settings.waiting_time
+               ? NEXTHOP_EXEMPT_ONLY
+               : NEXTHOP_HELD;
+}
+
+struct destination *admission_nexthop_probe(struct admission *admission, int64_t now)
+{
+    for (unsigned i = 0; admission->nexthop_trouble && i < admission->nexthop_count; i++) {
+        struct nexthop *hop = &admission->nexthops[i];
+        int64_t due = nexthop_probe_due(hop);
+
+        if (down(admission, hop) && !list_empty(&hop->held) && due != ADMISSION_NEVER && due <= now)
+            return LIST_ENTRY(hop->held.next, struct destination, held);
+    }
+    return NULL;
+}
+
+void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now)
+{
+    struct nexthop *hop = at(admission, part->nexthop);
+    struct list *held = &part->destination->held;
+
+    part->probe = true;
+    nexthop_probe_starts(hop, now);
+    /* The next one is another destination's. */
+    if (list_linked(held)) {
+        list_remove(held);
+        list_push_tail(&hop->held, held);
+    }
+}
+
+void admission_nexthop_lands(struct admission *admission, struct part *part)
+{
+    if (part->probe)
+        nexthop_probe_ends(at(admission, part->nexthop));
+    part->probe = false;
+}
+
+void admission_nexthop_hangs(struct admission *admission, const struct part *part)
+{
+    struct nexthop *hop = at(admission, part->nexthop);
+
+    if (hop)
+        nexthop_hangs(hop, part->since);
+}
+
+enum nexthop_fault admission_nexthop_ended(struct admission *admission, const struct part *part,
+                                           enum admission_outcome outcome, int64_t now)
+{
+    struct nexthop *hop = at(admission, part->nexthop);
+
+    if (!hop)
+        return NEXTHOP_INNOCENT;
+    if (outcome != ADMISSION_UNREACHED) {
+        if (outcome != ADMISSION_LOST && part->state != PART_JOINED)
+            nexthop_reached(hop, part->since, now);
+        return NEXTHOP_INNOCENT;
+    }
+    if (!shared(admission, hop))
+        return NEXTHOP_INNOCENT;
+    if (part->state != PART_JOINED)
+        admission->nexthop_trouble |= nexthop_failed(hop, part->since, now);
+    if (hop->failures >= NEXTHOP_FAILURES / 2 && !hop->given_up)
+        return NEXTHOP_RESTS;
+    return hop->members > 1 ? NEXTHOP_FAULT : NEXTHOP_FAULT_ALONE;
+}
+
+/* Destinations that waited for it stand elsewhere from now on. */
+static void review(struct admission *admission, struct nexthop *hop, int64_t now)
+{
+    for (int i = 0; i < REVIEWS && hop->review > 0 && !list_empty(&hop->held); i++) {
+        struct destination *destination =
+            LIST_ENTRY(hop->held.next, struct destination, held);
+
+        hop->review--;
+        admission->count.steps++;
+        list_remove(&destination->held);
+        list_push_tail(&hop->held, &destination->held);
+        destination_place(admission, destination, PLACE_ARRIVAL, now);
+    }
+    if (list_empty(&hop->held))
+        hop->review = 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == ADMISSION_NEVER || (b != ADMISSION_NEVER && b < a) ? b : a;
+}
+
+/* What the clock changes of one; -> when it has to be looked at again. */
+static int64_t sweep(struct admission *admission, struct nexthop *hop, int64_t now)
+{
+    int64_t patience = admission->settings.waiting_time / GIVEN_UP;
+    int64_t again = ADMISSION_NEVER;
+
+    if (hop->down && !shared(admission, hop))
+        nexthop_up(hop);
+    if (hop->down)
+        nexthop_lasts(hop, now);
+    if (hop->down && !hop->given_up && now - hop->failed_since >= patience) {
+        hop->given_up = true;
+        hop->review = hop->held_count;
+    }
+    review(admission, hop, now);
+    if (hop->review > 0)
+        again = now + 1;
+    if (!hop->down || list_empty(&hop->held))
+        return again;
+    again = earlier(again, nexthop_probe_due(hop));
+    again = earlier(again, nexthop_lasts_due(hop));
+    return hop->given_up ? again : earlier(again, hop->failed_since + patience);
+}
+
+int64_t admission_nexthop_sweep(struct admission *admission, int64_t now)
+{
+    int64_t again = ADMISSION_NEVER;
+    bool trouble = false;
+
+    if (!admission->nexthop_trouble)
+        return ADMISSION_NEVER;
+    for (unsigned i = 0; i < admission->nexthop_count; i++) {
+        struct nexthop *hop = &admission->nexthops[i];
+
+        if (!hop->down && hop->review == 0)
+            continue;
+        again = earlier(again, sweep(admission, hop, now));
+        trouble |= hop->down || hop->review > 0;
+    }
+    admission->nexthop_trouble = trouble;
+    return again;
+}
+
+bool admission_nexthop(const struct admission *admission, unsigned index, int64_t now,
+                       struct admission_nexthop *view)
+{
+    const struct nexthop *hop = &admission->nexthops[index];
+
+    if (index >= admission->nexthop_count)
+        return false;
+    *view = (struct admission_nexthop){
+        .state = nexthop_state(hop, admission->settings.slow_after, now),
+        .waiting = hop->waiting,
+        .destinations = hop->members,
+        .failures = hop->failures,
+    };
+    if (!shared(admission, hop))
+        view->state = ADMISSION_NEXTHOP_UP;
+    view->since = view->state == ADMISSION_NEXTHOP_DOWN ? hop->failed_since : hop->unheard_since;
+    memcpy(view->name, hop->name, sizeof view->name);
+    return true;
+}
