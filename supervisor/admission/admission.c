@@ -43,6 +43,7 @@ void admission_queue(struct admission *admission, struct part *part, bool at_hea
     } else {
         destination->exempt++;
     }
+    admission_nexthop_waits(admission, part, true);
 }
 
 void admission_unqueue(struct admission *admission, struct part *part)
@@ -51,6 +52,7 @@ void admission_unqueue(struct admission *admission, struct part *part)
 
     list_remove(&part->queue);
     list_remove(&part->time);
+    admission_nexthop_waits(admission, part, false);
     if (part->first)
         destination->waiting_first--;
     else
@@ -68,6 +70,7 @@ void admission_release(struct admission *admission, struct part *part, int64_t n
 
     part->state = PART_FREE;
     part->destination = NULL;
+    admission_nexthop_leaves(admission, part);
     destination_place(admission, destination, PLACE_KEEP, now);
     destination_use(admission, destination);
 }
@@ -88,6 +91,7 @@ void admission_land(struct admission *admission, struct part *part, bool give_ba
     }
     if (give_back)
         share_give_back(admission, part);
+    admission_nexthop_lands(admission, part);
     if (destination->heavy) {
         destination->heavy = false;
         list_remove(&destination->ready);
@@ -111,6 +115,7 @@ int admission_arrive(struct admission *admission, unsigned number,
     part->first = arrival->first;
     part->exempt = arrival->exempt;
     part->parked_until = 0;
+    admission_nexthop_arrives(admission, part, arrival->nexthop, arrival->nexthop_length);
     admission_queue(admission, part, false, now);
     destination_place(admission, destination, PLACE_ARRIVAL, now);
     destination_use(admission, destination);
@@ -166,33 +171,48 @@ int admission_cancel(struct admission *admission, unsigned number, int64_t now)
     return 0;
 }
 
+/* What the outcome says of the destination, where it says something. */
+static void learn(struct admission *admission, struct part *part, enum admission_outcome outcome,
+                  int64_t service, int64_t now)
+{
+    struct destination *destination = part->destination;
+
+    if (part->joint) {
+        destination_learn_joint(&admission->settings, destination, outcome, service, now);
+        return;
+    }
+    destination_learn(&admission->settings, destination, outcome, service, now);
+    destination_most(&admission->settings, destination, outcome, part->level, service, now);
+    if (outcome == ADMISSION_DELIVERED)
+        destination->unfit = false;
+}
+
 int admission_finished(struct admission *admission, unsigned number, enum admission_outcome outcome,
                        int64_t service, int64_t now)
 {
     struct part *part = admission_part(admission, number, PART_CHOSEN, PART_JOINED);
-    /* A worker that died has said nothing of the destination: that costs it no token either. */
-    bool costless = outcome == ADMISSION_DELIVERED || outcome == ADMISSION_DEFERRED ||
-                    outcome == ADMISSION_LOST;
     bool quick = service < admission->settings.slow_after;
+    enum nexthop_fault fault;
+    bool costless;
 
     if (part == NULL || part->members > 0)
         return -EINVAL;
     if (service < 0 && service != ADMISSION_UNTIMED)
         service = 0;
-    if (part->joint) {
-        destination_learn_joint(&admission->settings, part->destination, outcome, service, now);
-    } else {
-        destination_learn(&admission->settings, part->destination, outcome, service, now);
+    fault = admission_nexthop_ended(admission, part, outcome, now);
+    /* A worker that died has said nothing of the destination: that costs it no token either. */
+    costless = fault != NEXTHOP_INNOCENT || outcome == ADMISSION_DELIVERED ||
+               outcome == ADMISSION_DEFERRED || outcome == ADMISSION_LOST;
+    if (fault == NEXTHOP_INNOCENT)
+        learn(admission, part, outcome, service, now);
+    else if (fault == NEXTHOP_FAULT_ALONE && !part->joint)
         destination_most(&admission->settings, part->destination, outcome, part->level, service,
                          now);
-        if (outcome == ADMISSION_DELIVERED)
-            part->destination->unfit = false;
-    }
     if (part->state == PART_JOINED)
         admission_unjoin(admission, part, true);
     else
         admission_land(admission, part, costless && quick);
     admission->count.finished++;
     admission_release(admission, part, now);
-    return 0;
+    return fault == NEXTHOP_RESTS;
 }

@@ -75,9 +75,9 @@
  * NEXT HOPS. A delivery that reaches no server (ADMISSION_UNREACHED) says nothing of its destination where the next hop is that of
  * three destinations, or the only one. After six of them in a row the next hop is down (nexthop.h): its mail waits, but for a
  * probe each 1.5 s at most; destinations keep their evidence, and are neither backed off nor charged a token. One delivery that
- * reaches the server lets all go on. What waits for it is deferred after `waiting_time`, as for a dead destination; before a
- * third of that it does not leave a full room where there is no other next hop. What may not be deferred runs after
- * `waiting_time` as if the next hop were up. Where each domain has a next hop of its own its failures are the domain's.
+ * reaches the server lets all go on. What waits for it is deferred after `waiting_time`, as for a dead destination. After a third
+ * of that it is given up: what waits may have to leave a full room (before, only where there are other next hops), what may not
+ * be deferred is tried, and qmgr(8) is told of failures. Where each domain has a next hop of its own its failures are the domain's.
  *
  * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for
  * `waiting_time` or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt, and

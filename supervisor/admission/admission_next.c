@@ -25,14 +25,20 @@ static void hang(struct admission *admission, struct part *part)
     destination->hanging++;
     if (!part->joint && part->since > destination->last_hang)
         destination->last_hang = part->since;
+    admission_nexthop_hangs(admission, part);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == ADMISSION_NEVER || (b != ADMISSION_NEVER && b < a) ? b : a;
 }
 
 /* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
 static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 {
     struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
-    bool flood = admission->newcomers > share_newcomers(limit);
-    int64_t parked, paced;
+    int64_t again;
+    bool flood;
 
     admission->limit = limit;
     share_advance(admission, limit, now);
@@ -48,16 +54,16 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
         destination_place(admission, part->destination, PLACE_KEEP, now);
     }
     admission_joint_sweep(admission, now);
+    again = admission_nexthop_sweep(admission, now);
+    flood = admission->newcomers > share_newcomers(limit);
     for (int i = 0; i < SWEEP && !list_empty(newcomers); i++) {
         struct destination *oldest = LIST_ENTRY(newcomers->prev, struct destination, first);
         if (now - oldest->first_since < admission->settings.patience && !flood)
             break;
         destination_place(admission, oldest, PLACE_TURN, now);
     }
-    parked = admission_unpark(admission, now);
-    paced = destination_unpace(admission, now);
-    return paced == ADMISSION_NEVER || (parked != ADMISSION_NEVER && parked < paced) ? parked
-                                                                                     : paced;
+    again = earlier(again, admission_unpark(admission, now));
+    return earlier(again, destination_unpace(admission, now));
 }
 
 static bool in_first(enum admission_lane lane)
@@ -104,18 +110,24 @@ static struct part *oldest_of(const struct destination *destination, enum queue 
 }
 
 /*
- * First attempts before retries, but every fourth start is a retry's, so that they do not starve. At a dead destination what
- * cannot be deferred comes first: it has to be tried anyway, and tells as well whether there is life.
+ * First attempts before retries, but every fourth start is a retry's, so that they do not starve. Where nothing may be hoped for,
+ * what cannot be deferred comes first: it has to be tried anyway, and tells as well whether there is life.
  */
 static struct part *next_part(struct destination *destination, enum admission_lane lane)
 {
     bool first = destination->waiting_first > 0;
 
-    if (destination->lane == ADMISSION_DEAD && destination->exempt > 0) {
+    if (destination->exempt > 0 &&
+        (destination->lane == ADMISSION_DEAD || destination->hold == NEXTHOP_EXEMPT_ONLY)) {
         first = !list_empty(&destination->queue[QUEUE_FIRST_EXEMPT]);
         return LIST_ENTRY(destination->queue[first ? QUEUE_FIRST_EXEMPT : QUEUE_RETRY_EXEMPT].next,
                           struct part, queue);
     }
+    /* A probe that fails is deferred; what may not be is not tried yet. */
+    if (destination->hold == NEXTHOP_HELD)
+        return destination->deferrable > 0
+                   ? oldest_of(destination, QUEUE_FIRST, QUEUE_RETRY)
+                   : oldest_of(destination, QUEUE_FIRST_EXEMPT, QUEUE_RETRY_EXEMPT);
     if (destination->lane == ADMISSION_UNKNOWN)
         first = in_first(lane);
     else if (first && destination->waiting_retry > 0 && ++destination->turn % 4 == 0)
@@ -219,10 +231,20 @@ static int64_t start_due(const struct admission *admission, unsigned limit, int6
         if (!share_takes_token(lane) || list_empty(&admission->lane[lane].ring))
             continue;
         due = share_token_due(admission, lane, limit, now);
-        if (due != ADMISSION_NEVER && (paced == ADMISSION_NEVER || due < paced))
-            paced = due;
+        paced = earlier(paced, due);
     }
     return paced;
+}
+
+/* One message to a next hop that is down, whatever its destination's window says. */
+static struct admission_choice probe(struct admission *admission, struct destination *destination,
+                                     unsigned limit, int64_t now)
+{
+    struct admission_choice choice =
+        start(admission, destination, admission_nexthop_lane(destination), true, limit, now);
+
+    admission_nexthop_probes(admission, &admission->part_array[choice.part], now);
+    return choice;
 }
 
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now)
@@ -242,6 +264,8 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         none.again = ADMISSION_NEVER;
         return none;
     }
+    if ((destination = admission_nexthop_probe(admission, now)) != NULL)
+        return probe(admission, destination, limit, now);
     for (int try = 0; try < TRIES; try++) {
         int lane = pick_lane(admission, limit);
         admission->count.steps++;
@@ -254,8 +278,10 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         }
         if (lane < 0) {
             destination = heaviest(admission, limit);
-            if (destination == NULL)
-                break;
+            if (destination == NULL) {
+                none.again = start_due(admission, limit, none.again, now);
+                return none;
+            }
             lane = destination->ready_lane;
             destination_place(admission, destination, PLACE_KEEP, now);
             if (stands_in(destination, lane))
@@ -274,7 +300,7 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
         }
         return start(admission, destination, lane, false, limit, now);
     }
-    none.again = start_due(admission, limit, none.again, now);
+    none.again = now + 1;
     return none;
 }
 
@@ -327,5 +353,7 @@ unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t
         started += able;
         total += able;
     }
+    if (admission_nexthop_probe(admission, now) != NULL)
+        started++;
     return started < most ? started : most;
 }

@@ -9,6 +9,12 @@
 /* So many destinations behind one next hop make it a server that several share. */
 #define SHARED 3
 
+/* This part of the limit is for probes of all next hops together. */
+#define PROBES_OF 8
+
+/* Destinations that are looked at for a probe. */
+#define LOOKS 8
+
 /* Destinations that are placed again in one call. */
 #define REVIEWS 64
 
@@ -62,9 +68,8 @@ static struct nexthop *get(struct admission *admission, const char *name, size_t
         hop = find(admission, kept, hash);
     if (hop)
         return hop;
-    hop = admission->nexthop_count < NEXTHOPS_MAX
-              ? &admission->nexthops[admission->nexthop_count++]
-              : evict(admission);
+    hop = admission->nexthop_count < NEXTHOPS_MAX ? &admission->nexthops[admission->nexthop_count++]
+                                                  : evict(admission);
     if (!hop)
         return NULL;
     memcpy(hop->name, kept, keep + 1);
@@ -91,11 +96,10 @@ void admission_nexthop_forget(struct admission *admission, struct destination *d
     struct nexthop *hop = of(admission, destination);
 
     if (hop) {
-        if (list_linked(&destination->held))
-            hop->held_count--;
+        hop->queued -= list_linked(&destination->of_nexthop);
         hop->members--;
     }
-    list_remove(&destination->held);
+    list_remove(&destination->of_nexthop);
     destination->nexthop = 0;
 }
 
@@ -155,65 +159,104 @@ bool admission_nexthop_down(struct admission *admission, const struct destinatio
     return down(admission, of(admission, destination));
 }
 
-bool admission_nexthop_spares(struct admission *admission, const struct destination *destination)
+bool admission_nexthop_spares(struct admission *admission, const struct destination *destination,
+                              int64_t now)
 {
+    const struct admission_settings *settings = &admission->settings;
     const struct nexthop *hop = of(admission, destination);
+    int64_t success = destination->last_success;
 
     /* Where others are served, too, they are not kept out for the sake of one that is down. */
-    return down(admission, hop) && !hop->given_up && admission->nexthop_count == 1;
+    if (!hop || admission->nexthop_count > 1)
+        return false;
+    if (hop->down)
+        return !hop->given_up;
+    return success != ADMISSION_NEVER && now - success < settings->proven_for &&
+           nexthop_silenced(hop, settings->slow_after, now) &&
+           now - hop->unheard_since < settings->waiting_time / GIVEN_UP;
 }
 
 enum nexthop_hold admission_nexthop_holds(struct admission *admission,
-                                          struct destination *destination, int64_t now)
+                                          struct destination *destination)
 {
     struct nexthop *hop = of(admission, destination);
     bool waits = destination->waiting_first > 0 || destination->waiting_retry > 0;
 
-    if (!down(admission, hop) || !waits) {
-        if (list_linked(&destination->held))
-            hop->held_count--;
-        list_remove(&destination->held);
+    if (hop && waits != list_linked(&destination->of_nexthop)) {
+        if (waits)
+            list_push_tail(&hop->queue, &destination->of_nexthop);
+        else
+            list_remove(&destination->of_nexthop);
+        hop->queued += waits ? 1U : -1U;
+    }
+    if (!waits || !down(admission, hop))
         return NEXTHOP_FREE;
+    return destination->exempt > 0 && hop->given_up ? NEXTHOP_EXEMPT_ONLY : NEXTHOP_HELD;
+}
+
+enum admission_lane admission_nexthop_lane(const struct destination *destination)
+{
+    bool first = destination->lane == ADMISSION_UNKNOWN && destination->waiting_first > 0;
+
+    return first ? ADMISSION_FIRST : destination->lane;
+}
+
+/* One whose window and lane have room; with many behind it those at the front are enough. */
+static struct destination *candidate(const struct admission *admission, struct nexthop *hop)
+{
+    struct list *link = hop->queue.next;
+
+    for (int i = 0; i < LOOKS && link != &hop->queue; i++, link = link->next) {
+        struct destination *destination = LIST_ENTRY(link, struct destination, of_nexthop);
+
+        enum admission_lane lane = admission_nexthop_lane(destination);
+
+        if (destination_used(destination) < destination_window(destination) &&
+            share_room(admission, lane, admission->limit, admission->in_flight,
+                       share_nested(admission, lane)) > 0)
+            return destination;
     }
-    if (!list_linked(&destination->held)) {
-        list_push_tail(&hop->held, &destination->held);
-        hop->held_count++;
-    }
-    return destination->exempt > 0 && now - hop->failed_since >= admission->settings.waiting_time
-               ? NEXTHOP_EXEMPT_ONLY
-               : NEXTHOP_HELD;
+    return NULL;
 }
 
 struct destination *admission_nexthop_probe(struct admission *admission, int64_t now)
 {
-    for (unsigned i = 0; admission->nexthop_trouble && i < admission->nexthop_count; i++) {
+    unsigned most = admission->limit / PROBES_OF > 0 ? admission->limit / PROBES_OF : 1;
+    struct destination *found = NULL;
+
+    if (!admission->nexthop_trouble || admission->nexthop_probes >= most)
+        return NULL;
+    for (unsigned i = 0; i < admission->nexthop_count && !found; i++) {
         struct nexthop *hop = &admission->nexthops[i];
         int64_t due = nexthop_probe_due(hop);
 
-        if (down(admission, hop) && !list_empty(&hop->held) && due != ADMISSION_NEVER && due <= now)
-            return LIST_ENTRY(hop->held.next, struct destination, held);
+        if (down(admission, hop) && due != ADMISSION_NEVER && due <= now)
+            found = candidate(admission, hop);
     }
-    return NULL;
+    return found;
 }
 
 void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now)
 {
     struct nexthop *hop = at(admission, part->nexthop);
-    struct list *held = &part->destination->held;
+    struct list *link = &part->destination->of_nexthop;
 
     part->probe = true;
+    admission->nexthop_probes++;
     nexthop_probe_starts(hop, now);
     /* The next one is another destination's. */
-    if (list_linked(held)) {
-        list_remove(held);
-        list_push_tail(&hop->held, held);
+    if (list_linked(link)) {
+        list_remove(link);
+        list_push_tail(&hop->queue, link);
     }
 }
 
 void admission_nexthop_lands(struct admission *admission, struct part *part)
 {
-    if (part->probe)
-        nexthop_probe_ends(at(admission, part->nexthop));
+    if (!part->probe)
+        return;
+    nexthop_probe_ends(at(admission, part->nexthop));
+    admission->nexthop_probes--;
     part->probe = false;
 }
 
@@ -246,20 +289,20 @@ enum nexthop_fault admission_nexthop_ended(struct admission *admission, const st
     return hop->members > 1 ? NEXTHOP_FAULT : NEXTHOP_FAULT_ALONE;
 }
 
-/* Destinations that waited for it stand elsewhere from now on. */
+/* Its state has changed: destinations that wait stand elsewhere. */
 static void review(struct admission *admission, struct nexthop *hop, int64_t now)
 {
-    for (int i = 0; i < REVIEWS && hop->review > 0 && !list_empty(&hop->held); i++) {
+    for (int i = 0; i < REVIEWS && hop->review > 0 && !list_empty(&hop->queue); i++) {
         struct destination *destination =
-            LIST_ENTRY(hop->held.next, struct destination, held);
+            LIST_ENTRY(hop->queue.next, struct destination, of_nexthop);
 
         hop->review--;
         admission->count.steps++;
-        list_remove(&destination->held);
-        list_push_tail(&hop->held, &destination->held);
+        list_remove(&destination->of_nexthop);
+        list_push_tail(&hop->queue, &destination->of_nexthop);
         destination_place(admission, destination, PLACE_ARRIVAL, now);
     }
-    if (list_empty(&hop->held))
+    if (list_empty(&hop->queue))
         hop->review = 0;
 }
 
@@ -280,14 +323,15 @@ static int64_t sweep(struct admission *admission, struct nexthop *hop, int64_t n
         nexthop_lasts(hop, now);
     if (hop->down && !hop->given_up && now - hop->failed_since >= patience) {
         hop->given_up = true;
-        hop->review = hop->held_count;
+        hop->review = hop->queued;
     }
     review(admission, hop, now);
     if (hop->review > 0)
         again = now + 1;
-    if (!hop->down || list_empty(&hop->held))
+    if (!hop->down || list_empty(&hop->queue))
         return again;
-    again = earlier(again, nexthop_probe_due(hop));
+    if (nexthop_probe_due(hop) > now)
+        again = earlier(again, nexthop_probe_due(hop));
     again = earlier(again, nexthop_lasts_due(hop));
     return hop->given_up ? again : earlier(again, hop->failed_since + patience);
 }

@@ -65,13 +65,22 @@ static struct part *newest_of(const struct destination *destination)
 
 int admission_victim(struct admission *admission, int64_t now)
 {
-    unsigned longest = admission->longest[LENGTH_VICTIMS];
-    uint32_t number = longest > 0 ? admission->lengths[LENGTH_VICTIMS][longest] : 0;
+    for (int i = 0; i < LOOKS; i++) {
+        unsigned longest = admission->longest[LENGTH_VICTIMS];
+        uint32_t number = longest > 0 ? admission->lengths[LENGTH_VICTIMS][longest] : 0;
+        struct destination *destination;
 
-    if (number == 0)
-        return -1;
-    admission->count.full++;
-    return leave(admission, newest_of(&admission->destinations[number - 1]), now);
+        if (number == 0)
+            return -1;
+        destination = &admission->destinations[number - 1];
+        /* The clock may have changed what it is. */
+        destination_place(admission, destination, PLACE_KEEP, now);
+        if (destination->length[LENGTH_VICTIMS].count == 0)
+            continue;
+        admission->count.full++;
+        return leave(admission, newest_of(destination), now);
+    }
+    return -1;
 }
 
 /* Those that wait for memory, a pace or a token may go on, but not for ever. */
@@ -80,7 +89,8 @@ static bool must_leave(struct admission *admission, const struct part *part, int
     int64_t most = admission->settings.waiting_most;
 
     return destination_hopeless(part->destination) ||
-           admission_nexthop_down(admission, part->destination) || (most > 0 && now - part->since >= most);
+           admission_nexthop_down(admission, part->destination) ||
+           (most > 0 && now - part->since >= most);
 }
 
 /* The first part that waited too long for a slow or dead destination; those that wait for memory are passed by. */

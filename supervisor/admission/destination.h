@@ -38,14 +38,17 @@ struct part {
     uint16_t level; /* how many its destination had in flight when it began, itself included */
     uint8_t state;
     uint16_t nexthop; /* its number + 1; 0: none */
-    uint8_t charge; /* hanging: the lane it is charged to, apart from its destination's */
-    bool joint;     /* it is, or was, one of several in one worker */
+    uint8_t charge;   /* hanging: the lane it is charged to, apart from its destination's */
+    bool joint;       /* it is, or was, one of several in one worker */
     bool first;
     bool exempt;
     bool token;   /* it took a token, which a quick answer gives back */
     bool hanging; /* in flight for longer than slow_after */
     bool probe;   /* in flight to a next hop that is down */
 };
+
+/* Next hops (admission_nexthop.c): nothing is held back, all is, or all that may be deferred. */
+enum nexthop_hold { NEXTHOP_FREE, NEXTHOP_HELD, NEXTHOP_EXEMPT_ONLY };
 
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
 enum queue { QUEUE_FIRST, QUEUE_FIRST_EXEMPT, QUEUE_RETRY, QUEUE_RETRY_EXEMPT, QUEUES };
@@ -65,12 +68,12 @@ struct destination {
     uint32_t chain;   /* next in the bucket of the hash table, as number + 1; 0 is the end */
     uint32_t heap_at; /* place in the heap of the paced, 0 when not in it */
     struct length length[LENGTHS];
-    struct list use;   /* idle (least recently used last) or busy */
-    struct list ready; /* ring of a lane, or the heavy */
-    struct list first; /* first attempts: newcomers, or passed over */
-    struct list spare; /* ring of those that may go beyond their windows */
-    struct list over;  /* has more waiting than its backlog */
-    struct list held;  /* waits for its next hop */
+    struct list use;        /* idle (least recently used last) or busy */
+    struct list ready;      /* ring of a lane, or the heavy */
+    struct list first;      /* first attempts: newcomers, or passed over */
+    struct list spare;      /* ring of those that may go beyond their windows */
+    struct list over;       /* has more waiting than its backlog */
+    struct list of_nexthop; /* waits, and has a next hop */
     struct list queue[QUEUES];
     unsigned waiting_first;
     unsigned waiting_retry;
@@ -92,17 +95,18 @@ struct destination {
     unsigned counted_spare;
     unsigned counted_over;
     unsigned counted_doomed;
-    uint32_t nexthop_turn;  /* of that next hop when it was found */
-    uint16_t nexthop;       /* all its mail goes there: number + 1; 0: none, or several */
-    uint8_t lane;       /* by evidence */
-    uint8_t charge;     /* the lane all its in-flight parts are charged to */
-    uint8_t ready_lane; /* the ring it stands in */
-    uint8_t first_lane; /* ADMISSION_FIRST or ADMISSION_PASSED */
-    uint8_t spare_lane; /* the ring of which lane */
+    uint32_t nexthop_turn; /* of that next hop when it was found */
+    uint16_t nexthop;      /* all its mail goes there: number + 1; 0: none, or several */
+    uint8_t lane;          /* by evidence */
+    uint8_t charge;        /* the lane all its in-flight parts are charged to */
+    uint8_t ready_lane;    /* the ring it stands in */
+    uint8_t first_lane;    /* ADMISSION_FIRST or ADMISSION_PASSED */
+    uint8_t spare_lane;    /* the ring of which lane */
     bool heavy;
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
     bool unfit;          /* to be joined, until it has delivered alone */
+    uint8_t hold;        /* enum nexthop_hold: what waits for its next hop */
     int64_t since;       /* in this lane */
     int64_t first_since; /* as a newcomer */
     int64_t pace;
@@ -167,8 +171,9 @@ struct admission {
 
     struct nexthop nexthops[NEXTHOPS_MAX];
     unsigned nexthop_count;
-    unsigned nexthop_hand; /* who is looked at first when a place is needed */
-    bool nexthop_trouble;  /* one may be down, or was */
+    unsigned nexthop_probes; /* in flight */
+    unsigned nexthop_hand;   /* who is looked at first when a place is needed */
+    bool nexthop_trouble;    /* one may be down, or was */
 
     unsigned newcomers; /* destinations in the list of the lane of first attempts */
     int64_t tokens;     /* millionths */
@@ -298,24 +303,25 @@ void admission_nexthop_lands(struct admission *admission, struct part *part);
 void admission_nexthop_leaves(struct admission *admission, struct part *part);
 void admission_nexthop_hangs(struct admission *admission, const struct part *part);
 
-enum nexthop_hold { NEXTHOP_FREE, NEXTHOP_HELD, NEXTHOP_EXEMPT_ONLY };
 /* What of the destination's mail waits for its next hop? Enters it there, or takes it out. */
 enum nexthop_hold admission_nexthop_holds(struct admission *admission,
-                                          struct destination *destination, int64_t now);
+                                          struct destination *destination);
 /* Its next hop is down: waiting for long does not help its mail. */
 bool admission_nexthop_down(struct admission *admission, const struct destination *destination);
-/* Its next hop is down, but not for long, and no other is there: its mail need not leave a full room. */
-bool admission_nexthop_spares(struct admission *admission, const struct destination *destination);
+/* Its next hop does not answer, but not for long, and no other is there: its mail need not leave a full room. */
+bool admission_nexthop_spares(struct admission *admission, const struct destination *destination,
+                              int64_t now);
 
 /* Whose mail is to be the next probe now, or NULL; and the part is one. */
 struct destination *admission_nexthop_probe(struct admission *admission, int64_t now);
+enum admission_lane admission_nexthop_lane(const struct destination *destination);
 void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now);
 
 enum nexthop_fault {
     NEXTHOP_INNOCENT,    /* the outcome is the destination's evidence */
     NEXTHOP_FAULT,       /* it is the next hop's */
     NEXTHOP_FAULT_ALONE, /* it is, and the destination is the only one there */
-    NEXTHOP_RESTS        /* it is, and its mail is, or may soon be, held back: qmgr(8) need not rest it */
+    NEXTHOP_RESTS /* it is, and its mail is, or may soon be, held back: qmgr(8) need not rest it */
 };
 /* Tells the next hop of an outcome. */
 enum nexthop_fault admission_nexthop_ended(struct admission *admission, const struct part *part,

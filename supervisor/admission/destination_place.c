@@ -147,7 +147,7 @@ static void stand_spare(struct admission *admission, struct destination *destina
 static void stand_over(struct admission *admission, struct destination *destination)
 {
     unsigned excess = destination_excess(&admission->settings, destination);
-    bool hopeless = destination_hopeless(destination) || list_linked(&destination->held);
+    bool hopeless = destination_hopeless(destination) || destination->hold != NEXTHOP_FREE;
     unsigned lost = hopeless ? destination->deferrable : 0;
 
     admission->over_count += excess - destination->counted_over;
@@ -165,7 +165,7 @@ void destination_place(struct admission *admission, struct destination *destinat
 {
     enum admission_lane lane = destination_evidence(&admission->settings, destination, now);
     unsigned waiting = destination->waiting_first + destination->waiting_retry;
-    enum nexthop_hold hold = admission_nexthop_holds(admission, destination, now);
+    enum nexthop_hold hold = admission_nexthop_holds(admission, destination);
     unsigned window, open, used, beyond;
     int64_t pace;
     bool works;
@@ -181,10 +181,11 @@ void destination_place(struct admission *admission, struct destination *destinat
             destination->charge = lane;
         }
     }
+    destination->hold = (uint8_t)hold;
     stand_over(admission, destination);
     destination_length(admission, destination, LENGTH_ALL, destination->deferrable);
-    works = hold == NEXTHOP_FREE ? destination_works(&admission->settings, destination)
-                                 : admission_nexthop_spares(admission, destination);
+    works = (hold == NEXTHOP_FREE && destination_works(&admission->settings, destination)) ||
+            admission_nexthop_spares(admission, destination, now);
     destination_length(admission, destination, LENGTH_VICTIMS, works ? 0 : destination->deferrable);
 
     window = destination_window(destination);
@@ -226,7 +227,10 @@ void destination_place(struct admission *admission, struct destination *destinat
         }
         open = waiting = 0;
     }
-    beyond = waiting > open && pace == 0 && !destination_hopeless(destination) ? waiting - open : 0;
+    beyond =
+        waiting > open && pace == 0 && hold == NEXTHOP_FREE && !destination_hopeless(destination)
+            ? waiting - open
+            : 0;
     stand_spare(admission, destination, beyond, why);
     if (lane == ADMISSION_FIRST) {
         stand_first(admission, destination, least(open, waiting), why, now);

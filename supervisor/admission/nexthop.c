@@ -10,17 +10,19 @@
 
 void nexthop_init(struct nexthop *hop)
 {
-    list_init(&hop->held);
+    list_init(&hop->queue);
     hop->last_contact = ADMISSION_NEVER;
+    hop->heard_again = ADMISSION_NEVER;
 }
 
 void nexthop_up(struct nexthop *hop)
 {
+    if (hop->down)
+        hop->review = hop->queued;
     hop->down = false;
     hop->given_up = false;
     hop->failures = 0;
     hop->failure_time = 0;
-    hop->review = hop->held_count;
 }
 
 bool nexthop_reached(struct nexthop *hop, int64_t began, int64_t now)
@@ -31,6 +33,8 @@ bool nexthop_reached(struct nexthop *hop, int64_t began, int64_t now)
         return false;
     hop->last_contact = now;
     hop->usual += (now - began - hop->usual) / 8;
+    if (hop->unheard >= UNHEARD_LEAST)
+        hop->heard_again = now;
     hop->unheard = 0;
     nexthop_up(hop);
     return was_down;
@@ -47,6 +51,7 @@ bool nexthop_failed(struct nexthop *hop, int64_t began, int64_t now)
     if (hop->down || hop->failures < NEXTHOP_FAILURES)
         return false;
     hop->down = true;
+    hop->review = hop->queued;
     hop->down_since = now;
     hop->probe_pause = PROBE_FIRST;
     hop->probe_due = now + PROBE_FIRST;
@@ -103,4 +108,10 @@ enum admission_nexthop_state nexthop_state(const struct nexthop *hop, int64_t sl
     if (hop->unheard >= UNHEARD_LEAST && now - hop->unheard_since >= slow_after + 2 * hop->usual)
         return ADMISSION_NEXTHOP_SILENT;
     return ADMISSION_NEXTHOP_UP;
+}
+
+bool nexthop_silenced(const struct nexthop *hop, int64_t slow_after, int64_t now)
+{
+    return nexthop_state(hop, slow_after, now) == ADMISSION_NEXTHOP_SILENT ||
+           (hop->heard_again != ADMISSION_NEVER && now - hop->heard_again < slow_after);
 }

@@ -45,24 +45,25 @@ struct nexthop {
     unsigned members;  /* destinations whose mail goes there */
     unsigned parts;    /* waiting or in flight */
     unsigned waiting;  /* of these */
-    unsigned review;   /* destinations that wait for it and have to be placed again */
-    struct list held;  /* destinations that wait for it; the first is the next probe's */
-    unsigned held_count;
+    struct list queue; /* destinations with mail that waits; the first is the next probe's */
+    unsigned queued;
+    unsigned review; /* of these, those that have to be placed again */
 
     bool down;
-    bool given_up;          /* down for so long that its mail may leave a full room */
-    unsigned failures;      /* in a row */
-    unsigned probes;        /* in flight */
-    int64_t failed_since;   /* the first of them */
-    int64_t down_since;     /* what began before has no say */
-    int64_t failure_time;   /* what the longest of them took */
+    bool given_up;        /* down for so long that nothing is hoped for (admission_nexthop.c) */
+    unsigned failures;    /* in a row */
+    unsigned probes;      /* in flight */
+    int64_t failed_since; /* the first of them */
+    int64_t down_since;   /* what began before has no say */
+    int64_t failure_time; /* what the longest of them took */
     int64_t probe_due;
     int64_t probe_pause;
-    int64_t probe_began;    /* of the latest */
-    int64_t last_contact;   /* a server was reached; ADMISSION_NEVER */
-    int64_t usual;          /* decaying mean of the time until then */
-    unsigned unheard;       /* deliveries that hang and began after that */
-    int64_t unheard_since;  /* the start of the first of them */
+    int64_t probe_began;   /* of the latest */
+    int64_t last_contact;  /* a server was reached; ADMISSION_NEVER */
+    int64_t usual;         /* decaying mean of the time until then */
+    unsigned unheard;      /* deliveries that hang and began after that */
+    int64_t unheard_since; /* the start of the first of them */
+    int64_t heard_again;   /* when the last silence ended; ADMISSION_NEVER */
 };
 
 /* All zero but the name and the hash is a good start, with these. */
@@ -91,6 +92,9 @@ bool nexthop_lasts(struct nexthop *hop, int64_t now);
 
 /* When nexthop_lasts() would say so, or ADMISSION_NEVER. */
 int64_t nexthop_lasts_due(const struct nexthop *hop);
+
+/* It is silent, or was so within the last slow_after: deliveries that hang are not their destinations' fault. */
+bool nexthop_silenced(const struct nexthop *hop, int64_t slow_after, int64_t now);
 
 enum admission_nexthop_state nexthop_state(const struct nexthop *hop, int64_t slow_after,
                                            int64_t now);

@@ -40,6 +40,8 @@ static void close_request(struct asked *asked)
 static void expect_key(const struct asked *asked, const char *key)
 {
     cr_expect_eq(asked->arrival.key, asked->name, "the name is not the caller's");
+    cr_expect_eq(asked->arrival.nexthop, asked->bytes.bytes + asked->request.nexthop.offset);
+    cr_expect_eq(asked->arrival.nexthop_length, asked->request.nexthop.len);
     cr_expect(asked->arrival.key_length == strlen(key) &&
                   memcmp(asked->arrival.key, key, strlen(key)) == 0,
               "%.*s, not %s", (int)asked->arrival.key_length, asked->arrival.key, key);

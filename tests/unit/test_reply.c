@@ -51,6 +51,46 @@ Test(reply, captured)
     }
 }
 
+/* Texts of Postfix 3.7: the next hop's own failures, and what else an agent says with and without a DSN. */
+Test(reply, no_server_was_reached)
+{
+    static const struct {
+        bool unreached;
+        const char *dsn;
+        const char *diag_type;
+        const char *reason;
+    } table[] = {
+        {true, "4.4.1", "", WIRE_REFUSED},
+        {true, "4.4.1", "", "connect to relay[private/filter]: No such file or directory"},
+        {true, "4.4.1", "", "connect to relay[192.0.2.1]:24: Connection timed out"},
+        {true, "4.4.3", "", "Host or domain name not found. Name service error for name=relay "},
+        {true, "4.4.2", "",
+         "lost connection with relay[192.0.2.1] while receiving the initial server greeting"},
+        {true, "4.4.2", "",
+         "conversation with relay[192.0.2.1] timed out while performing the LHLO handshake"},
+        {true, "4.3.2", "smtp", "host relay[192.0.2.1] refused to talk to me: 421 4.3.2 busy"},
+        {false, "4.4.2", "",
+         "conversation with relay[192.0.2.1] timed out while sending end of data -- message may be "
+         "sent more than once"},
+        {false, "4.4.2", "", "lost connection with relay[192.0.2.1] while sending RCPT TO"},
+        {false, "4.3.0", "", "local data error while talking to relay[192.0.2.1]"},
+        {false, "5.5.0", "smtp", "host relay[192.0.2.1] refused to talk to me: 554 no"},
+        {false, "4.4.1", "smtp", "host relay[192.0.2.1] said: 451 4.4.1 no answer from the next"},
+        {false, "", "", ""},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct reply reply = {.status = 4294967295u,
+                              .dsn = table[i].dsn,
+                              .diag_type = table[i].diag_type,
+                              .reason = table[i].reason};
+
+        cr_expect_eq(reply_unreached(&reply), table[i].unreached, "%s", table[i].reason);
+        reply.status = 0;
+        cr_expect_not(reply_unreached(&reply));
+    }
+}
+
 Test(reply, every_text)
 {
     struct wire bytes = wire("status|1|diag_type|2|diag_text|3|mta_type|4|mta_mname|5|action|6|"

@@ -265,7 +265,18 @@ Test(router, three_shares_failed)
 {
     launch(3, CONFIG_LIMIT_FIXED);
     first_worker();
-    split((const char *const[]){WIRE_REPLY_DSN, WIRE_REPLY_DSN, WIRE_REPLY_DSN}, WIRE_REPLY_DSN);
+    split((const char *const[]){WIRE_REPLY_DROPPED, WIRE_REPLY_DROPPED, WIRE_REPLY_DROPPED},
+          WIRE_REPLY_DROPPED);
+}
+
+/* The next hop rests here: qmgr(8) need not rest it, too. */
+Test(router, three_shares_that_reached_no_server)
+{
+    launch(3, CONFIG_LIMIT_FIXED);
+    first_worker();
+    split((const char *const[]){WIRE_REPLY_DSN, WIRE_REPLY_DSN, WIRE_REPLY_DSN},
+          WIRE_REPLY_DEFERRED);
+    cr_expect_eq(t.totals.failed, 3);
 }
 
 /* Some wait, some run: those that wait are dropped, the other one runs to its end. */

@@ -88,6 +88,11 @@
 #define WIRE_REPLY_DONE WIRE_REPLY_NO_DSN "status|0||"
 #define WIRE_REPLY_DEFERRED WIRE_REPLY_NO_DSN "status|4294967295||"
 #define WIRE_REFUSED "connect to 127.0.0.1[127.0.0.1]:24024: Connection refused"
+/* The next hop was reached, and then lost. */
+#define WIRE_REPLY_DROPPED                                                                         \
+    "status|4.4.2|diag_type||diag_text||mta_type||mta_mname||action||reason|lost connection with " \
+    "127.0.0.1[127.0.0.1] while sending end of data -- message may be sent more than "             \
+    "once|status|4294967295||"
 #define WIRE_REPLY_DSN                                                                             \
     "status|4.4.1|diag_type||diag_text||mta_type||mta_mname||action||reason|" WIRE_REFUSED         \
     "|status|4294967295||"

@@ -10,7 +10,8 @@
 
 #define EVENTS (2 * MESSAGES + 1000)
 #define PARTS (CLIENTS + ROOM)
-#define REFUSAL (3 * MS) /* a server's quick answer */
+#define REFUSAL (3 * MS)     /* a server's quick answer */
+#define TIMEOUT (2 * SECOND) /* an agent waits so long for a greeting */
 
 /* Growth of L as supervisor/limit/limit.c has it while memory is there: a step a second, while it is used. */
 #define GROWTH 1.127
@@ -135,6 +136,16 @@ static void serve_in_order(struct model *model, struct domain *domain, struct me
     domain->free_at[best] = model->now + *service;
 }
 
+static void be_down(const struct plan *plan, int64_t now, struct message *message, int64_t *service)
+{
+    if (plan->trouble == TROUBLE_SILENT) {
+        *service += plan->down_until - now;
+        return;
+    }
+    *service = plan->trouble == TROUBLE_TIMEOUT ? TIMEOUT : REFUSAL;
+    message->outcome = ADMISSION_UNREACHED;
+}
+
 /* A process has the message: what the server does with it, and when that is over. */
 static void serve(struct model *model, int index)
 {
@@ -146,8 +157,10 @@ static void serve(struct model *model, int index)
     message->begun = model->now;
     message->outcome = ADMISSION_DELIVERED;
     if (model->now >= plan->down_from && model->now < plan->down_until) {
+        be_down(plan, model->now, message, &service);
+    } else if (plan->refused_percent > 0 && model_uniform(model) * 100 < plan->refused_percent) {
         service = REFUSAL;
-        message->outcome = ADMISSION_FAILED;
+        message->outcome = ADMISSION_UNREACHED;
     } else if (message->kind == KIND_POISON) {
         service = plan->poison;
         message->outcome = ADMISSION_DEFERRED;
@@ -186,6 +199,7 @@ static void defer_part(struct model *model, int part)
     model->held[part] = -1;
     model->spare[model->spare_count++] = (unsigned)part;
     model->messages[index].deferred = true;
+    model->messages[index].given_up = true;
     ended(model, index, false);
 }
 
@@ -205,8 +219,11 @@ static void accept_one(struct model *model)
     int index = queue_take(model, &model->connected);
     struct message *message = &model->messages[index];
     const struct domain *domain = &model->domains[message->domain];
+    const char *nexthop = model->plan->relay ? "relay" : domain->name;
     const struct admission_arrival arrival = {.key = domain->name,
                                               .key_length = strlen(domain->name),
+                                              .nexthop = nexthop,
+                                              .nexthop_length = strlen(nexthop),
                                               .first = message->first,
                                               .exempt = message->exempt};
     unsigned part = model->spare[--model->spare_count];
@@ -305,6 +322,8 @@ static void end(struct model *model, int index)
 {
     struct message *message = &model->messages[index];
     int64_t service = model->now - message->begun;
+    bool failed = message->outcome == ADMISSION_UNREACHED || message->outcome == ADMISSION_FAILED;
+    int result;
 
     model->busy--;
     message->answered = model->now;
@@ -312,13 +331,15 @@ static void end(struct model *model, int index)
     if (!message->deferred)
         message->ended = model->now;
     if (!model->stock) {
-        if (admission_finished(model->admission, message->part, message->outcome, service,
-                               model->now) != 0)
+        result = admission_finished(model->admission, message->part, message->outcome, service,
+                                    model->now);
+        if (result < 0)
             broken("what ran cannot be finished");
+        failed = failed && result == 0;
         model->held[message->part] = -1;
         model->spare[model->spare_count++] = message->part;
     }
-    ended(model, index, message->outcome == ADMISSION_FAILED);
+    ended(model, index, failed);
 }
 
 /* Everybody delivered something a minute ago. */
@@ -364,12 +385,36 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* How much was delivered in the second after `from`, in parts of what arrived in it. */
+static double rate_at(const struct model *model, int64_t from)
+{
+    unsigned arrived = 0, delivered = 0;
+
+    for (int i = 0; i < model->message_count; i++) {
+        const struct message *message = &model->messages[i];
+        arrived += message->arrived >= from && message->arrived < from + SECOND;
+        delivered += message->ended >= from && message->ended < from + SECOND;
+    }
+    return arrived > 0 ? (double)delivered / arrived : 0;
+}
+
+static double full_after(const struct model *model, int64_t back)
+{
+    int64_t at = back;
+
+    while (at < model->plan->until - SECOND && rate_at(model, at) < 0.9)
+        at += SECOND / 10;
+    return (double)(at - back) / 1e6;
+}
+
 static void figures_take(const struct model *model, struct figures *figures)
 {
     static double waits[MESSAGES];
     size_t count = 0;
 
     *figures = (struct figures){.peak = model->peak};
+    if (model->plan->down_until > 0)
+        figures->full = full_after(model, model->plan->down_until);
     for (int i = 0; i < model->message_count; i++) {
         const struct message *message = &model->messages[i];
         if (message->kind == KIND_OTHER) {
@@ -381,6 +426,7 @@ static void figures_take(const struct model *model, struct figures *figures)
         figures->good++;
         figures->deferred += message->deferred;
         figures->refused += message->refused;
+        figures->own += message->given_up;
         if (message->ended == 0)
             continue;
         figures->delivered++;

@@ -39,6 +39,12 @@ enum server {
     SERVER_DEAD, /* holds it for `time`, then a temporary error */
 };
 
+enum trouble {
+    TROUBLE_REFUSED, /* connections are refused */
+    TROUBLE_TIMEOUT, /* no greeting for TIMEOUT, then a failure */
+    TROUBLE_SILENT,  /* no greeting until the servers are back, then all is well */
+};
+
 struct domain {
     char name[24];
     enum server server;
@@ -52,6 +58,7 @@ struct message {
     int64_t arrived, begun, answered, ended; /* 0: not yet; ended: delivered */
     enum kind kind;
     bool first, exempt, deferred, refused;
+    bool given_up; /* deferred by headroom, without a try */
     enum admission_outcome outcome;
     unsigned part;
     int next; /* in a queue, -1 at its end */
@@ -71,7 +78,9 @@ struct plan {
     unsigned workers_most;
     bool warm; /* every destination has delivered before, as has qmgr's window grown */
     int64_t poison;
-    int64_t down_from, down_until;           /* connections are refused */
+    enum trouble trouble; /* of all servers, between the two */
+    int64_t down_from, down_until;
+    unsigned refused_percent;                /* of all connections, all the time */
     int64_t until;                           /* the end */
     double p50_ratio, p99_ratio, time_ratio; /* at most so many times stock's */
     double p99_more;                         /* p99 at most stock's and so many s */
@@ -79,6 +88,8 @@ struct plan {
     double others_most;                      /* s until the last of the others was answered */
     double deferred_ratio; /* of good mail; with `none_more` no more than stock's */
     bool none_more;
+    bool none_own;    /* nothing is deferred by headroom itself */
+    double full_most; /* s from the return of the servers to the full rate */
     unsigned refused_most;
     unsigned peak_most;
     int64_t judged_from; /* good mail that arrives before is not in the quantiles */
@@ -131,6 +142,8 @@ struct model {
 /* What came of one run. */
 struct figures {
     unsigned good, delivered, deferred, refused, peak;
+    unsigned own; /* of the deferred: by headroom, without a try */
+    double full;  /* s from the return of the servers until as much is delivered as arrives */
     double p50, p99, most; /* s from arrival to delivery */
     double time;           /* s until the last good message was delivered */
     double others;         /* s until the last of the others was answered */
