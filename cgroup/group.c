@@ -135,6 +135,7 @@ static int make_groups(struct pool_group *group)
     if (plan->mode == GROUP_HYBRID && plan->below_unified[0] != '\0') {
         const int second = make_plain_group(group->unified);
         group->unified_made = second == 0 || second == -EEXIST;
+        group->unified_error = group->unified_made ? 0 : second;
         if (!group->unified_made) {
             plan_because(plan, "%s could not be made (%s), so the pool's own pressure is not seen",
                          group->unified, strerror(-second));
@@ -329,14 +330,21 @@ int group_renew(struct pool_group *group)
 {
     int result;
 
-    if (!group->made || (access(group->memory, F_OK) == 0 &&
+    if (!group->made || (!group->lost && access(group->memory, F_OK) == 0 &&
                          (!group->unified_made || access(group->unified, F_OK) == 0)))
         return 0;
+    if (!group->lost)
+        group->paired = group->unified_made;
     group_renounce(group);
     close_door(&group->unified_directory);
     group->clone_directory = -1;
-    group->adopted = group->doubt = false;
-    result = make_groups(group);
+    group->adopted = group->doubt = group->unified_made = false;
+    result = set_paths(group);
+    if (result == 0)
+        result = make_groups(group);
+    if (result == 0 && group->paired)
+        result = group->unified_error;
+    group->lost = result != 0;
     open_doors(group);
     return result == 0 ? 1 : result;
 }

@@ -96,7 +96,7 @@ void group_was_killed(struct pool_group *group);
 
 /* Makes the pool's groups again, with their limits, when somebody has removed them (an empty group
  * can be, at any time); to be called before group_clone. 0 when nothing was missing, 1 when they
- * were made, or a negative errno. */
+ * were made, or a negative errno: workers run outside of them, and the next call tries again. */
 int group_renew(struct pool_group *group);
 
 /* For pressure_arm: descriptor of the cgroup2 directory whose memory.pressure is the pool's

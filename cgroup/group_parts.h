@@ -13,6 +13,9 @@ struct pool_group {
     char memory[KERNEL_PATH_MAX];  /* directory of the sampled group; observe: our own; or "" */
     char unified[KERNEL_PATH_MAX]; /* cgroup2 directory whose pressure is sampled, or "" */
     bool unified_made;             /* hybrid: `unified` is a group of ours */
+    int unified_error;             /* why it could not be made; 0: it could, or is not wanted */
+    bool paired;                   /* it was, before the groups were lost */
+    bool lost;                     /* group_renew has failed, and is to be tried again */
     int unified_directory;         /* the same, open; or -1 */
     int clone_directory;           /* what to clone into: unified_directory, or -1 */
     bool doubt;                    /* whether what is cloned into it lives has to be tried */

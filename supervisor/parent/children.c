@@ -14,6 +14,10 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/parent/rights.h"
 
+/* Between two attempts to make the memory group again. Microseconds. */
+#define GROUP_PAUSE_FIRST UINT64_C(1000000)
+#define GROUP_PAUSE_MOST UINT64_C(60000000)
+
 /* The environment of a worker: ours, with an entry for GENERATION that changes each time. */
 static int environment_make(struct children *children)
 {
@@ -84,19 +88,38 @@ void children_tell_again(struct children *children)
     }
 }
 
-/* The pool's group may have been removed by somebody else: a worker must not run without its limits
- * unsaid. True when it was made again. */
+/*
+ * The pool's group may have been removed by somebody else: a worker must not run without its limits
+ * unsaid. True when it was made again. Where that fails it is tried again with a later worker.
+ */
 static bool group_keep(struct children *children)
 {
     const struct parent *parent = children->parent;
-    int result = group_renew(parent->group);
+    uint64_t now = clock_monotonic();
+    int result;
 
-    if (result < 0 && !children->group_lost)
+    if (children->group_pause > 0 && now < children->group_again)
+        return false;
+    result = group_renew(parent->group);
+    if (result < 0 && children->group_pause == 0)
         journal_log(parent->journal, EVENT_GROUP, LOG_WARNING, NULL, 0,
                     "memory group %s was removed by somebody else and cannot be made again (%s): "
-                    "memory.limit and memory.high are not kept",
+                    "memory.limit and memory.high are not kept until it can",
                     group_directory(parent->group), strerror(-result));
-    children->group_lost = result < 0;
+    if (result < 0) {
+        children->group_pause =
+            children->group_pause == 0 ? GROUP_PAUSE_FIRST : 2 * children->group_pause;
+        if (children->group_pause > GROUP_PAUSE_MOST)
+            children->group_pause = GROUP_PAUSE_MOST;
+        children->group_again = now + children->group_pause;
+        return false;
+    }
+    if (children->group_pause > 0)
+        journal_log(parent->journal, EVENT_GROUP, LOG_NOTICE, NULL, 0,
+                    "memory group %s is there again; agents that were started without it stay "
+                    "outside until they end",
+                    group_directory(parent->group));
+    children->group_pause = 0;
     return result == 1;
 }
 

@@ -45,8 +45,9 @@ struct children {
     unsigned generation;
     sigset_t signals; /* the ones that are read from the descriptor */
     int signal_fd;
-    bool group_lost;    /* it could not be made again, which was said */
-    bool signal_failed; /* and it was said */
+    uint64_t group_pause; /* until group_again; 0: the group is there. Else its loss was said. */
+    uint64_t group_again; /* when it is tried to make it again */
+    bool signal_failed;   /* and it was said */
     bool dispatcher_ended;
     int dispatcher_status;
 };

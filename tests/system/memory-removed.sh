@@ -20,6 +20,29 @@ wait_for 5 rmdir "$group" || fail 'the group is not empty'
 wait_for 5 rmdir "$MEMORY_UNIFIED/${group##*/}" || fail 'the cgroup2 group is not empty'
 wait_for 5 headroom_said "$p" "warning: memory group $group was removed by somebody else" || fail 'it is not said'
 
+# The second of the two cannot be made: that is tried again, and it is said when it could be.
+echo 0 >"$MEMORY_UNIFIED/cgroup.max.descendants"
+send_one()
+{
+    mailgen --to "$(postfix_address "$p")" --prefix one --sent "$TEST_DIR/sent" --rcpt "one@silent1.invalid"
+    postfix_wait_empty "$p" 10 || fail 'not delivered'
+}
+send_one
+headroom_said "$p" "warning: memory group $group was removed .* cannot be made again" || fail 'that it cannot be made is not said'
+send_one
+expect 'lines about it' "$(headroom_lines "$p" 'cannot be made again' | wc -l)" 1
+echo max >"$MEMORY_UNIFIED/cgroup.max.descendants"
+back()
+{
+    for pid in $(postfix_pids "$p" lmtp); do
+        kill "$pid" 2>/dev/null || true
+    done
+    send_one
+    headroom_said "$p" "memory group $group is there again"
+}
+wait_for 10 back || fail 'it is not made again'
+[ -d "$MEMORY_UNIFIED/${group##*/}" ] || fail 'the cgroup2 group is not there'
+
 sink_tell "$s" set silent silent
 memory_load "$p" 300 50
 wait_for 20 memory_at_least 15 || fail "only $(memory_pool_processes) workers in the group"
@@ -32,6 +55,6 @@ say "$there workers, $(memory_pool_processes) of them in the group; $fit fit"
 [ "$there" -le "$fit" ] || fail 'more workers than fit'
 expect 'workers in the group' "$(memory_pool_processes)" "$there"
 expect 'OOM kills' "$(memory_watch_max "$watch" 7)+$(memory_watch_max "$watch" 3)" 0+0
-expect 'lines about it' "$(headroom_lines "$p" 'was removed' | wc -l)" 1
+expect 'lines about it' "$(headroom_lines "$p" 'was removed' | wc -l)" 2
 memory_drain "$p" "$s" 30
 memory_end "$p" "$s"

@@ -653,6 +653,37 @@ Test(live, group_gone)
 }
 
 /* The kernel refuses the group itself: observe, and the reason. */
+/* One of the two that cannot be made again is tried again, until both are there, with their limits. */
+Test(live, groups_that_cannot_be_made_again_at_first)
+{
+    char instance[64], kept[sizeof((struct group_plan *)0)->below];
+    struct pool_group *group;
+    struct group_config config = live_config(instance);
+    config.limit = 64 * MB;
+    cr_assert_eq(group_open(&group, &config), 0);
+    char *const below[] = {group->plan.below_unified, group->plan.below};
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(rmdir(group->unified), 0);
+        cr_assert_eq(rmdir(group->memory), 0);
+        memcpy(kept, below[i], sizeof kept);
+        (void)snprintf(below[i], sizeof kept, "/nonexistent");
+        cr_expect_eq(group_renew(group), -ENOENT, "%u", i);
+        cr_expect_eq(group_renew(group), -ENOENT, "%u, once more", i);
+        const pid_t outside = start(group);
+        live_end(outside);
+        memcpy(below[i], kept, sizeof kept);
+        cr_expect_eq(group_renew(group), 1, "%u", i);
+        cr_expect_eq(group_renew(group), 0);
+        cr_expect_eq(number_in(group, "memory.limit_in_bytes"), 64 * MB);
+        const pid_t worker = start(group);
+        cr_expect(in_groups(worker, group));
+        live_end(worker);
+    }
+    cr_expect_eq(group_remove(group), 0);
+    cr_expect_eq(access(group->unified, F_OK), -1);
+    group_close(group);
+}
+
 Test(live, group_cannot_be_made)
 {
     char instance[64];
