@@ -446,9 +446,13 @@ Test(parent, a_descriptor_that_is_slow_to_close_is_not_waited_for)
     prepare(&scene);
     start(&scene);
     slow = lingers();
-    begin = fake_now_ms();
+    /* The last one who closes it waits: that is to be the parent. */
+    kill(scene.parent, SIGSTOP);
+    wait_for(scene.parent, true);
     wish(&scene, (enum channel_kind)message.kind, message.worker, (int[]){slow, slow});
     close(slow);
+    begin = fake_now_ms();
+    kill(scene.parent, SIGCONT);
     expect_end(&scene, EXIT_FAILURE, begin, 1000);
     finish(&scene);
 }
