@@ -31,6 +31,7 @@
 #include "supervisor/parent/channel.h"
 #include "supervisor/parent/parent.h"
 #include "supervisor/parent/setup.h"
+#include "supervisor/report/status_word.h"
 
 /* A predecessor ends at once on a reload, and its dispatcher with it. */
 #define LOCK_WAIT_MS 5000
@@ -47,6 +48,7 @@ struct program {
     const struct passwd *owner;
     int lock;
     int state_directory;
+    int word;
     int queue_directory;
     struct pool_group *group;
     struct memory_source memory;
@@ -171,6 +173,13 @@ static int take(struct program *program)
                     "kept there: status for headroomctl, what was learned of destinations%s",
                     postconf->data_directory, service, postconf->mail_owner, strerror(-result),
                     setup_cure(result));
+    snprintf(path, sizeof path, STATUS_WORD_FILE, service);
+    result = setup_word(path);
+    program->word = result < 0 ? -1 : result;
+    if (result < 0)
+        journal_log(program->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,
+                    "%s/%s cannot be written: %s; `headroomctl policy` lets all mail pass",
+                    postconf->queue_directory, path, strerror(-result));
     copies = setup_copy_directory(service);
     if (copies < 0)
         journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0,
@@ -286,6 +295,7 @@ static int divide(struct program *program)
             .channel = ends[1],
             .queue_directory = program->queue_directory,
             .state_directory = program->state_directory,
+            .word = program->word,
             .owner = program->owner,
             .group = program->group,
             .memory = &program->memory,

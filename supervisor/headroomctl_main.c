@@ -20,6 +20,7 @@ static const struct {
      "who is slow, waits or was deferred"},
     {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
     {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
+    {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},
     {"check", ctl_check, "[FILE]", "the configuration and the set-up, with cures"},
 };
 

@@ -60,7 +60,7 @@ static void add_service(struct ctl_services *services, const char *name)
     status_text(services->name[services->count++], STATUS_NAME_SIZE, name);
 }
 
-static int add_configured(const struct ctl *ctl, struct ctl_services *services)
+int ctl_services_configured(const struct ctl *ctl, struct ctl_services *services)
 {
     struct master_file *master = malloc(sizeof *master);
     char *text = NULL;
@@ -106,7 +106,7 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
         add_service(services, named);
         return 0;
     }
-    if (add_configured(ctl, services) != 0 || add_running(ctl, services) != 0)
+    if (ctl_services_configured(ctl, services) != 0 || add_running(ctl, services) != 0)
         return CTL_FAILED;
     qsort(services->name, services->count, sizeof services->name[0], by_name);
     if (services->count > 0)

@@ -69,6 +69,9 @@ int ctl_open(struct ctl *ctl);
  */
 int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *services);
 
+/* Adds those of master.cf only: that needs no rights. 0, or CTL_FAILED after a line. */
+int ctl_services_configured(const struct ctl *ctl, struct ctl_services *services);
+
 /*
  * The beginning of a verb that takes one service behind its options (getopt(3)), or none:
  * ctl_open() and ctl_services(). `single`: it shows one service only. 0, or CTL_FAILED after a
@@ -107,5 +110,6 @@ int ctl_history(struct ctl *ctl, int argc, char **argv);
 int ctl_destinations(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);
 int ctl_plot(struct ctl *ctl, int argc, char **argv);
+int ctl_policy(struct ctl *ctl, int argc, char **argv);
 
 #endif

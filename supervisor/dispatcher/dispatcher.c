@@ -205,7 +205,7 @@ static int prepare(struct dispatcher *dispatcher)
     }
     if (result == 0)
         result = snapshot_create(&dispatcher->snapshot, dispatcher->state_directory,
-                                 dispatcher->place, &dispatcher->complaints);
+                                 dispatcher->place, settings->word, &dispatcher->complaints);
     if (result == 0)
         result = ends_watch(dispatcher);
     return result;

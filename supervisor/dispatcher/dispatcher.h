@@ -51,6 +51,7 @@ struct dispatcher_settings {
     int channel;         /* our end */
     int queue_directory; /* descriptors */
     int state_directory; /* of this service, mail_owner's; -1: it cannot be used, which was said */
+    int word;            /* descriptor of the file of report/status_word.h; -1: none */
     const struct passwd *owner; /* mail_owner */
     const struct pool_group *group;
     struct memory_source *memory;

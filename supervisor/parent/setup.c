@@ -120,6 +120,19 @@ int setup_copy_directory(const char *service)
     return fd < 0 ? -errno : fd;
 }
 
+int setup_word(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        return -errno;
+    /* Whatever umask(2) says. */
+    if (fchmod(fd, 0644) == 0)
+        return fd;
+    close(fd);
+    return -EPERM;
+}
+
 int setup_descriptors(void)
 {
     struct rlimit limit;

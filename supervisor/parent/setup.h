@@ -46,6 +46,12 @@ const char *setup_cure(int error);
  */
 int setup_copy_directory(const char *service);
 
+/*
+ * The file with the state in a word, for everybody (report/status_word.h): `path` below the current
+ * directory. Made when it is not there. A descriptor to write, or a negative errno.
+ */
+int setup_word(const char *path);
+
 /* Raises the soft limit of open files to the hard limit. 0 or a negative errno. */
 int setup_descriptors(void);
 

@@ -45,6 +45,7 @@ struct snapshot_point {
 struct snapshot {
     int directory;     /* descriptor of the state directory; not owned */
     const char *place; /* name of the directory, for the log */
+    int word;          /* descriptor for report/status_word.h, not owned; -1: none */
     struct complaints *complaints;
     int error;                         /* of the last write of STATUS_FILE, logged; 0: none */
     struct status status;              /* changes and started are kept in it */
@@ -63,7 +64,7 @@ struct snapshot {
  * With a negative `directory` only metrics are written. 0 or -ENOMEM; snapshot_destroy() is allowed
  * in any case.
  */
-int snapshot_create(struct snapshot **out, int directory, const char *place,
+int snapshot_create(struct snapshot **out, int directory, const char *place, int word,
                     struct complaints *complaints);
 void snapshot_destroy(struct snapshot *snapshot);
 

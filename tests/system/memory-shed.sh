@@ -28,6 +28,19 @@ at_least_deferred()
 memory_create "$p" 'inet:[127.0.0.1]:10083' 'maximal_backoff_time = 100s' 'minimal_backoff_time = 100s' 'queue_run_delay = 100s'
 memory_hide_stall
 memory_config "$p" '{"workers": {"min": 1, "max": 6}, "shed": {"after": 2, "grace": 1}, "destination": {"slow_after": "1h"}}'
+# A front door beside the usual one, as headroomctl(8) has it.
+door=$(postfix_address "$p")
+door=${door%:*}:2526
+postfix_service "$p" door "$door inet n - n - - smtpd
+  -o { smtpd_client_restrictions = check_policy_service unix:private/headroom-policy }"
+postfix_service "$p" headroom-policy "headroom-policy unix - n n - 0 spawn
+  user=nobody argv=$BUILD/headroomctl policy"
+# knock: one message at the front door; says what it says.
+knock()
+{
+    mailgen --to "$door" --prefix knock --sent "$TEST_DIR/knocked" --count 1 --rcpt 'user%d@silent%d.invalid' >>"$TEST_DIR/knock" 2>&1 || :
+    lines "$(postfix_log "$p")" 'smtpd.*reject: RCPT.*450 4\.3\.2 .*This system is short of memory; try again later'
+}
 sink_start "$s" 127.0.0.1:10083 'set silent ok'
 memory_limit "${limit}M"
 memory_watch_start "$watch"
@@ -61,6 +74,7 @@ full=$(now)
 # It takes half a minute over all of them.
 wait_for 25 at_least_deferred 4 || fail "only $(told_deferred) of 20 were deferred within 25 s"
 say "deferred within $(memory_since "$full" "$(now)") s of the shortage"
+expect 'turned away at the front door' "$(knock)" 1
 sleep 1
 expect 'being delivered' "$(sink_value "$s" silent.holding), given up $(sink_value "$s" abandoned)" '6, given up 0'
 postqueue -c "$p/etc" -j >"$TEST_DIR/queue"
@@ -77,6 +91,12 @@ kill "$neighbour"
 calm=$(now)
 wait_for 60 headroom_last_is "$p" OPEN || fail 'OPEN was not reached within 60 s of calm'
 say "OPEN after $(memory_since "$calm" "$(now)") s of calm"
+wait_for 3 grep -q '^OPEN ' "$p/queue/pid/headroom-state.lmtp-test" || fail 'the front door was not told'
+expect 'turned away at the front door, and after it' "$(knock)" 1
+touch "$p/etc/headroom.closed"
+knock >/dev/null
+rm "$p/etc/headroom.closed"
+expect 'turned away by hand' "$(lines "$(postfix_log "$p")" 'smtpd.*reject: RCPT.*450 4\.3\.2 .*This system takes no mail')" 1
 headroom_lines "$p" ' now \| still '
 [ -n "$(headroom_lines "$p" ' now SHED')" ] || fail 'SHED was not said'
 # Back in OPEN the lines have what the time since was like: each deferral that Postfix logged, and none of another kind.

@@ -177,6 +177,7 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
         .parent = parent,
         .generation = 5,
         .sockets = 1,
+        .word = -1,
         .owner = geteuid() == 0 ? getpwnam("nobody") : getpwuid(geteuid()),
     };
     static struct memory_source memory;

@@ -227,6 +227,21 @@ Test(setup, the_directory_of_the_copy_is_not_a_link_and_shut_for_others)
     cr_expect_eq(setup_copy_directory("link"), -ENOTDIR);
 }
 
+Test(setup, everybody_may_read_the_word_and_a_link_is_not_followed)
+{
+    struct stat found;
+    int fd;
+
+    umask(077);
+    fd = setup_word("pid/headroom-state.lmtp");
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(fstat(fd, &found), 0);
+    cr_expect_eq(found.st_mode, S_IFREG | 0644);
+    close(fd);
+    cr_assert_eq(symlink("headroom-state.lmtp", "pid/headroom-state.link"), 0);
+    cr_expect_eq(setup_word("pid/headroom-state.link"), -ELOOP);
+}
+
 Test(setup, descriptors_to_the_hard_limit)
 {
     struct rlimit limit;

@@ -15,6 +15,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/file.h"
 #include "supervisor/report/snapshot.h"
+#include "supervisor/report/status_word.h"
 #include "tests/unit/admission_harness.h"
 #include "tests/unit/said.h"
 
@@ -50,11 +51,12 @@ static struct {
     struct snapshot *snapshot;
     char place[32];
     int directory;
+    int word;
 } t;
 
 static void start(void)
 {
-    cr_assert_eq(snapshot_create(&t.snapshot, t.directory, t.place, &t.complaints), 0);
+    cr_assert_eq(snapshot_create(&t.snapshot, t.directory, t.place, t.word, &t.complaints), 0);
 }
 
 static void set_up(void)
@@ -62,6 +64,7 @@ static void set_up(void)
     snprintf(t.place, sizeof t.place, "/tmp/headroom-snapshot.XXXXXX");
     cr_assert_not_null(mkdtemp(t.place));
     t.directory = open(t.place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    t.word = openat(t.directory, "word", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     config_defaults(&t.config);
     t.settings = (struct limit_settings){.min = 2, .max = 40};
     t.decision = (struct limit_decision){
@@ -106,6 +109,8 @@ static void tear_down(void)
     admission_destroy(t.admission);
     unlinkat(t.directory, STATUS_FILE, 0);
     unlinkat(t.directory, "relay.prom", 0);
+    unlinkat(t.directory, "word", 0);
+    close(t.word);
     close(t.directory);
     rmdir(t.place);
 }
@@ -399,7 +404,7 @@ Test(snapshot, what_cannot_be_written_is_complained_of)
     cr_assert_eq(unlinkat(t.directory, STATUS_FILE, AT_REMOVEDIR), 0);
     /* Without a directory there is no file, and nobody misses it. */
     snapshot_destroy(t.snapshot);
-    cr_assert_eq(snapshot_create(&t.snapshot, -1, t.place, &t.complaints), 0);
+    cr_assert_eq(snapshot_create(&t.snapshot, -1, t.place, -1, &t.complaints), 0);
     tick_after(11 * SECOND);
     cr_expect_eq(said.times[COMPLAINT_SNAPSHOT], 1);
     cr_expect_eq(said.times[COMPLAINT_METRICS], 2);
@@ -424,4 +429,26 @@ Test(snapshot, metrics)
     cr_assert_gt(read(fd, text, sizeof text - 1), 0);
     close(fd);
     cr_expect_not_null(strstr(text, "headroom_delivered_total{service=\"relay\"} 4711\n"));
+}
+
+/* What the policy service reads, and for how long it believes it. */
+Test(snapshot, the_state_is_a_word_for_everybody)
+{
+    char line[64];
+    ssize_t length;
+
+    t.decision.mode = LIMIT_SHED;
+    tick_after(10 * SECOND);
+    length = pread(t.word, line, sizeof line, 0);
+    cr_assert_gt(length, 0);
+    cr_expect(status_word_sheds(line, (size_t)length, WALL + now));
+    cr_expect(status_word_sheds(line, (size_t)length, WALL + now + 29 * SECOND));
+    cr_expect_not(status_word_sheds(line, (size_t)length, WALL + now + 31 * SECOND));
+    cr_expect_not(status_word_sheds(line, (size_t)length, WALL + now - 31 * SECOND));
+    t.decision.mode = LIMIT_SHRINK;
+    tick_after(10 * SECOND);
+    length = pread(t.word, line, sizeof line, 0);
+    cr_expect_not(status_word_sheds(line, (size_t)length, WALL + now));
+    cr_expect_not(status_word_sheds("SHED", 4, WALL + now));
+    cr_expect_not(status_word_sheds("SHED 999999999999999999999999999", 32, WALL + now));
 }
