@@ -46,7 +46,8 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
         return "p99";
     if (exceeds(ours->time, stock->time, plan->time_ratio))
         return "time";
-    if (plan->others_most > 0 && (ours->others_waiting > 0 || ours->others > plan->others_most))
+    if (plan->others_ratio > 0 &&
+        (ours->others_waiting > 0 || ours->others > stock->others * plan->others_ratio))
         return "the others";
     if (plan->refused_most > 0 && ours->refused > plan->refused_most)
         return "refused by the server";

@@ -23,6 +23,14 @@ static void one_site_burst(struct plan *plan, struct model *model)
     burst(model, 0, model_domain(model, SERVER_DELAY, 150 * MS), 300, KIND_GOOD);
 }
 
+static void two_bursts(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 150 * MS);
+
+    burst(model, 0, domain, 300, KIND_GOOD);
+    burst(model, plan->judged_from, domain, 300, KIND_GOOD);
+}
+
 static void slow_200(struct plan *plan, struct model *model)
 {
     (void)plan;
@@ -145,6 +153,7 @@ static void full_room(struct plan *plan, struct model *model)
 }
 
 #define DEFAULTS .initial = 5, .limit = 20, .processes = 100, .workers = 100, .workers_most = 500
+#define LIMIT_100 .initial = 5, .limit = 100, .processes = 500, .workers = 500, .workers_most = 500
 #define OPEN_WIDE                                                                                  \
     .relay = true, .initial = 10000, .limit = 10000, .processes = 100, .workers = 100,             \
     .workers_most = 500
@@ -165,11 +174,7 @@ static struct plan plans[] = {
     {.name = "2l",
      .what = "  limit 100, 500 processes",
      .set_up = one_site_burst,
-     .initial = 5,
-     .limit = 100,
-     .processes = 500,
-     .workers = 500,
-     .workers_most = 500,
+     LIMIT_100,
      .until = MINUTE,
      .none_more = true,
      .p50_ratio = 1.1,
@@ -177,13 +182,31 @@ static struct plan plans[] = {
     {.name = "2w",
      .what = "  the same, and the site is known",
      .set_up = one_site_burst,
+     LIMIT_100,
+     .warm = true,
+     .until = MINUTE,
+     .none_more = true,
+     .p50_ratio = 1.1,
+     .p99_ratio = 1.1},
+    {.name = "2r",
+     .what = "  after a reload",
+     .set_up = one_site_burst,
+     LIMIT_100,
+     .known = true,
+     .until = MINUTE,
+     .none_more = true,
+     .p50_ratio = 1.1,
+     .p99_ratio = 1.1},
+    {.name = "2i",
+     .what = "  after ten idle minutes",
+     .set_up = two_bursts,
      .initial = 5,
      .limit = 100,
      .processes = 500,
-     .workers = 500,
+     .workers = 100,
      .workers_most = 500,
-     .warm = true,
-     .until = MINUTE,
+     .judged_from = 10 * MINUTE,
+     .until = 11 * MINUTE,
      .none_more = true,
      .p50_ratio = 1.1,
      .p99_ratio = 1.1},
@@ -422,8 +445,35 @@ static struct plan plans[] = {
      .warm = true,
      .until = 400 * MINUTE,
      .none_more = true,
+     .p99_most = 0.25},
+    {.name = "10w",
+     .what = "  stock with as many processes as those may have of our 64: 8",
+     .set_up = over_age,
+     .relay = true,
+     .initial = 10000,
+     .limit = 10000,
+     .processes = 8,
+     .workers = 64,
+     .workers_most = 64,
+     .warm = true,
+     .until = 400 * MINUTE,
+     .none_more = true,
      .p99_most = 0.25,
-     .others_most = 2 * 2500 * 30.0 / 8},
+     .others_ratio = 2},
+    {.name = "10g",
+     .what = "  L grows to 500, stock has 100 processes",
+     .set_up = over_age,
+     .relay = true,
+     .initial = 10000,
+     .limit = 10000,
+     .processes = 100,
+     .workers = 100,
+     .workers_most = 500,
+     .warm = true,
+     .until = 400 * MINUTE,
+     .none_more = true,
+     .p99_most = 0.25,
+     .others_ratio = 2},
     {.name = "12",
      .what = "5000 at once to a quick server, two at a time",
      .set_up = full_room,

@@ -468,7 +468,7 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
     push(model, GROWTH_EVERY, EVENT_WAKE, 0);
     for (int i = 0; i < DOMAINS; i++)
         model->hops[i].window = plan->warm ? plan->limit : plan->initial;
-    if (plan->warm)
+    if (plan->warm || plan->known)
         warm(model);
     while (model->event_count > 0 && model->events[1].at <= plan->until) {
         struct event event = pop(model);

@@ -76,7 +76,8 @@ struct plan {
     unsigned processes;      /* stock's process limit */
     unsigned workers;        /* L at the start, and what it grows to */
     unsigned workers_most;
-    bool warm; /* every destination has delivered before, as has qmgr's window grown */
+    bool warm;  /* every destination has delivered before, as has qmgr's window grown */
+    bool known; /* the first only: as after a reload, when qmgr begins anew */
     int64_t poison;
     enum trouble trouble; /* of all servers, between the two */
     int64_t down_from, down_until;
@@ -85,7 +86,8 @@ struct plan {
     double p50_ratio, p99_ratio, time_ratio; /* at most so many times stock's */
     double p99_more;                         /* p99 at most stock's and so many s */
     double p99_most;                         /* s */
-    double others_most;                      /* s until the last of the others was answered */
+    double
+        others_ratio; /* at most so many times stock's, until the last of the others was answered */
     double deferred_ratio; /* of good mail; with `none_more` no more than stock's */
     bool none_more;
     bool none_own;    /* nothing is deferred by headroom itself */
