@@ -81,6 +81,7 @@ void admission_land(struct admission *admission, struct part *part, bool give_ba
     struct destination *destination = part->destination;
 
     list_remove(&part->time);
+    share_end(admission, part);
     destination->in_flight--;
     admission->in_flight--;
     if (part->hanging) {
@@ -131,6 +132,8 @@ int admission_started(struct admission *admission, unsigned number, int64_t now)
     part->state = PART_RUNNING;
     if (!part->hanging) {
         part->since = now;
+        admission->silent -= part->silent;
+        part->silent = false;
         list_remove(&part->time);
         list_push_tail(&admission->started, &part->time);
     }
@@ -208,6 +211,8 @@ int admission_finished(struct admission *admission, unsigned number, enum admiss
     else if (fault == NEXTHOP_FAULT_ALONE && !part->joint)
         destination_most(&admission->settings, part->destination, outcome, part->level, service,
                          now);
+    if (fault == NEXTHOP_INNOCENT && outcome == ADMISSION_DELIVERED && quick)
+        share_credit(admission, part);
     if (part->state == PART_JOINED)
         admission_unjoin(admission, part, true);
     else

@@ -41,9 +41,9 @@
  * Every lane has a share of the limit that it holds together with the lanes below it (admission_share()). Newcomers leave a
  * few slots to the proven, as many as those used lately; passed, unknown and dead also leave some to newcomers. Each has
  * one slot in any case, and a lane that was passed over 64 times gets the next slot: nothing starves while slots turn over.
- * What is started for a destination of which nothing is known costs a token, given back when the answer is quick; not while
- * fewer than an eighth of the limit run. When many
- * newcomers wait at once it is a flood, and all of them are passed over. The constants, with the figures that justify
+ * What is started for a destination of which nothing is known costs a token, given back when the answer is quick, and one more
+ * when it was a delivery; not while fewer than an eighth of the limit run, nor where all such destinations fit into half of the
+ * limit and those that are tried answer. When many newcomers wait at once it is a flood, and all of them are passed over. The constants, with the figures that justify
  * them, are in admission_share.c.
  *
  * WINDOWS. One at a time until the first success, then `window`, one more per success while it is used, one less per failure,

@@ -54,6 +54,7 @@ struct admission *admission_create(const struct admission_settings *settings, un
     admission->bucket_mask = buckets - 1;
     admission->random = settings->seed[0] ^ settings->seed[1] ^ 0x9e3779b97f4a7c15U;
     admission->token_time = ADMISSION_NEVER;
+    admission->gathered = ADMISSION_NEVER;
     admission->expire_at = ADMISSION_NEVER;
     admission->expire_end = ADMISSION_NEVER;
     admission->shed_at = ADMISSION_NEVER;
@@ -68,6 +69,7 @@ struct admission *admission_create(const struct admission_settings *settings, un
     list_init(&admission->arrived);
     list_init(&admission->late);
     list_init(&admission->started);
+    list_init(&admission->unanswered);
     list_init(&admission->parked);
     list_init(&admission->lasting);
     list_init(&admission->hanging);

@@ -4,9 +4,6 @@
 
 #include "supervisor/admission/destination.h"
 
-/* What is moved on by the clock is moved this many at a time, so that no call takes long after a pause. */
-#define SWEEP 32
-
 /* A destination whose evidence turns out to have changed is put in its place and another one is looked at. */
 #define TRIES 16
 
@@ -42,8 +39,9 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 
     admission->limit = limit;
     share_advance(admission, limit, now);
-    for (int i = 0; i < SWEEP && !list_empty(&admission->started); i++) {
-        struct part *part = LIST_ENTRY(admission->started.next, struct part, time);
+    share_sweep(admission, now);
+    for (int i = 0; i < SWEEP && !list_empty(&admission->unanswered); i++) {
+        struct part *part = LIST_ENTRY(admission->unanswered.next, struct part, time);
         if (now - part->since < admission->settings.slow_after)
             break;
         hang(admission, part);
@@ -63,7 +61,9 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
         destination_place(admission, oldest, PLACE_TURN, now);
     }
     again = earlier(again, admission_unpark(admission, now));
-    return earlier(again, destination_unpace(admission, now));
+    again = earlier(again, destination_unpace(admission, now));
+    share_gather(admission, limit, now);
+    return again;
 }
 
 static bool in_first(enum admission_lane lane)
@@ -153,6 +153,7 @@ static struct admission_choice start(struct admission *admission, struct destina
     part->state = PART_CHOSEN;
     part->since = now;
     list_push_tail(&admission->started, &part->time);
+    share_try(admission, part, lane);
     if (!spare)
         share_spend(admission, part, lane);
     if (destination->in_flight == destination->hanging)

@@ -75,11 +75,12 @@ static bool seen(const struct admission_view *views, size_t count, const char *k
 size_t admission_slowest(const struct admission *admission, struct admission_view *views,
                          size_t most)
 {
-    const struct list *orders[3] = {&admission->hanging, &admission->lasting, &admission->started};
+    const struct list *orders[4] = {&admission->hanging, &admission->lasting,
+                                    &admission->unanswered, &admission->started};
     size_t found = 0;
     unsigned looks = 0;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         for (const struct list *link = orders[i]->next;
              link != orders[i] && found < most && looks < SLOWEST_LOOKS; link = link->next) {
             const struct part *part = LIST_ENTRY_CONST(link, struct part, time);

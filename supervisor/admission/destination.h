@@ -16,6 +16,9 @@
 #include "supervisor/base/list.h"
 #include "supervisor/limits.h"
 
+/* What is moved on by the clock is moved this many at a time, so that no call takes long after a pause. */
+#define SWEEP 32
+
 /* Where a part is in its life. Zero is free, as calloc leaves it. */
 enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING, PART_JOINED, PART_PARKED };
 
@@ -45,6 +48,8 @@ struct part {
     bool token;   /* it took a token, which a quick answer gives back */
     bool hanging; /* in flight for longer than slow_after */
     bool probe;   /* in flight to a next hop that is down */
+    bool trying;  /* in flight, started in a lane of which nothing is known */
+    bool silent;  /* and that for longer than SILENT_AFTER */
 };
 
 /* Next hops (admission_nexthop.c): nothing is held back, all is, or all that may be deferred. */
@@ -142,8 +147,9 @@ struct admission {
     struct list arrived; /* waiting parts that may be deferred, by arrival */
     struct list
         late; /* of those, they waited too long but not for a slow destination; by last look */
-    struct list started; /* parts in flight, by start, those not known as hanging */
-    struct list parked;  /* parts that wait for the answer of a first attempt, by the time */
+    struct list started;    /* parts in flight, by start, for up to SILENT_AFTER */
+    struct list unanswered; /* the same, from then on, those not known as hanging */
+    struct list parked;     /* parts that wait for the answer of a first attempt, by the time */
     struct list
         lasting; /* joint parts in flight for longer than slow_after, not yet for longer than expected */
     struct list hanging; /* parts in flight, by start, the rest */
@@ -177,8 +183,11 @@ struct admission {
 
     unsigned newcomers; /* destinations in the list of the lane of first attempts */
     int64_t tokens;     /* millionths */
-    int64_t
-        burst; /* the same, of the small bucket that keeps the large one from being emptied at once */
+    int64_t credit;     /* the same, beyond the size of the bucket: quick answers lately */
+    int64_t gathered;   /* newcomers wait for tokens until then; ADMISSION_NEVER: none do */
+    bool few;           /* then all who wait may start without */
+    unsigned trying;    /* parts in flight that are trying, and those of them that are silent */
+    unsigned silent;
     int64_t token_time;
     int64_t tick_time;
     int64_t proven_peak; /* millionths of slots that the proven used, decaying */
@@ -263,6 +272,15 @@ unsigned share_tokens(const struct admission *admission, enum admission_lane lan
 /* When there will be one, ADMISSION_NEVER when there is. */
 int64_t share_token_due(const struct admission *admission, enum admission_lane lane, unsigned limit,
                         int64_t now);
+/* Parts go from `started` to `unanswered`, by the clock. */
+void share_sweep(struct admission *admission, int64_t now);
+/* Are those of whom nothing is known, and who wait, few? To be called when all stand where they belong. */
+void share_gather(struct admission *admission, unsigned limit, int64_t now);
+/* A part begins in this lane, or begins anew with its worker; it ends. */
+void share_try(struct admission *admission, struct part *part, enum admission_lane lane);
+void share_end(struct admission *admission, struct part *part);
+/* It was delivered quickly: more of those of whom nothing is known may be tried. */
+void share_credit(struct admission *admission, const struct part *part);
 /* So many newcomers may wait for their turn; if there are more, it is a flood. */
 unsigned share_newcomers(unsigned limit);
 void share_spend(struct admission *admission, struct part *part, enum admission_lane lane);

@@ -39,7 +39,7 @@ create()
         port=$((${2#*:} + 10))
         sink_start "$TEST_DIR/$1.primary" "127.0.0.1:$port" 'set ok dead 6'
         set -- "$@" "$wide" 'initial_destination_concurrency = 10000' \
-            "default_transport = lmtp-test:inet:[127.0.0.1]:$port" "lmtp_fallback_relay = inet:[127.0.0.1]:${2#*:}"
+            "default_transport = lmtp-test:inet:[127.0.0.1]:$port" "lmtp_fallback_relay = [127.0.0.1]:${2#*:}"
         ;;
     esac
     bench_instance "$@"

@@ -88,7 +88,7 @@ Test(admission_lanes, newcomers_do_not_wait_for_tokens_beside_idle_workers)
     int parts[64];
     unsigned total = 0;
 
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         snprintf(key, sizeof key, "new%u", i);
         harness_arrive(admission, i, key, FIRST, 0);
     }
@@ -100,8 +100,91 @@ Test(admission_lanes, newcomers_do_not_wait_for_tokens_beside_idle_workers)
         for (unsigned i = 0; i < count; i++)
             harness_finish(admission, (unsigned)parts[i], ADMISSION_FAILED, SECOND, now + SECOND);
     }
-    cr_expect_lt(total, 100, "a token is needed for more");
+    cr_expect_lt(total, 130, "a token is needed for more");
     admission_destroy(admission);
+}
+
+static void arrive_new(struct admission *admission, unsigned from, unsigned count, int64_t now)
+{
+    char key[24];
+
+    for (unsigned i = from; i < from + count; i++) {
+        snprintf(key, sizeof key, "new%u", i);
+        harness_arrive(admission, i, key, FIRST, now);
+    }
+}
+
+/* They wait for a quarter of a second, in which many more would have come where it is a flood. */
+Test(admission_lanes, a_few_newcomers_need_no_tokens)
+{
+    static const struct {
+        unsigned count;
+        bool all;
+    } cases[] = {{20, true}, {32, true}, {33, false}, {200, false}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct admission *admission = harness_create(1000, 1000);
+        unsigned count;
+
+        arrive_new(admission, 0, cases[i].count, 0);
+        count = harness_start_all(admission, 64, 0, NULL);
+        cr_expect_leq(count, 8);
+        if (cases[i].all)
+            cr_expect_eq(admission_due(admission, 64, 0), 250 * MS);
+        count += harness_start_all(admission, 64, 250 * MS - 1, NULL);
+        cr_expect_leq(count, 9, "%u before they have gathered", count);
+        count += harness_start_all(admission, 64, 250 * MS, NULL);
+        cr_expect_eq(count == cases[i].count, cases[i].all, "%u of %u", count, cases[i].count);
+        admission_destroy(admission);
+    }
+}
+
+/* While some of those that are tried give no answer, tokens bind whoever comes. */
+Test(admission_lanes, newcomers_beside_silent_ones_need_tokens)
+{
+    struct admission *admission = harness_create(1000, 1000);
+    int64_t now = 2 * SECOND;
+    unsigned count;
+
+    arrive_new(admission, 0, 8, 0);
+    cr_assert_eq(harness_start_all(admission, 64, 0, NULL), 8);
+    arrive_new(admission, 10, 20, now);
+    count = harness_start_all(admission, 64, now, NULL);
+    count += harness_start_all(admission, 64, now + SECOND / 2, NULL);
+    cr_expect_leq(count, 10, "%u started", count);
+    cr_expect_gt(admission_due(admission, 64, now + SECOND / 2), now + SECOND / 2);
+    for (unsigned i = 0; i < 8; i++)
+        harness_finish(admission, i, ADMISSION_DELIVERED, 3 * SECOND, now + SECOND / 2);
+    count += harness_start_all(admission, 64, now + SECOND / 2, NULL);
+    cr_expect_eq(count, 20, "they have answered");
+    admission_destroy(admission);
+}
+
+/* Twice as many at a time with each round of answers, as long as they are deliveries. */
+Test(admission_lanes, newcomers_that_answer_let_more_start)
+{
+    static const struct {
+        enum admission_outcome outcome;
+        bool more;
+    } cases[] = {{ADMISSION_DELIVERED, true}, {ADMISSION_DEFERRED, false}, {ADMISSION_LOST, false}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct admission *admission = harness_create(1000, 1000);
+        int parts[64];
+        unsigned first = 0, count = 0;
+
+        arrive_new(admission, 0, 500, 0);
+        for (int64_t now = 0; now < 400 * MS; now += 100 * MS) {
+            count = harness_start_all(admission, 64, now, parts);
+            if (now == 0)
+                first = count;
+            for (unsigned k = 0; k < count; k++)
+                harness_finish(admission, (unsigned)parts[k], cases[i].outcome, 90 * MS,
+                               now + 90 * MS);
+        }
+        cr_expect_eq(count >= 4 * first, cases[i].more, "%u, then %u", first, count);
+        admission_destroy(admission);
+    }
 }
 
 Test(admission_lanes, the_slow_have_half_and_the_rest_stays_free)

@@ -5,7 +5,8 @@
  * What the files of tests/sim/beside.c share:
  *
  *   model.c  events, qmgr(8), the servers, and behind qmgr(8) either stock or admission
- *   cases.c  the cases: what mail there is, what the servers do, and what has to be reached
+ *   mail.c   what mail there is, and what the servers do
+ *   cases.c  the cases: which mail, and what has to be reached
  *
  * All times are in us. qmgr(8) is modelled as Postfix 3.7 has it by default: a window for each next hop, which grows by one
  * for each success up to the limit and shrinks by one for each failure with a DSN; failures of one whole window in a
@@ -21,6 +22,7 @@
 
 #define MS INT64_C(1000)
 #define SECOND ADMISSION_SECOND
+#define MINUTE (60 * SECOND)
 #define DOMAINS 1200
 #define MESSAGES 24000
 #define ROOM 2000 /* waiting.max */

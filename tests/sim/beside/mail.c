@@ -1,0 +1,180 @@
+/* The mail of the cases: see model.h. */
+
+#include "tests/sim/beside/mail.h"
+
+static void burst(struct model *model, int64_t at, int domain, int count, enum kind kind)
+{
+    for (int i = 0; i < count; i++)
+        model_mail(model, at + i * MS / 2, domain, kind);
+}
+
+static void stream(struct model *model, int64_t from, int64_t until, double rate, int domain,
+                   int domains, enum kind kind)
+{
+    for (int64_t at = from + model_gap(model, rate); at < until; at += model_gap(model, rate))
+        model_mail(model, at, domain + (int)(model_uniform(model) * domains), kind);
+}
+
+void one_site_burst(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    burst(model, 0, model_domain(model, SERVER_DELAY, 150 * MS), 300, KIND_GOOD);
+}
+
+void two_bursts(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 150 * MS);
+
+    burst(model, 0, domain, 300, KIND_GOOD);
+    burst(model, plan->judged_from, domain, 300, KIND_GOOD);
+}
+
+void slow_200(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    burst(model, 0, model_domain(model, SERVER_DELAY, 8 * SECOND), 200, KIND_GOOD);
+}
+
+void slow_400(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    burst(model, 0, model_domain(model, SERVER_DELAY, 10 * SECOND), 400, KIND_GOOD);
+}
+
+/* Each to a domain of its own, which nobody has seen before. */
+static void newcomers(struct model *model, int count, int64_t time)
+{
+    int first = model->domain_count;
+
+    for (int i = 0; i < count; i++)
+        model_domain(model, SERVER_DELAY, time);
+    for (int i = 0; i < count; i++)
+        model_mail(model, i * MS / 2, first + i, KIND_GOOD);
+}
+
+void newcomers_20(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    newcomers(model, 20, 4 * SECOND);
+}
+
+void newcomers_50(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    newcomers(model, 50, 4 * SECOND);
+}
+
+void newcomers_500(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    newcomers(model, 500, 300 * MS);
+}
+
+/* The primary hangs for `poison`, then the relay behind it takes the message. */
+void fallback(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, plan->poison);
+
+    burst(model, 0, domain, 50, KIND_GOOD);
+    for (int i = 1; i <= 120; i++)
+        model_mail(model, i * SECOND, domain, KIND_GOOD);
+}
+
+static void poison(struct plan *plan, struct model *model, int count, double rate)
+{
+    int domain = model_domain(model, SERVER_DELAY, 20 * MS);
+
+    (void)plan;
+    burst(model, 0, domain, count, KIND_POISON);
+    stream(model, 10 * MS, 2 * MINUTE, rate, domain, 1, KIND_GOOD);
+}
+
+void poison_1(struct plan *plan, struct model *model)
+{
+    poison(plan, model, 1, 5);
+}
+
+void poison_4(struct plan *plan, struct model *model)
+{
+    poison(plan, model, 4, 20);
+}
+
+void poison_5(struct plan *plan, struct model *model)
+{
+    poison(plan, model, 5, 10);
+}
+
+void poison_10(struct plan *plan, struct model *model)
+{
+    poison(plan, model, 10, 20);
+}
+
+void locked(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 50 * MS);
+
+    (void)plan;
+    stream(model, 0, 2 * MINUTE, 10, domain, 1, KIND_GOOD);
+    burst(model, 5 * SECOND, domain, 15, KIND_POISON);
+    burst(model, 90 * SECOND, domain, 15, KIND_POISON);
+}
+
+void refused_user(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 200 * MS);
+
+    (void)plan;
+    stream(model, 0, MINUTE, 80, domain, 1, KIND_GOOD);
+    stream(model, 0, MINUTE, 10, domain, 1, KIND_BUSY);
+}
+
+void restarted(struct plan *plan, struct model *model)
+{
+    int first = model->domain_count;
+
+    (void)plan;
+    for (int i = 0; i < 100; i++)
+        model_domain(model, SERVER_DELAY, 20 * MS);
+    stream(model, 0, 3 * MINUTE, 50, first, 100, KIND_GOOD);
+}
+
+void restarted_one(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    stream(model, 0, 3 * MINUTE, 50, model_domain(model, SERVER_DELAY, 20 * MS), 1, KIND_GOOD);
+}
+
+void own_queue(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_ORDER, 200 * MS);
+
+    (void)plan;
+    model->domains[domain].queue = 30;
+    burst(model, 0, domain, 500, KIND_GOOD);
+}
+
+void over_age(struct plan *plan, struct model *model)
+{
+    int dead = model_domain(model, SERVER_DEAD, 30 * SECOND);
+    int good = model->domain_count;
+    int from = model->message_count;
+
+    (void)plan;
+    for (int i = 0; i < 5; i++)
+        model_domain(model, SERVER_DELAY, 20 * MS);
+    burst(model, 0, dead, 2500, KIND_OTHER);
+    for (int i = from; i < model->message_count; i++) {
+        model->messages[i].exempt = true;
+        model->messages[i].first = false;
+    }
+    stream(model, 5 * SECOND, 10 * MINUTE, 5, good, 5, KIND_GOOD);
+}
+
+void full_room(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_ORDER, 10 * MS);
+
+    (void)plan;
+    model->domains[domain].lines = 2;
+    burst(model, 0, domain, 5000, KIND_GOOD);
+}
