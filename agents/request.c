@@ -91,6 +91,7 @@ static int take_common(struct request *request, const char *bytes, const struct 
     case GIVEN_FLAGS:
         if (attr_int(pair->value, &request->flags) < 0)
             return refuse(request, -EBADMSG, "flags is not a number");
+        request->flags_digits = text;
         break;
     case GIVEN_QUEUE_NAME:
         if (!queue_name_valid(pair->value))

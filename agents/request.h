@@ -28,6 +28,8 @@ struct request_text {
 /* flags (postfix-protocol.md 4.5) */
 #define REQUEST_FLAG_PROBE_SMTPD 0x100u    /* address verification by smtpd(8) */
 #define REQUEST_FLAG_PROBE_SENDMAIL 0x200u /* `sendmail -bv` */
+#define REQUEST_FLAG_CONN_LOAD 0x800u      /* a connection of another agent may be used */
+#define REQUEST_FLAG_CONN_STORE 0x1000u    /* and its own be left to others */
 
 struct request {
     /* the parser's own: do not touch */
@@ -43,6 +45,7 @@ struct request {
     /* the result: all valid once request_parse has returned 0 */
     size_t length; /* bytes of the request; what follows in the buffer does not belong to it */
     uint32_t flags;
+    struct request_text flags_digits;
     struct request_text queue_name; /* letters and digits, 1 to QUEUE_NAME_MAX */
     struct request_text queue_id;   /* letters, digits and `_`, 1 to QUEUE_ID_MAX */
     struct request_text nexthop;    /* never empty */

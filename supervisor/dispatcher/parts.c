@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents/reuse.h"
 #include "supervisor/limits.h"
 
 struct parts {
@@ -46,7 +47,7 @@ void parts_destroy(struct parts *parts)
         return;
     for (unsigned i = 0; i < parts->touched; i++) {
         free(parts->part[i].own);
-        free(parts->part[i].joint);
+        free(parts->part[i].made);
     }
     for (unsigned i = 0; i < parts->jobs_touched; i++)
         merge_free(&parts->job[i].merge);
@@ -272,6 +273,15 @@ static size_t joint_size(const struct part *leader, const struct request *reques
     return split_common_size(request, *recipients) + sum;
 }
 
+static void forget_outgoing(struct parts *parts, struct part *leader)
+{
+    if (leader->made)
+        parts->budget->held -= leader->outgoing_length;
+    free(leader->made);
+    leader->made = NULL;
+    leader->outgoing = NULL;
+}
+
 bool parts_outgoing(struct parts *parts, struct part *leader, const struct request *request,
                     const char *bytes)
 {
@@ -281,6 +291,7 @@ bool parts_outgoing(struct parts *parts, struct part *leader, const struct reque
     size_t size, length;
     char *to;
 
+    forget_outgoing(parts, leader);
     if (leader->members + 1 == job->count) {
         leader->outgoing = bytes;
         leader->outgoing_length = job->length;
@@ -289,13 +300,13 @@ bool parts_outgoing(struct parts *parts, struct part *leader, const struct reque
     size = joint_size(leader, request, &recipients);
     if (parts->budget->held + size > HELD_BYTES_MAX)
         return false;
-    leader->joint = malloc(size);
-    if (!leader->joint)
+    leader->made = malloc(size);
+    if (!leader->made)
         return false;
     parts->budget->held += size;
-    leader->outgoing = leader->joint;
+    leader->outgoing = leader->made;
     leader->outgoing_length = size;
-    to = split_common(request, bytes, recipients, leader->joint);
+    to = split_common(request, bytes, recipients, leader->made);
     TAILQ_FOREACH(part, &job->parts, of_job)
     if (part == leader || part->leader == leader) {
         const char *from = lists(part, request, &length);
@@ -305,14 +316,25 @@ bool parts_outgoing(struct parts *parts, struct part *leader, const struct reque
     return true;
 }
 
-/* The leader goes alone, or not at all. */
-static void forget_outgoing(struct parts *parts, struct part *leader)
+void parts_reuse(struct parts *parts, struct part *part, const struct request *request)
 {
-    if (leader->joint)
-        parts->budget->held -= leader->outgoing_length;
-    free(leader->joint);
-    leader->joint = NULL;
-    leader->outgoing = NULL;
+    const char *bytes = part->outgoing ? part->outgoing : part->bytes;
+    size_t length = part->outgoing ? part->outgoing_length : part->length;
+    size_t size = reuse_size(request, length);
+    char *made;
+
+    /* One that did not get its worker, and waited again, has them. */
+    if ((part->made && part->members == 0) || parts->budget->held + size > HELD_BYTES_MAX)
+        return;
+    made = malloc(size);
+    if (!made)
+        return;
+    reuse_write(request, bytes, length, made);
+    forget_outgoing(parts, part);
+    part->made = made;
+    part->outgoing = made;
+    part->outgoing_length = size;
+    parts->budget->held += size;
 }
 
 void parts_leave(struct parts *parts, struct part *part)

@@ -57,9 +57,9 @@ struct part {
     struct part *leader; /* JOINED: goes along with that one */
     unsigned members;    /* parts that go along with this one */
     bool done; /* of a joint part that has ended: delivered or bounced, says the queue file */
-    const char *outgoing; /* what its worker gets, where parts go along; else NULL */
+    const char *outgoing; /* what its worker gets, where that is not `bytes`; else NULL */
     size_t outgoing_length;
-    char *joint;      /* the outgoing bytes, when they are not the client's */
+    char *made;       /* the outgoing bytes, when they are not the client's */
     uint64_t started; /* handed over at */
     enum deferral_reason reason;
     TAILQ_ENTRY(part) of_job;
@@ -107,6 +107,12 @@ void parts_join(struct parts *parts, struct part *leader, struct part *part);
  */
 bool parts_outgoing(struct parts *parts, struct part *leader, const struct request *request,
                     const char *bytes);
+
+/*
+ * It goes to its worker now, with the flags of agents/reuse.h. Where there is no room or no memory
+ * for that it goes without them.
+ */
+void parts_reuse(struct parts *parts, struct part *part, const struct request *request);
 
 /* It goes along no more: it waits again, or has ended. The last one takes the outgoing bytes. */
 void parts_leave(struct parts *parts, struct part *part);

@@ -54,10 +54,13 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
 static void give(struct router *router, int worker, struct part *part)
 {
     const struct client *client = part->job->client;
-    int result =
-        fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
-                   part->outgoing ? part->outgoing_length : part->length,
-                   client->bytes + client->request.queue_id.offset);
+    int result;
+
+    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
+        parts_reuse(router->parts, part, &client->request);
+    result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
+                        part->outgoing ? part->outgoing_length : part->length,
+                        client->bytes + client->request.queue_id.offset);
 
     if (result == -EPIPE) {
         if (part->state == PART_CONNECTING)

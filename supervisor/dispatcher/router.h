@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "agents/postconf.h"
+#include "agents/reuse.h"
 #include "supervisor/admission/admission.h"
 #include "supervisor/admission/room.h"
 #include "supervisor/config/config.h"
@@ -59,7 +60,8 @@ struct router {
     struct regulator *regulator;
     struct strangers strangers;
     struct spawn spawn;
-    struct room room;  /* of what waits */
+    struct room room; /* of what waits */
+    struct reuse reuse;
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */

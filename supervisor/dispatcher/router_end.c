@@ -65,6 +65,8 @@ void router_replied(struct router *router, struct part *part, const struct fleet
     enum admission_outcome outcome = outcome_of(part, reply);
 
     growth_returned(&router->spawn.growth, router->loop->now);
+    reuse_answered(&router->reuse, &part->job->client->request, part->job->client->bytes,
+                   router->loop->now);
     if (part->members > 0) {
         router_joint_ended(router, part, event->reply, event->bytes);
         return;

@@ -517,16 +517,21 @@ static inline bool locked(const char *id)
     return locked;
 }
 
-/* The request for a message of this name, for one domain. */
-static inline const char *request_of(const char *id)
+static inline const char *request_with(const char *id, const char *flags)
 {
     static char text[4096];
 
     snprintf(text, sizeof text,
-             "flags|3|queue_name|active|queue_id|%s|offset|726|size|285|" WIRE_NEXTHOP
+             "flags|%s|queue_name|active|queue_id|%s|offset|726|size|285|" WIRE_NEXTHOP
              "smtputf8|0|" WIRE_SENDER WIRE_TIME WIRE_CLIENT "recipient_count|1||" WIRE_USER1,
-             id);
+             flags, id);
     return text;
+}
+
+/* The request for a message of this name, for one domain. */
+static inline const char *request_of(const char *id)
+{
+    return request_with(id, WIRE_FLAGS);
 }
 
 /* Asks for the delivery of a message. Returns qmgr's end. */

@@ -21,7 +21,8 @@ static struct wire split_request(const char *id, const char *login, unsigned fir
 
     cr_assert_not_null(text);
     at = (size_t)snprintf(text, size,
-                          "flags|3|queue_name|active|queue_id|%s|offset|726|size|285|" WIRE_NEXTHOP
+                          "flags|" WIRE_FLAGS
+                          "|queue_name|active|queue_id|%s|offset|726|size|285|" WIRE_NEXTHOP
                           "smtputf8|0|" WIRE_SENDER WIRE_TIME_RETRY
                           "log_client_name|unknown|log_client_address|127.0.0.1|log_client_port|1|"
                           "log_protocol_name|ESMTP|log_helo_name|me|sasl_method||sasl_username|%s|"

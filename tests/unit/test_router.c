@@ -106,6 +106,33 @@ Test(router, a_worker_is_started_for_what_waits)
     expect_empty();
 }
 
+/* It was sent before the first was answered, and begins after it: stock's would have been sent then. */
+Test(router, what_begins_after_an_answer_may_reuse_its_connection)
+{
+    int number, one, two, three, busy;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    one = ask_with("AAA", request_with("AAA", "3"));
+    busy = greets(number);
+    peer_expect(busy, request_with("AAA", "3"));
+    two = ask_with("BBB", request_with("BBB", "3"));
+    UNTIL(waiting() == 1);
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    busy = greets(number);
+    peer_expect(busy, request_with("BBB", "6147"));
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(two, WIRE_REPLY_DONE);
+    later(3 * SECOND);
+    three = ask_with("CCC", request_with("CCC", "3"));
+    busy = greets(number);
+    peer_expect(busy, request_with("CCC", "3"));
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(three, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* What a predecessor's worker still has counts until it is done, whatever ends it. */
 Test(router, a_request_waits_for_a_stranger)
 {

@@ -370,8 +370,9 @@ Test(router, a_deferral_that_comes_too_late)
 /* Its age is in a layout that is not known: deferring it could bounce it. */
 Test(router, an_unknown_age)
 {
-    static const char text[] = "flags|3|queue_name|active|queue_id|BBB|nexthop|n|sender|s@s|"
-                               "time|Zm9v|recipient_count|1||" WIRE_USER1;
+    static const char text[] =
+        "flags|" WIRE_FLAGS "|queue_name|active|queue_id|BBB|nexthop|n|sender|s@s|"
+        "time|Zm9v|recipient_count|1||" WIRE_USER1;
     int number;
 
     launch(1, CONFIG_LIMIT_FIXED);

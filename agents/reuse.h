@@ -1,0 +1,54 @@
+#ifndef AGENTS_REUSE_H
+#define AGENTS_REUSE_H
+
+/*
+ * A request that lets its agent take over a connection of another one, and leave its own to others.
+ *
+ * qmgr(8) says so in the flags of a request while deliveries to the next hop follow each other, and
+ * it says so at the moment of sending, which is when stock has a process for it. We take requests
+ * before there is a worker: of 1200 at once the first 230 were sent before the first was delivered,
+ * so none of them used a connection again (324 sessions; stock: 107). Therefore it is decided once
+ * more when a worker gets the request. An agent that is told not to cache connections
+ * (lmtp_connection_cache_on_demand) ignores it.
+ *
+ * Pure: no I/O, no clock, no globals.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agents/request.h"
+
+/* Next hops that are known at a time. Two that fall on the same place share it: harmless. */
+#define REUSE_NEXTHOPS 64
+
+/* Deliveries follow each other when the last one ended within this time: qmgr(8)'s, by whole
+ * seconds, is one to two. Microseconds. */
+#define REUSE_WITHIN UINT64_C(2000000)
+
+/* All zero at first. */
+struct reuse {
+    struct {
+        uint64_t nexthop; /* a hash */
+        uint64_t answered;
+        bool known;
+    } place[REUSE_NEXTHOPS];
+};
+
+/* A request to its next hop was answered by an agent. */
+void reuse_answered(struct reuse *reuse, const struct request *request, const char *bytes,
+                    uint64_t now);
+
+/*
+ * Is the request to be sent with the two flags that it has not? `bytes` are those that were parsed;
+ * a part that was made of them (agents/split.h) has the same flags at the same place.
+ */
+bool reuse_wanted(const struct reuse *reuse, const struct request *request, const char *bytes,
+                  uint64_t now);
+
+/* The size of a request or part of `length` bytes with the flags, and its bytes with them. */
+size_t reuse_size(const struct request *request, size_t length);
+void reuse_write(const struct request *request, const char *bytes, size_t length, char *buffer);
+
+#endif
