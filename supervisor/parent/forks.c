@@ -84,11 +84,13 @@ static void give_up(struct forks *forks, enum template_reason reason, const char
 {
     uint64_t now = clock_monotonic(), pause = SECOND;
 
-    forks->reason = reason;
-    say(forks, detail);
-    forks_end(forks);
     if (now - forks->since > LIVED)
         forks->failures = 0;
+    forks->reason = reason;
+    /* One that is killed once is there again in a second: that is no line in the log. */
+    if (reason != TEMPLATE_ENDED || forks->failures > 0)
+        say(forks, detail);
+    forks_end(forks);
     for (unsigned i = 0; i < forks->failures && pause < FORKS_PAUSE_MOST; i++)
         pause *= 2;
     forks->failures++;
@@ -135,7 +137,10 @@ void forks_read(struct forks *forks)
 
     while (forks->control >= 0 && (result = template_receive(forks->control, &message, 0)) == 1) {
         if (message.kind == TEMPLATE_READY && !forks->ready) {
-            forks->ready = true;
+            /* Perhaps its last word. */
+            forks->ready = forks->pid > 0;
+            if (!forks->ready)
+                continue;
             forks->reason = TEMPLATE_FINE;
             say(forks, "");
         } else if (message.kind == TEMPLATE_REFUSED && !forks->ready) {

@@ -8,7 +8,8 @@
  * executed at once, as without it. It is a child of ours that the dispatcher does not know.
  *
  *   refused                  tried again after FORKS_REFUSED; the reason is logged
- *   ended, silent, no fork   tried again after 1 s, then 2 s, and so on up to 60 s; logged once
+ *   ended, silent, no fork   tried again after 1 s, then 2 s, and so on up to 60 s; logged once, an
+ *                            end from the second on that comes within a minute
  *   stale, old               a new one with the next worker; not logged
  *
  * A template that does not answer within FORKS_ANSWER is killed, and the worker executed.
