@@ -14,7 +14,7 @@
 #define SECOND UINT64_C(1000000)
 /* One that lived so long was no failed start. */
 #define LIVED (60 * SECOND)
-#define LATE 200 /* ms */
+#define LATE 100 /* ms */
 
 static char version[] = TEMPLATE_ENVIRONMENT "=" TEMPLATE_VERSION;
 
