@@ -15,6 +15,8 @@
  *     greet-delay SECONDS    before the greeting of every new connection
  *     greet-close on|off     close new connections instead of greeting them
  *     refuse PERCENT         greet so many of the new connections with 421, at random
+ *     recipients COUNT       of a transaction, 452 for more; 0: no bound
+ *     replies COUNT          to a message, then the connection is closed; 0: all
  *     listen on|off          off: connections are refused by the kernel
  *     stats                  figures, one a line: NAME VALUE
  *     quit

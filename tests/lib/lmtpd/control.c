@@ -64,6 +64,16 @@ static int parse_seconds(const char *text, uint64_t *us)
     return 0;
 }
 
+static int parse_count(const char *text, unsigned *count)
+{
+    uint64_t us;
+
+    if (parse_seconds(text, &us) < 0)
+        return -EINVAL;
+    *count = us > RECIPIENTS_MAX * UINT64_C(1000000) ? RECIPIENTS_MAX : (unsigned)(us / 1000000U);
+    return 0;
+}
+
 static int parse_switch(const char *text, bool *on)
 {
     *on = strcmp(text, "on") == 0;
@@ -84,7 +94,6 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
     char *rest = NULL;
     const char *word[5] = {NULL};
     unsigned words = 0;
-    uint64_t us;
     bool on;
     int result = -EINVAL;
 
@@ -100,6 +109,7 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
         server->greet_delay = 0;
         server->greet_close = false;
         server->refuse_percent = 0;
+        server->recipients_most = server->replies_most = 0;
         waiting_release(server);
         result = listener_start(server);
     } else if (words == 1 && strcmp(word[0], "release") == 0) {
@@ -115,9 +125,11 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
     } else if (words == 2 && strcmp(word[0], "in-turn") == 0) {
         result = parse_switch(word[1], &server->in_turn);
     } else if (words == 2 && strcmp(word[0], "refuse") == 0) {
-        result = parse_seconds(word[1], &us);
-        if (result == 0)
-            server->refuse_percent = us > 100000000U ? 100 : (unsigned)(us / 1000000U);
+        result = parse_count(word[1], &server->refuse_percent);
+    } else if (words == 2 && strcmp(word[0], "recipients") == 0) {
+        result = parse_count(word[1], &server->recipients_most);
+    } else if (words == 2 && strcmp(word[0], "replies") == 0) {
+        result = parse_count(word[1], &server->replies_most);
     } else if (words == 2 && strcmp(word[0], "listen") == 0) {
         result = parse_switch(word[1], &on);
         if (result == 0 && on)

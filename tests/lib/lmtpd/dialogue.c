@@ -58,6 +58,10 @@ bool dialogue_answer_message(struct server *server, struct connection *connectio
     uint64_t due;
 
     for (; connection->answered < connection->recipients_count; connection->answered++) {
+        if (server->replies_most > 0 && connection->answered == server->replies_most) {
+            connection->closing = true;
+            return true;
+        }
         recipient = &connection->recipients[connection->answered];
         behaviour = &server->behaviours[recipient->row];
         if (behaviour->action == BEHAVIOUR_SILENT) {
@@ -106,7 +110,7 @@ static bool parse_path(const char *line, char *address, size_t size)
     return true;
 }
 
-static int add_recipient(struct connection *connection, const char *address, int row)
+static int add_recipient(struct connection *connection, const char *address, int row, unsigned most)
 {
     struct recipient *recipient;
 
@@ -115,7 +119,7 @@ static int add_recipient(struct connection *connection, const char *address, int
         if (connection->recipients == NULL)
             return -ENOMEM;
     }
-    if (connection->recipients_count == RECIPIENTS_MAX)
+    if (connection->recipients_count == (most > 0 ? most : RECIPIENTS_MAX))
         return -ENOSPC;
     recipient = &connection->recipients[connection->recipients_count];
     recipient->address = strdup(address);
@@ -165,7 +169,7 @@ static void command_recipient(struct server *server, struct connection *connecti
         }
         return;
     default:
-        if (add_recipient(connection, address, row) < 0)
+        if (add_recipient(connection, address, row, server->recipients_most) < 0)
             server_answer(server, "452 4.5.3 too many recipients\r\n");
         else
             server_answer(server, "250 2.1.5 Ok\r\n");

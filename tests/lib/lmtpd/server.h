@@ -81,6 +81,8 @@ struct server {
     bool in_turn;
     bool greet_close, quit, listener_paused;
     unsigned refuse_percent;
+    unsigned recipients_most; /* of a transaction; 0: RECIPIENTS_MAX */
+    unsigned replies_most;    /* to a message, then the connection is closed; 0: all */
     uint64_t random;
     struct connection **heap; /* binary, the earliest first */
     size_t heap_count, heap_size;
