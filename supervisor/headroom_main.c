@@ -293,6 +293,7 @@ static int divide(struct program *program)
             .generation = program->generation,
             .sockets = program->arguments.sockets,
             .channel = ends[1],
+            .confined = true,
             .queue_directory = program->queue_directory,
             .state_directory = program->state_directory,
             .word = program->word,

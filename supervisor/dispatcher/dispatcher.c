@@ -17,6 +17,7 @@
 #include "supervisor/admission/learned.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/config/config_bound.h"
+#include "supervisor/dispatcher/dispatcher_confine.h"
 #include "supervisor/dispatcher/dispatcher_modules.h"
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/dispatcher/sockets.h"
@@ -41,6 +42,7 @@ struct dispatcher {
     struct snapshot *snapshot;
     struct watch signals;
     struct watch master;
+    struct dispatcher_confinement confinement;
     int signal_descriptor;
     bool ended;          /* by a signal */
     bool master_gone;    /* or a reload: the end of master's status channel */
@@ -152,7 +154,9 @@ static int prepare(struct dispatcher *dispatcher)
     unsigned limit = 0;
     int result = privileges_drop(settings);
 
-    /* The log has a thread, and no_new_privs is of a thread: first the one, then the other. */
+    /* The log has a thread; no_new_privs and Landlock are of a thread: they come first. */
+    if (result == 0)
+        dispatcher_confine_files(&dispatcher->confinement, settings);
     if (result == 0)
         result = journal_open(&dispatcher->journal, &settings->journal);
     dispatcher->complaints.journal = dispatcher->journal;
@@ -208,6 +212,8 @@ static int prepare(struct dispatcher *dispatcher)
                                  dispatcher->place, settings->word, &dispatcher->complaints);
     if (result == 0)
         result = ends_watch(dispatcher);
+    if (result == 0)
+        dispatcher_confine_calls(&dispatcher->confinement, settings);
     return result;
 }
 
@@ -218,15 +224,18 @@ static void say_start(const struct dispatcher *dispatcher)
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
     unsigned wanted = config->waiting_max + config->workers_max;
+    char confined[96];
 
     journal_log(
         dispatcher->journal, EVENT_START, LOG_INFO,
         (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
         "headroom %s starts: service %s, agent %s, workers %u to %u (%s), at most %u requests "
-        "wait, configuration from %s",
+        "wait, configuration from %s%s",
         HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
         config->workers_max, config_bound_text((enum config_bound)config->workers_bound),
-        router_room(&dispatcher->router), settings->config_source);
+        router_room(&dispatcher->router), settings->config_source,
+        dispatcher_confinement_text(&dispatcher->confinement, settings, confined, sizeof confined));
+    dispatcher_confinement_warn(&dispatcher->confinement, dispatcher->journal);
     journal_log(dispatcher->journal, EVENT_GROUP,
                 group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
                 group_note(settings->group));

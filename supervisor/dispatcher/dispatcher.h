@@ -27,6 +27,7 @@
  */
 
 #include <pwd.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "agents/postconf.h"
@@ -49,6 +50,7 @@ struct dispatcher_settings {
     unsigned generation; /* the parent's, for the status messages to master */
     unsigned sockets;    /* listening sockets from MASTER_LISTEN_FD on */
     int channel;         /* our end */
+    bool confined;       /* by confine.h; not in a unit test, whose sanitizer needs more */
     int queue_directory; /* descriptors */
     int state_directory; /* of this service, mail_owner's; -1: it cannot be used, which was said */
     int word;            /* descriptor of the file of report/status_word.h; -1: none */

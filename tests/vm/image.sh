@@ -11,8 +11,8 @@ set -eu
 
 suite=$1
 case $suite in
-bookworm) libraries=libcgroup2,libcjson1 ;;
-*) libraries=libcgroup3,libcjson1 ;;
+bookworm) libraries=libcgroup2,libcjson1,libseccomp2 ;;
+*) libraries=libcgroup3,libcjson1,libseccomp2 ;;
 esac
 packages=systemd,systemd-sysv,postfix,$libraries,util-linux,procps
 modules='virtio_pci virtio_blk'

@@ -1,0 +1,31 @@
+#ifndef SUPERVISOR_DISPATCHER_CONFINE_H
+#define SUPERVISOR_DISPATCHER_CONFINE_H
+
+/*
+ * What the dispatcher gives up, so that who conquers it by its input has little of it: besides the
+ * rights of root, which it has given up before.
+ *
+ *   confine_files()  Landlock: it writes, makes and removes files below the given directories only,
+ *                    executes none, and, where the kernel can, has no TCP, no abstract sockets of
+ *                    others and sends no signals. Of the calling thread and those that it makes, so
+ *                    it is called before there are others. Reading is not bound by it.
+ *   confine_calls()  seccomp: system calls that it has no need of fail with EPERM, so that a library
+ *                    that tries one goes on; those that are nothing but an attack end the process.
+ *                    Sockets are of AF_UNIX only. Of all threads. None is made after it, and no
+ *                    process. No core, and nobody traces it.
+ *
+ * Both need no_new_privs. What fails is not tried again and no reason to end.
+ */
+
+#include <stddef.h>
+
+/*
+ * The version of Landlock that holds, or a negative errno: -ENOSYS and -EOPNOTSUPP when the kernel
+ * has none or has it switched off. A directory that is not there is left out.
+ */
+int confine_files(const char *const *writable, size_t count);
+
+/* 0 or a negative errno; -EINVAL and -ENOSYS when the kernel has no seccomp. */
+int confine_calls(void);
+
+#endif
