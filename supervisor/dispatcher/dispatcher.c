@@ -213,7 +213,7 @@ static int prepare(struct dispatcher *dispatcher)
     if (result == 0)
         result = ends_watch(dispatcher);
     if (result == 0)
-        dispatcher_confine_calls(&dispatcher->confinement, settings);
+        dispatcher_confine_calls(&dispatcher->confinement, settings, dispatcher->journal);
     return result;
 }
 
@@ -224,7 +224,6 @@ static void say_start(const struct dispatcher *dispatcher)
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
     unsigned wanted = config->waiting_max + config->workers_max;
-    char confined[96];
 
     journal_log(
         dispatcher->journal, EVENT_START, LOG_INFO,
@@ -233,9 +232,7 @@ static void say_start(const struct dispatcher *dispatcher)
         "wait, configuration from %s%s",
         HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
         config->workers_max, config_bound_text((enum config_bound)config->workers_bound),
-        router_room(&dispatcher->router), settings->config_source,
-        dispatcher_confinement_text(&dispatcher->confinement, settings, confined, sizeof confined));
-    dispatcher_confinement_warn(&dispatcher->confinement, dispatcher->journal);
+        router_room(&dispatcher->router), settings->config_source, dispatcher->confinement.text);
     journal_log(dispatcher->journal, EVENT_GROUP,
                 group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
                 group_note(settings->group));

@@ -45,45 +45,31 @@ void dispatcher_confine_files(struct dispatcher_confinement *confinement,
     confinement->files = confine_files(writable, count);
 }
 
-void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
-                              const struct dispatcher_settings *settings)
-{
-    if (settings->confined)
-        confinement->calls = confine_calls();
-}
-
 /* The kernel has none, or it was switched off when it was booted. */
 static bool is_absent(int error)
 {
     return error == -ENOSYS || error == -EOPNOTSUPP;
 }
 
-const char *dispatcher_confinement_text(const struct dispatcher_confinement *confinement,
-                                        const struct dispatcher_settings *settings, char *text,
-                                        size_t size)
+void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
+                              const struct dispatcher_settings *settings, struct journal *journal)
 {
-    char files[64] = "not by Landlock";
+    char files[32] = "not by Landlock";
+    int calls;
 
     if (!settings->confined)
-        return "";
+        return;
+    calls = confine_calls();
     if (confinement->files > 0)
         snprintf(files, sizeof files, "Landlock %d", confinement->files);
     else if (is_absent(confinement->files))
         snprintf(files, sizeof files, "no Landlock in this kernel");
-    snprintf(text, size, ", confined by %s, %s", confinement->calls == 0 ? "seccomp" : "no seccomp",
-             files);
-    return text;
-}
-
-void dispatcher_confinement_warn(const struct dispatcher_confinement *confinement,
-                                 struct journal *journal)
-{
-    bool files = confinement->files < 0 && !is_absent(confinement->files);
-
-    if (confinement->calls < 0 || files)
+    snprintf(confinement->text, sizeof confinement->text, ", confined by %s, %s",
+             calls == 0 ? "seccomp" : "no seccomp", files);
+    if (calls < 0 || (confinement->files < 0 && !is_absent(confinement->files)))
         journal_log(journal, EVENT_START, LOG_WARNING, NULL, 0,
                     "the dispatcher could not be confined by %s: %s; mail goes on, with less "
                     "between it and who would conquer it",
-                    confinement->calls < 0 ? "seccomp" : "Landlock",
-                    strerror(confinement->calls < 0 ? -confinement->calls : -confinement->files));
+                    calls < 0 ? "seccomp" : "Landlock",
+                    strerror(calls < 0 ? -calls : -confinement->files));
 }

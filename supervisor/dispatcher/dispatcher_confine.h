@@ -1,30 +1,21 @@
-#ifndef SUPERVISOR_DISPATCHER_CONFINE_GLUE_H
-#define SUPERVISOR_DISPATCHER_CONFINE_GLUE_H
+#ifndef SUPERVISOR_DISPATCHER_DISPATCHER_CONFINE_H
+#define SUPERVISOR_DISPATCHER_DISPATCHER_CONFINE_H
 
 /* The dispatcher's part of confine.h: where it writes, and what is said of it. */
 
 #include "supervisor/dispatcher/dispatcher.h"
 
 struct dispatcher_confinement {
-    int files; /* confine_files() */
-    int calls; /* confine_calls() */
+    int files;     /* confine_files() */
+    char text[96]; /* for the end of the line at the start; "": it is not wanted */
 };
 
 /* Before the log is open, whose thread is to be confined too. */
 void dispatcher_confine_files(struct dispatcher_confinement *confinement,
                               const struct dispatcher_settings *settings);
 
-/* When everything is open. */
+/* When everything is open. One warning for what the kernel has, and could not be. */
 void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
-                              const struct dispatcher_settings *settings);
-
-/* For the end of the line at the start. */
-const char *dispatcher_confinement_text(const struct dispatcher_confinement *confinement,
-                                        const struct dispatcher_settings *settings, char *text,
-                                        size_t size);
-
-/* One warning for what could have been and is not. */
-void dispatcher_confinement_warn(const struct dispatcher_confinement *confinement,
-                                 struct journal *journal);
+                              const struct dispatcher_settings *settings, struct journal *journal);
 
 #endif
