@@ -69,7 +69,7 @@ find "/proc/$first_dispatcher/fd" -printf '%l %f\n' >"$TEST_DIR/fds"
 expect 'seccomp of the dispatcher' "$(awk '$1 == "Seccomp:" { print $2 }' "/proc/$first_dispatcher/status")" 2
 expect 'no new privileges' "$(awk '$1 == "NoNewPrivs:" { print $2 }' "/proc/$first_dispatcher/status")" 1
 expect_said 'how it is confined' 'configuration from the file, confined by seccomp, \(Landlock [1-9]\|no Landlock\)' 1
-! grep -e '/pid/headroom' -e '^pipe:' "$TEST_DIR/fds" || fail 'these are open in the dispatcher'
+! grep -e '/pid/headroom[.]' -e '^pipe:' "$TEST_DIR/fds" || fail 'these are open in the dispatcher'
 wait_for 10 gone "$second" || fail 'the second does not step aside'
 expect_said 'what it says' "headroom\[$second\]: another process runs service lmtp-test" 1
 send after 100
