@@ -82,6 +82,8 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_NOT_READY;
     if (!open_state(status) && (waits || status->state.memory))
         return CTL_MEMORY;
+    if (status->nexthops > 0)
+        return CTL_NEXTHOP;
     if (!waits && ctl_hanging(status) == 0)
         return CTL_NOTHING;
     if (ctl_trouble_holds(status))

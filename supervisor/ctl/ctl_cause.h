@@ -17,6 +17,7 @@ enum ctl_cause {
     CTL_MEMORY,     /* us: memory, pressure, the kernel */
     CTL_MAXIMUM,    /* us: workers.max */
     CTL_GROWING,    /* us, for seconds: the limit grows with demand */
+    CTL_NEXTHOP,    /* a next hop does not answer */
     CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
     CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
 };

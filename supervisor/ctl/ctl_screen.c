@@ -65,7 +65,23 @@ static void put_other_side(FILE *out, const struct status *status)
                 ctl_waiting_for_trouble(status), status->requests.waiting);
 }
 
-static void put_cause(FILE *out, const struct status *status)
+/* The first; more than one is rare. */
+static void put_nexthop(FILE *out, const struct status *status, int64_t now)
+{
+    const struct status_nexthop *hop = &status->nexthop[0];
+    char clock[CTL_WORD_SIZE], span[CTL_WORD_SIZE];
+
+    fprintf(out,
+            "the other side: next hop %s does not answer since %s (%s): %s; %" PRIu64
+            " waiting for it",
+            hop->name, ctl_clock(hop->since, now, clock), ctl_span(now - hop->since, span),
+            strcmp(hop->state, "down") == 0 ? "no server is reached" : "nothing is heard of it",
+            hop->waiting);
+    if (status->nexthops > 1)
+        fprintf(out, "; and %" PRIu64 " more do not", status->nexthops - 1);
+}
+
+static void put_cause(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
 
@@ -102,6 +118,9 @@ static void put_cause(FILE *out, const struct status *status)
     case CTL_GROWING:
         fprintf(out, "us, for a moment: the limit grows with demand, it is %" PRIu64 " of %" PRIu64,
                 status->state.limit, status->settings.workers_max);
+        break;
+    case CTL_NEXTHOP:
+        put_nexthop(out, status, view->now);
         break;
     case CTL_OTHER_SIDE:
         put_other_side(out, status);
@@ -252,7 +271,7 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
     }
     put_title(out, status, view);
     put_mail(out, status);
-    put_cause(out, status);
+    put_cause(out, status, view);
     put_limit(out, status);
     ctl_screen_deferred(out, status, view);
     put_trend(out, status);

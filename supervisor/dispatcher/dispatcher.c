@@ -23,6 +23,7 @@
 #include "supervisor/dispatcher/sockets.h"
 #include "supervisor/limits.h"
 #include "supervisor/parent/setup.h"
+#include "supervisor/report/nexthop_lines.h"
 #include "supervisor/report/snapshot.h"
 #include "supervisor/report/state_lines.h"
 
@@ -39,6 +40,7 @@ struct dispatcher {
     struct sockets sockets;
     struct router router; /* and by it all modules on the way of a request */
     struct state_lines lines;
+    struct nexthop_lines nexthop_lines;
     struct snapshot *snapshot;
     struct watch signals;
     struct watch master;
@@ -286,6 +288,7 @@ static void report(struct dispatcher *dispatcher, bool last)
 {
     const struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
 
+    nexthop_lines_tick(&dispatcher->nexthop_lines, &view, &dispatcher->complaints);
     complaints_flush(&dispatcher->complaints, dispatcher->loop.now, last);
     snapshot_tick(dispatcher->snapshot, &view, last);
     if (last)

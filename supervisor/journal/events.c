@@ -23,6 +23,8 @@ static const struct {
     [EVENT_RETRY_UNREACHABLE] = {"30c867797e744d08903227947d92c6ab", "retry-unreachable"},
     [EVENT_AGE_UNKNOWN] = {"998960cb132b4834a561f230a457b638", "age-unknown"},
     [EVENT_FORKS] = {"6c454fd31d3ef0ede8f9cfc53d3420ea", "forks"},
+    [EVENT_NEXTHOP_DOWN] = {"98dae821e1fab8afbd2c2c0f9324e4c2", "nexthop-down"},
+    [EVENT_NEXTHOP_UP] = {"a1405d34477b3ccda9817bb62de8877e", "nexthop-up"},
     [EVENT_LINES_LOST] = {"0dd274c6cdc347a7be7eb6b3e82375c0", "lines-lost"},
 };
 

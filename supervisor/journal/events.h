@@ -24,6 +24,8 @@ enum journal_event {
     EVENT_RETRY_UNREACHABLE,   /* mail is deferred without retry(8) */
     EVENT_AGE_UNKNOWN,         /* qmgr(8) says the age of mail in an unknown layout */
     EVENT_FORKS,               /* workers are forked now, or are executed, and why */
+    EVENT_NEXTHOP_DOWN,        /* a next hop does not answer */
+    EVENT_NEXTHOP_UP,          /* and answers again */
     EVENT_LINES_LOST,          /* log lines that could not be written */
     EVENTS
 };

@@ -119,6 +119,28 @@ static void collect_minute(const struct snapshot *snapshot, const struct report_
     status->minute.pressure = then->pressure;
 }
 
+static void collect_nexthops(const struct report_view *view, struct status *status)
+{
+    struct admission_nexthop hop;
+
+    status->nexthops = 0;
+    for (unsigned i = 0; status->nexthops < STATUS_NEXTHOPS_MAX &&
+                         admission_nexthop(view->admission, i, (int64_t)view->now, &hop);
+         i++) {
+        struct status_nexthop *to = &status->nexthop[status->nexthops];
+
+        if (hop.state == ADMISSION_NEXTHOP_UP)
+            continue;
+        status_text(to->name, sizeof to->name, hop.name);
+        status_text(to->state, sizeof to->state,
+                    hop.state == ADMISSION_NEXTHOP_DOWN ? "down" : "silent");
+        to->since = wall_of(status, view, hop.since);
+        to->waiting = hop.waiting;
+        to->destinations = hop.destinations;
+        status->nexthops++;
+    }
+}
+
 static struct status_destination *find(struct status *status, const char *name)
 {
     for (size_t i = 0; i < status->destinations; i++)
@@ -172,5 +194,6 @@ void snapshot_collect(struct snapshot *snapshot, const struct report_view *view)
     collect_figures(view, status);
     collect_memory(view, status);
     collect_minute(snapshot, view, status);
+    collect_nexthops(view, status);
     collect_destinations(snapshot, view);
 }

@@ -30,6 +30,7 @@ static const struct {
                            "times it could not be kept what was learned of destinations", 0},
     [COMPLAINT_SNAPSHOT] = {EVENT_STATE_FILE, LOG_WARNING, "times status.json could not be written",
                             0},
+    [COMPLAINT_NEXTHOP] = {EVENT_NEXTHOP_DOWN, LOG_WARNING, "times a next hop did not answer", 0},
     [COMPLAINT_METRICS] = {EVENT_STATE_FILE, LOG_WARNING,
                            "times the file of metrics.textfile could not be written", 0},
 };

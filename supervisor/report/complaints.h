@@ -26,6 +26,7 @@ enum complaint {
     COMPLAINT_LEARNED,     /* the file of learned destinations cannot be written */
     COMPLAINT_SNAPSHOT,    /* status.json cannot be written */
     COMPLAINT_METRICS,     /* the file of metrics.textfile cannot be written */
+    COMPLAINT_NEXTHOP,     /* a next hop does not answer */
     COMPLAINTS
 };
 

@@ -28,6 +28,7 @@
 
 #define STATUS_CHANGES_MAX 50
 #define STATUS_DESTINATIONS_MAX 40
+#define STATUS_NEXTHOPS_MAX 8
 #define STATUS_WORD_SIZE 32
 #define STATUS_NAME_SIZE 128   /* a service has at most 99 characters */
 #define STATUS_REASON_SIZE 256 /* limit_reason_write() */
@@ -42,6 +43,15 @@ struct status_change {
     uint64_t limit;
     uint64_t workers;
     uint64_t waiting;
+};
+
+/* A next hop that does not answer. */
+struct status_nexthop {
+    char name[STATUS_KEY_SIZE];
+    char state[STATUS_WORD_SIZE]; /* down: no server is reached; silent: nothing is heard of it */
+    int64_t since;
+    uint64_t waiting;
+    uint64_t destinations; /* that are known behind it */
 };
 
 struct status_destination {
@@ -159,6 +169,8 @@ struct status {
         uint64_t lines_lost; /* of the journal */
     } faults;
 
+    uint64_t nexthops; /* those that do not answer */
+    struct status_nexthop nexthop[STATUS_NEXTHOPS_MAX];
     uint64_t changes; /* newest first */
     struct status_change change[STATUS_CHANGES_MAX];
     uint64_t destinations; /* longest queues first, then the slowest, then others in trouble */

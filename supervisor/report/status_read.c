@@ -142,6 +142,9 @@ int status_read(const char *text, size_t length, struct status *status)
     if (result == 0 && status->service[0] != '\0' && status->format != STATUS_FORMAT)
         result = -EPROTO;
     if (result == 0)
+        result = take_list(document.root, "nexthops", &status_nexthop_table, status->nexthop,
+                           sizeof status->nexthop[0], STATUS_NEXTHOPS_MAX, &status->nexthops);
+    if (result == 0)
         result = take_list(document.root, "changes", &status_change_table, status->change,
                            sizeof status->change[0], STATUS_CHANGES_MAX, &status->changes);
     if (result == 0)

@@ -40,6 +40,7 @@
 #define STATES "OPEN|HOLD|SHRINK|SHED"
 #define LANES "proven|first|passed|slow|unknown|dead"
 #define MODES "unit|hybrid|observe"
+#define NEXTHOP_STATES "down|silent" /* collect.c */
 
 static const struct status_field fields[] = {
     PLAIN(STATUS_COUNT, status, format),
@@ -122,6 +123,14 @@ static const struct status_field change_fields[] = {
     PLAIN(STATUS_COUNT, status_change, waiting),
 };
 
+static const struct status_field nexthop_fields[] = {
+    WORDS(status_nexthop, name),
+    ONE_OF(NEXTHOP_STATES, status_nexthop, state),
+    PLAIN(STATUS_TIME, status_nexthop, since),
+    PLAIN(STATUS_COUNT, status_nexthop, waiting),
+    PLAIN(STATUS_COUNT, status_nexthop, destinations),
+};
+
 static const struct status_field destination_fields[] = {
     WORDS(status_destination, name),
     ONE_OF(LANES, status_destination, lane),
@@ -143,5 +152,6 @@ static const struct status_field destination_fields[] = {
     }
 
 const struct status_table status_table = TABLE(fields);
+const struct status_table status_nexthop_table = TABLE(nexthop_fields);
 const struct status_table status_change_table = TABLE(change_fields);
 const struct status_table status_destination_table = TABLE(destination_fields);

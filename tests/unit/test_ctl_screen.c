@@ -202,6 +202,23 @@ Test(ctl_screen, what_a_snapshot_is_worth)
     free(status);
 }
 
+Test(ctl_screen, a_next_hop_that_does_not_answer_is_named)
+{
+    struct status *status = calm();
+
+    status->nexthops = 1;
+    status->nexthop[0] = (struct status_nexthop){
+        .name = "inet:[192.0.2.1]:24", .state = "down", .since = NOW - 45 * SECOND, .waiting = 90};
+    status->requests.waiting = 90;
+    cr_expect_eq(ctl_cause_of(status), CTL_NEXTHOP);
+    SHOWS(status, true, "the other side: next hop inet:[192.0.2.1]:24 does not answer since ",
+          "(45 s): no server is reached; 90 waiting for it\n");
+    status->nexthops = 3;
+    status_text(status->nexthop[0].state, sizeof status->nexthop[0].state, "silent");
+    SHOWS(status, true, "nothing is heard of it; 90 waiting for it; and 2 more do not\n");
+    free(status);
+}
+
 Test(ctl_screen, the_other_side_is_named)
 {
     struct status *status = calm();

@@ -52,8 +52,11 @@ static struct status *full(void)
 
     fill(&status_table, status, &next);
     status->format = STATUS_FORMAT;
+    status->nexthops = STATUS_NEXTHOPS_MAX;
     status->changes = STATUS_CHANGES_MAX;
     status->destinations = STATUS_DESTINATIONS_MAX;
+    for (unsigned i = 0; i < STATUS_NEXTHOPS_MAX; i++)
+        fill(&status_nexthop_table, &status->nexthop[i], &next);
     for (unsigned i = 0; i < STATUS_CHANGES_MAX; i++)
         fill(&status_change_table, &status->change[i], &next);
     for (unsigned i = 0; i < STATUS_DESTINATIONS_MAX; i++)
@@ -95,7 +98,8 @@ Test(status, the_table_names_every_byte)
 
         named += field->size > 0 ? field->size : field->kind == STATUS_FLAG ? 1 : 8;
     }
-    named += 2 * sizeof(uint64_t) + sizeof status->change + sizeof status->destination;
+    named += 3 * sizeof(uint64_t) + sizeof status->nexthop + sizeof status->change +
+             sizeof status->destination;
     /* Flags leave up to seven bytes each. */
     cr_expect_leq(sizeof *status - named, (size_t)70);
     free(status);
@@ -128,6 +132,10 @@ Test(status, worst_text_fits)
         status->change[i].limit = UINT64_MAX;
         status->change[i].workers = UINT64_MAX;
         status->change[i].waiting = UINT64_MAX;
+    }
+    for (unsigned i = 0; i < STATUS_NEXTHOPS_MAX; i++) {
+        memset(status->nexthop[i].name, '\\', STATUS_KEY_SIZE - 1);
+        status->nexthop[i].waiting = status->nexthop[i].destinations = UINT64_MAX;
     }
     for (unsigned i = 0; i < STATUS_DESTINATIONS_MAX; i++) {
         struct status_destination *to = &status->destination[i];
