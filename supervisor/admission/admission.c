@@ -86,6 +86,7 @@ void admission_land(struct admission *admission, struct part *part, bool give_ba
     admission->in_flight--;
     if (part->hanging) {
         destination->hanging--;
+        admission->hanging_count--;
         admission->lane[part->charge].in_flight--;
     } else {
         admission->lane[destination->charge].in_flight--;
@@ -186,8 +187,10 @@ static void learn(struct admission *admission, struct part *part, enum admission
     }
     destination_learn(&admission->settings, destination, outcome, service, now);
     destination_most(&admission->settings, destination, outcome, part->level, service, now);
-    if (outcome == ADMISSION_DELIVERED)
+    if (outcome == ADMISSION_DELIVERED) {
         destination->unfit = false;
+        destination_rate(destination, service, now);
+    }
 }
 
 int admission_finished(struct admission *admission, unsigned number, enum admission_outcome outcome,

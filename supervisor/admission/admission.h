@@ -84,7 +84,7 @@
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
  * because Postfix brings back together what was deferred together.
  *
- * MEMORY. 480 bytes a destination, 104 a part, when touched; 12 to 20 a destination beside that for the tables.
+ * MEMORY. 528 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -140,6 +140,8 @@ struct admission_settings {
     int64_t spread;   /* deferrals of a flood leave over this time */
     unsigned backlog; /* destination.backlog: waiting parts of a dead destination that are kept */
     unsigned window;  /* a destination's window after its first success */
+    unsigned
+        stock; /* so many workers are started whether they raise the rate or not: stock would have them */
     uint64_t seed[2]; /* for the hash and the jitter; random in production */
 };
 
@@ -217,6 +219,14 @@ int64_t admission_due(struct admission *admission, unsigned limit, int64_t now);
  */
 unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
                             unsigned requests);
+
+/*
+ * The same in *runnable; -> how many of these would be delivered sooner if more workers were started: all, while less than `stock`
+ * are in flight that do not hang; above that none of a destination that takes twice its least time (destination_rate.c). Idle
+ * workers are for all.
+ */
+unsigned admission_gaining(struct admission *admission, unsigned limit, int64_t now, unsigned most,
+                           unsigned requests, unsigned *runnable);
 
 /* The worker took the bytes of a chosen part: its service time runs from `now`. */
 int admission_started(struct admission *admission, unsigned part, int64_t now);
@@ -338,6 +348,7 @@ struct admission_memory {
     int64_t failure_age;
     int64_t answer_age;
     int64_t service;
+    int64_t least; /* the least service time; 0: not known */
     unsigned window;
     bool hung; /* the last failure was a hang */
 };

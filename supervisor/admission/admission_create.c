@@ -17,6 +17,7 @@ void admission_defaults(struct admission_settings *settings)
         .spread = 240 * ADMISSION_SECOND,
         .backlog = 30,
         .window = 5,
+        .stock = 100,
     };
 }
 

@@ -20,6 +20,7 @@ static void hang(struct admission *admission, struct part *part)
     admission->lane[destination->charge].in_flight--;
     admission->lane[part->charge].in_flight++;
     destination->hanging++;
+    admission->hanging_count++;
     if (!part->joint && part->since > destination->last_hang)
         destination->last_hang = part->since;
     admission_nexthop_hangs(admission, part);
@@ -325,15 +326,17 @@ static unsigned beyond(const struct admission *admission, enum admission_lane la
     return waiting < room ? waiting : room;
 }
 
-unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
-                            unsigned requests)
+unsigned admission_count_runnable(struct admission *admission, unsigned limit, int64_t now,
+                                  unsigned most, unsigned requests, unsigned *gaining)
 {
     unsigned total, started = 0, spent = 0;
 
+    *gaining = 0;
     sweep(admission, limit, now);
     total = admission->in_flight;
     for (int lane = 0; lane < ADMISSION_LANES && started < most; lane++) {
         unsigned able = admission->lane[lane].startable;
+        unsigned gains = able + admission->lane[lane].beyond - admission->lane[lane].stretched;
         unsigned sum, room;
 
         if (able == 0 && admission->lane[lane].beyond == 0)
@@ -353,8 +356,19 @@ unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t
             able = requests;
         started += able;
         total += able;
+        *gaining += gains < able ? gains : able;
     }
-    if (admission_nexthop_probe(admission, now) != NULL)
+    if (admission_nexthop_probe(admission, now) != NULL) {
         started++;
+        ++*gaining;
+    }
     return started < most ? started : most;
+}
+
+unsigned admission_runnable(struct admission *admission, unsigned limit, int64_t now, unsigned most,
+                            unsigned requests)
+{
+    unsigned gaining;
+
+    return admission_count_runnable(admission, limit, now, most, requests, &gaining);
 }

@@ -151,6 +151,7 @@ bool admission_recall(const struct admission *admission, uint32_t *cursor, int64
                 .failure_age = age_of(destination->last_failure, now),
                 .answer_age = age_of(destination->last_answer, now),
                 .service = destination->service,
+                .least = destination->least,
                 .window = destination->window,
                 .hung = destination->hung,
             };
@@ -176,7 +177,8 @@ int admission_teach(struct admission *admission, const struct admission_memory *
 
     if (length == sizeof memory->key || !age_valid(memory->success_age) ||
         !age_valid(memory->failure_age) || !age_valid(memory->answer_age) || memory->service < 0 ||
-        memory->service > AGE_MAX || memory->window == 0)
+        memory->service > AGE_MAX || memory->least < 0 || memory->least > AGE_MAX ||
+        memory->window == 0)
         return -EINVAL;
     if (destination_find(admission, memory->key, length) != NULL ||
         admission->destinations_used == admission->destinations_max)
@@ -196,6 +198,8 @@ int admission_teach(struct admission *admission, const struct admission_memory *
     if (memory->window < destination->window)
         destination->window = memory->window;
     destination->service = memory->service;
+    destination->least = memory->least;
+    destination->least_time = now;
     destination->hung = memory->hung;
     destination_place(admission, destination, PLACE_KEEP, now);
     list_remove(&destination->use);

@@ -98,6 +98,7 @@ struct destination {
     unsigned counted_ready; /* what it adds to lane.startable, and to the first lane's */
     unsigned counted_first;
     unsigned counted_spare;
+    unsigned counted_stretched; /* of what it adds to startable and beyond */
     unsigned counted_over;
     unsigned counted_doomed;
     uint32_t nexthop_turn; /* of that next hop when it was found */
@@ -107,6 +108,7 @@ struct destination {
     uint8_t ready_lane;    /* the ring it stands in */
     uint8_t first_lane;    /* ADMISSION_FIRST or ADMISSION_PASSED */
     uint8_t spare_lane;    /* the ring of which lane */
+    uint8_t stretched_lane;
     bool heavy;
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
@@ -125,6 +127,8 @@ struct destination {
     int64_t last_hang;   /* start of the newest part that was seen hanging */
     int64_t join_until;  /* a first attempt went along with others: the next waits for its answer */
     int64_t service;
+    int64_t least; /* destination_rate.c; 0: not known */
+    int64_t least_time;
     uint64_t deferred;
 };
 
@@ -134,6 +138,7 @@ struct lane {
     unsigned startable; /* what the destinations of the ring could start by their windows */
     struct list spare;  /* destinations that could start more than that */
     unsigned beyond;    /* how many more */
+    unsigned stretched; /* of those that could start: more workers would not raise their rate */
     unsigned missed;    /* starts elsewhere while it had something to start */
 };
 
@@ -170,6 +175,7 @@ struct admission {
     unsigned limit;            /* L of the last call that told it */
     unsigned waiting;
     unsigned in_flight;
+    unsigned hanging_count; /* of these */
     unsigned parked_count;
     unsigned answers;    /* of joint first attempts */
     unsigned over_count; /* parts more than their destinations' backlogs */
@@ -236,6 +242,11 @@ void destination_learn(const struct admission_settings *settings, struct destina
 /* destination_most.c: what an outcome says of the number at a time. */
 void destination_most(const struct admission_settings *settings, struct destination *destination,
                       enum admission_outcome outcome, unsigned level, int64_t service, int64_t now);
+/* destination_rate.c */
+/* A delivery took so long. */
+void destination_rate(struct destination *destination, int64_t service, int64_t now);
+/* Its deliveries take twice the least time or more: those in flight wait for each other. */
+bool destination_stretched(const struct destination *destination);
 /* How many of its waiting parts are more than it may keep. */
 unsigned destination_excess(const struct admission_settings *settings,
                             const struct destination *destination);
@@ -296,6 +307,11 @@ unsigned share_spare(const struct admission *admission, enum admission_lane lane
 /* How many more the lane may start with `total` in flight, `sum` of them nested. Its own first slot needs no reserve. */
 unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
                     unsigned total, unsigned sum);
+
+/* admission_next.c */
+/* admission_runnable(), and how many of them are not of stretched destinations. */
+unsigned admission_count_runnable(struct admission *admission, unsigned limit, int64_t now,
+                                  unsigned most, unsigned requests, unsigned *gaining);
 
 /* admission_join.c */
 /* A joint part has been in flight for longer than slow_after; -> where it stands from now on: lasting or hanging. */

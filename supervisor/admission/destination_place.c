@@ -143,6 +143,17 @@ static void stand_spare(struct admission *admission, struct destination *destina
     admission->lane[lane].beyond += beyond;
 }
 
+/* What it could start, of which more workers would not raise the rate. To be called when all else is counted. */
+static void stand_stretched(struct admission *admission, struct destination *destination)
+{
+    admission->lane[destination->stretched_lane].stretched -= destination->counted_stretched;
+    destination->counted_stretched = 0;
+    if (destination_stretched(destination))
+        destination->counted_stretched = destination->counted_ready + destination->counted_spare;
+    destination->stretched_lane = destination->lane;
+    admission->lane[destination->lane].stretched += destination->counted_stretched;
+}
+
 /* Keeps the sums that pace the deferrals. `counted_over` holds what was added for this destination last time. */
 static void stand_over(struct admission *admission, struct destination *destination)
 {
@@ -242,6 +253,7 @@ void destination_place(struct admission *admission, struct destination *destinat
         stand_first(admission, destination, 0, why, now);
         stand_ready(admission, destination, least(open, waiting), why);
     }
+    stand_stretched(admission, destination);
 }
 
 int64_t destination_unpace(struct admission *admission, int64_t now)

@@ -10,10 +10,10 @@
 #include "supervisor/base/file.h"
 
 #define MAGIC "HDRMLEAR"
-#define VERSION 2
+#define VERSION 3
 #define HEADER 24
 #define TRAILER 13
-#define RECORD_MAX (1 + ADMISSION_KEY + 1 + 4 + 4 * 8)
+#define RECORD_MAX (1 + ADMISSION_KEY + 1 + 4 + 5 * 8)
 #define FILE_MAX (HEADER + (size_t)LEARNED_MAX * RECORD_MAX + TRAILER)
 #define FLAG_HUNG 1
 
@@ -93,6 +93,7 @@ static void put_memory(struct writer *writer, const struct admission_memory *mem
     put_number(writer, memory->hung ? FLAG_HUNG : 0, 1);
     put_number(writer, memory->window, 4);
     put_number(writer, (uint64_t)memory->service, 8);
+    put_number(writer, (uint64_t)memory->least, 8);
     put_number(writer, wall_of(memory->success_age, wall), 8);
     put_number(writer, wall_of(memory->failure_age, wall), 8);
     put_number(writer, wall_of(memory->answer_age, wall), 8);
@@ -200,6 +201,7 @@ static bool take_memory(struct reader *reader, struct admission_memory *memory, 
     memory->hung = (take_number(reader, 1) & FLAG_HUNG) != 0;
     memory->window = (unsigned)take_number(reader, 4);
     memory->service = (int64_t)take_number(reader, 8);
+    memory->least = (int64_t)take_number(reader, 8);
     memory->success_age = take_age(reader, saved, wall);
     memory->failure_age = take_age(reader, saved, wall);
     memory->answer_age = take_age(reader, saved, wall);

@@ -17,7 +17,8 @@
  * Format, all numbers little-endian:
  *     8 bytes "HDRMLEAR"; 4 bytes version; 8 bytes wall-clock time of writing; 4 bytes limit
  *     per destination: 1 byte length of the key (not 0), the key; 1 byte flags (1: the last failure was a hang);
- *         4 bytes window; 8 bytes each: service time, last success, last failure, last quick answer (0: never)
+ *         4 bytes window; 8 bytes each: service time, the least of them, last success, last failure, last quick answer
+ *         (0: never)
  *     1 byte 0; 4 bytes number of destinations; 8 bytes checksum (FNV-1a, 64 bit) of all before it
  */
 

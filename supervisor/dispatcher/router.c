@@ -265,15 +265,16 @@ static void growth_look(struct router *router)
 static void start_workers(struct router *router)
 {
     struct spawn_answer answer;
-    unsigned limit = limit_of(router);
+    unsigned limit = limit_of(router), gaining;
 
-    router->runnable = admission_runnable(router->admission, limit, router_now(router), limit,
-                                          parts_view(router->parts).jobs);
+    gaining = admission_gaining(router->admission, limit, router_now(router), limit,
+                                parts_view(router->parts).jobs, &router->runnable);
     do {
         struct fleet_view fleet = fleet_view(router->fleet);
         const struct spawn_view view = {
             .waiting = parts_view(router->parts).waiting,
             .runnable = router->runnable,
+            .stretched = router->runnable - gaining,
             .starting = fleet.pool->count[WORKER_STARTING],
             .live = pool_live(fleet.pool),
             .leaving = fleet.pool->count[WORKER_LEAVING],

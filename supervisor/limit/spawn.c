@@ -10,6 +10,8 @@ static const char *const texts[SPAWN_WHYS] = {
     [SPAWN_DESCRIPTORS] = "there is no descriptor for it: raise LimitNOFILE= of Postfix's unit",
     [SPAWN_MAX] = "workers.max is reached",
     [SPAWN_AT_ONCE] = "as many are starting as may at a time",
+    [SPAWN_RATE] =
+        "more would not raise the rate: deliveries take twice as long as with few at a time",
     [SPAWN_FASTER] = "those that there are come back sooner than a new one would start",
     [SPAWN_MEMORY] = "the limit allows no more now",
 };
@@ -45,6 +47,8 @@ static struct spawn_answer decide(struct spawn *spawn, const struct spawn_view *
         return (struct spawn_answer){.why = SPAWN_MAX, .again = UINT64_MAX};
     if (view->starting >= STARTS_AT_ONCE)
         return (struct spawn_answer){.why = SPAWN_AT_ONCE, .again = UINT64_MAX};
+    if (view->runnable > view->starting && view->runnable - view->stretched <= view->starting)
+        return (struct spawn_answer){.why = SPAWN_RATE, .again = UINT64_MAX};
     /* Without a worker that could come back, growth has nothing to judge. */
     if (view->live > view->leaving && !growth_helps(&spawn->growth, more, now))
         return (struct spawn_answer){.why = SPAWN_FASTER, .again = now + GROWTH_AGAIN};

@@ -25,6 +25,7 @@ enum spawn_why {
     SPAWN_DESCRIPTORS, /* there was no descriptor, until the next tick */
     SPAWN_MAX,         /* as many exist as workers.max says */
     SPAWN_AT_ONCE,     /* as many are starting as may at a time */
+    SPAWN_RATE,        /* more would not raise the rate at which the server delivers */
     SPAWN_FASTER,      /* those that there are come back sooner than a new one would */
     SPAWN_MEMORY,      /* the limit allows no more now */
 };
@@ -34,6 +35,7 @@ enum spawn_why {
 struct spawn_view {
     unsigned waiting;    /* parts that wait */
     unsigned runnable;   /* of them, those that could be chosen now if workers were free */
+    unsigned stretched;  /* of these, those that more workers would not serve sooner */
     unsigned starting;   /* workers that have not greeted */
     unsigned live;       /* processes */
     unsigned leaving;    /* of them, on their way out */

@@ -126,6 +126,21 @@ Test(spawn, memory)
     expect(&view, SPAWN_MEMORY, UINT64_MAX);
 }
 
+/* Those of a server that takes twice its time get no more; somebody else's does. */
+Test(spawn, no_more_than_raise_the_rate)
+{
+    struct spawn_view view = NOTHING_IN_THE_WAY;
+
+    view.max = 200;
+    view.runnable = view.waiting = 50;
+    view.stretched = 50;
+    expect(&view, SPAWN_RATE, UINT64_MAX);
+    view.stretched = 49;
+    expect(&view, SPAWN_START, UINT64_MAX);
+    view.starting = 1;
+    expect(&view, SPAWN_RATE, UINT64_MAX);
+}
+
 /* Workers came back each 0.1 ms until just now, for a second: what waits is served before a new one is there. */
 static struct spawn spawn_of_fast_workers(void)
 {
@@ -210,6 +225,8 @@ static unsigned in_the_way(const struct spawn_view *view, bool faster)
         way |= 1U << SPAWN_MAX;
     if (view->starting >= 8)
         way |= 1U << SPAWN_AT_ONCE;
+    if (view->runnable > view->starting && view->runnable - view->stretched <= view->starting)
+        way |= 1U << SPAWN_RATE;
     if (faster && view->live != view->leaving)
         way |= 1U << SPAWN_FASTER;
     if (view->budget == 0)

@@ -9,8 +9,7 @@
     .workers_most = 500
 
 /*
- * Not reached yet: in 9 thirty are
- * parked at a server that serves one at a time, where four would do; in 12 as many as there are.
+ * Not reached yet: in 9 thirty are parked at a server that serves one at a time, where four would do: they are fewer than stock has.
  */
 static struct plan plans[] = {
     {.name = "2d",
@@ -78,6 +77,31 @@ static struct plan plans[] = {
      .what = "200 of 8 s, known to be slow",
      .set_up = slow_200,
      OPEN_WIDE,
+     .warm = true,
+     .until = 5 * MINUTE,
+     .none_more = true,
+     .time_ratio = 1.1},
+    {.name = "3p",
+     .what = "200 of 8 s, 500 processes",
+     .set_up = slow_200,
+     .relay = true,
+     .initial = 10000,
+     .limit = 10000,
+     .processes = 500,
+     .workers = 500,
+     .workers_most = 500,
+     .until = 5 * MINUTE,
+     .none_more = true,
+     .time_ratio = 1.1},
+    {.name = "3m",
+     .what = "  again and again to 40 sites that take 50 ms to 8 s, known ones",
+     .set_up = slow_many,
+     .relay = true,
+     .initial = 10000,
+     .limit = 10000,
+     .processes = 500,
+     .workers = 500,
+     .workers_most = 500,
      .warm = true,
      .until = 5 * MINUTE,
      .none_more = true,
@@ -360,7 +384,16 @@ static struct plan plans[] = {
      .warm = true,
      .until = 5 * MINUTE,
      .none_more = true,
-     .time_ratio = 1.1},
+     .time_ratio = 1.1,
+     .peak_most = 100},
+    {.name = "12n",
+     .what = "  to a new one",
+     .set_up = full_room,
+     OPEN_WIDE,
+     .until = 5 * MINUTE,
+     .none_more = true,
+     .time_ratio = 1.1,
+     .peak_most = 100},
 };
 
 struct plan *cases_at(size_t number)

@@ -41,6 +41,16 @@ void slow_400(struct plan *plan, struct model *model)
     burst(model, 0, model_domain(model, SERVER_DELAY, 10 * SECOND), 400, KIND_GOOD);
 }
 
+void slow_many(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    for (int i = 0; i < 40; i++) {
+        int domain = model_domain(model, SERVER_DELAY, (50 + 204 * i) * MS);
+        for (int wave = 0; wave < 4; wave++)
+            burst(model, wave * 10 * SECOND, domain, 10, KIND_GOOD);
+    }
+}
+
 /* Each to a domain of its own, which nobody has seen before. */
 static void newcomers(struct model *model, int count, int64_t time)
 {

@@ -9,6 +9,7 @@ void one_site_burst(struct plan *plan, struct model *model);
 void two_bursts(struct plan *plan, struct model *model);
 void slow_200(struct plan *plan, struct model *model);
 void slow_400(struct plan *plan, struct model *model);
+void slow_many(struct plan *plan, struct model *model);
 void newcomers_20(struct plan *plan, struct model *model);
 void newcomers_50(struct plan *plan, struct model *model);
 void newcomers_500(struct plan *plan, struct model *model);

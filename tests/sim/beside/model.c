@@ -251,6 +251,16 @@ static void grow(struct model *model)
     push(model, model->now + GROWTH_EVERY, EVENT_WAKE, 0);
 }
 
+/* Is there an idle worker, or would one more be started? Those that were started once are there to the end. */
+static bool may_begin(struct model *model)
+{
+    unsigned runnable;
+
+    return model->busy < model->peak ||
+           admission_gaining(model->admission, (unsigned)model->workers, model->now, 1, CLIENTS,
+                             &runnable) > 0;
+}
+
 /* What the dispatcher does after every event. */
 static void pump(struct model *model)
 {
@@ -260,8 +270,11 @@ static void pump(struct model *model)
 
     grow(model);
     while (again) {
-        struct admission_choice choice =
-            admission_next(model->admission, (unsigned)model->workers, model->now);
+        struct admission_choice choice = {.answer = ADMISSION_LIMIT, .again = ADMISSION_NEVER};
+        if (may_begin(model))
+            choice = admission_next(model->admission, (unsigned)model->workers, model->now);
+        else
+            choice.again = admission_due(model->admission, (unsigned)model->workers, model->now);
         again = choice.answer == ADMISSION_START;
         if (again) {
             if (admission_started(model->admission, choice.part, model->now) != 0)
