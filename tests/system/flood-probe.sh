@@ -48,6 +48,6 @@ late()
 }
 
 # Also when all else is deferred because the domain hangs.
-wait_for 40 late || fail 'nothing was deferred for waiting too long'
+wait_for $((FLOOD_HOLD + 40)) late || fail 'nothing was deferred for waiting too long'
 expect 'probes that we answered' "$(lines "$log" 'to=<\(probe\|verified.\)@.*delivery deferred')" 0
 flood_end

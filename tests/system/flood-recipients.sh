@@ -8,7 +8,7 @@
 . "$LIBRARY/flood.sh"
 
 FLOOD='ours stock'
-COUNT=50
+COUNT=$((FLOOD_TIME * 5 / 2))
 case="30 recipients in 30 domains, one dead"
 
 served()
