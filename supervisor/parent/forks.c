@@ -15,6 +15,8 @@
 /* One that lived so long was no failed start. */
 #define LIVED (60 * SECOND)
 #define LATE 100 /* ms */
+/* Messages of the template that are read at a time: there may be no end of them. */
+#define READ_MOST 64
 
 static char version[] = TEMPLATE_ENVIRONMENT "=" TEMPLATE_VERSION;
 
@@ -135,7 +137,11 @@ void forks_read(struct forks *forks)
     struct template_message message;
     int result = 0;
 
-    while (forks->control >= 0 && (result = template_receive(forks->control, &message, 0)) == 1) {
+    /* It tells each start twice; the rest is read with the next one. */
+    for (unsigned i = 0; i < READ_MOST && forks->control >= 0; i++) {
+        result = template_receive(forks->control, &message, 0);
+        if (result != 1)
+            break;
         if (message.kind == TEMPLATE_READY && !forks->ready) {
             /* Perhaps its last word. */
             forks->ready = forks->pid > 0;
@@ -195,6 +201,18 @@ static bool keep(struct forks *forks)
     return forks->ready;
 }
 
+/* It is mail_owner's, and we have the rights of root: none but a child of ours is ever signalled. */
+static pid_t child_of_ours(struct forks *forks, pid_t pid)
+{
+    siginfo_t info;
+
+    if (pid != forks->pid && pid != forks->parent->dispatcher &&
+        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        return pid;
+    give_up(forks, TEMPLATE_SILENT, "it told of a process that is no worker");
+    return -EAGAIN;
+}
+
 pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTORS])
 {
     pid_t pid;
@@ -203,7 +221,7 @@ pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTO
         return 0;
     pid = template_ask(forks->control, ++forks->number, descriptors, FORKS_ANSWER);
     if (pid > 0)
-        return pid;
+        return child_of_ours(forks, pid);
     if (pid == -ESTALE) {
         forks_end(forks);
         return 0;
@@ -218,6 +236,6 @@ pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTO
         pid = template_late(forks->control, forks->number, LATE);
     give_up(forks, TEMPLATE_SILENT, "");
     if (pid > 0)
-        return pid;
+        return child_of_ours(forks, pid);
     return pid == -EPIPE ? 0 : -EAGAIN;
 }

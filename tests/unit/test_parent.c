@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "agents/template.h"
 #include "supervisor/parent/parent.h"
 #include "tests/unit/fake.h"
 
@@ -28,6 +29,7 @@ struct scene {
     bool narrow;           /* few messages fit into the channel */
     bool endless;          /* each wish to end a worker is followed by the next */
     int dispatcher_status; /* with which it ends by itself */
+    pid_t victim;          /* of a template that lies; 0: there is none */
     pid_t parent;
     pid_t dispatcher;
     int worker[WORKERS]; /* our ends */
@@ -46,6 +48,38 @@ int kill(pid_t pid, int signal)
     if (!told)
         told = write(endless_master, "", 1) == 1;
     return channel_send(endless_end, &(struct channel_message){.kind = CHANNEL_KILL}, NULL);
+}
+
+/*
+ * This program in the place of the agent, when LIAR is in the environment: a template that tells of
+ * a process which it has not made, and workers that only wait.
+ */
+#define LIAR "HEADROOM_TEST_LIAR" /* the process, and a file that is made when it is asked next */
+
+__attribute__((constructor)) static void be_liar(void)
+{
+    const char *lie = getenv(LIAR);
+    struct template_message message = {.kind = TEMPLATE_READY};
+    char *path;
+    int pid, fd;
+
+    if (!lie)
+        return;
+    alarm(60);
+    pid = (int)strtol(lie, &path, 10);
+    if (getenv(TEMPLATE_ENVIRONMENT)) {
+        if (send(MASTER_STATUS_FD, &message, sizeof message, 0) < 0)
+            _exit(1);
+        fd = open(path + 1, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        close(fd);
+        while (recv(MASTER_STATUS_FD, &message, sizeof message, 0) == (ssize_t)sizeof message) {
+            message.kind = TEMPLATE_STARTED;
+            message.value = pid;
+            (void)send(MASTER_STATUS_FD, &message, sizeof message, MSG_NOSIGNAL);
+        }
+    }
+    for (;;)
+        pause();
 }
 
 _Noreturn static void be_dispatcher(const struct scene *scene, int channel)
@@ -71,6 +105,7 @@ _Noreturn static void be_parent(const struct scene *scene, int channel, int disp
         .worker_path = scene->worker_path,
         .worker_arguments = arguments,
         .generation = GENERATION,
+        .template_object = scene->victim > 0 ? scene->worker_path : NULL,
     };
     const struct journal_options options = {
         .syslog_name = "test", .host = "test", .postlog = fake_path(&scene->fake, "log")};
@@ -82,6 +117,12 @@ _Noreturn static void be_parent(const struct scene *scene, int channel, int disp
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    if (scene->victim > 0) {
+        char lie[160];
+
+        snprintf(lie, sizeof lie, "%d %s/asked", (int)scene->victim, scene->fake.directory);
+        setenv(LIAR, lie, 1);
+    }
     setenv("GENERATION", "3", 1);
     setenv("MAIL_CONFIG", "/configuration", 1);
     alarm(60); /* should the test be gone */
@@ -471,6 +512,36 @@ Test(parent, a_stream_of_wishes_without_an_end_does_not_keep_signals_out)
     begin = fake_now_ms();
     kill(scene.parent, SIGTERM);
     expect_end(&scene, EXIT_SUCCESS, begin, 1000);
+    finish(&scene);
+}
+
+/* The template is mail_owner's: what it tells is no reason to signal whom root may. */
+Test(parent, a_template_that_tells_of_another_process)
+{
+    struct scene scene;
+    int64_t deadline = fake_now_ms() + WAIT_MS;
+
+    prepare(&scene);
+    scene.worker_path = "/proc/self/exe";
+    scene.victim = fork();
+    if (scene.victim == 0) {
+        alarm(60);
+        for (;;)
+            pause();
+    }
+    start(&scene);
+    spawn(&scene, 0, "\n");
+    expect(&scene, CHANNEL_STARTED, 0);
+    while (access(fake_path(&scene.fake, "asked"), F_OK) < 0 && fake_now_ms() < deadline)
+        poll(NULL, 0, 1);
+    spawn(&scene, 1, "\n");
+    cr_assert_eq(expect(&scene, CHANNEL_FAILED, 1).status, EAGAIN);
+    fake_expect_line(&scene.fake, "it told of a process that is no worker");
+    kill(scene.parent, SIGTERM);
+    expect_end(&scene, EXIT_SUCCESS, fake_now_ms(), 1000);
+    cr_assert_eq(waitpid(scene.victim, NULL, WNOHANG), 0, "the victim lives");
+    kill(scene.victim, SIGKILL);
+    waitpid(scene.victim, NULL, 0);
     finish(&scene);
 }
 
