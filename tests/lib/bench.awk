@@ -106,6 +106,12 @@ FNR == NR {
         printf "  %-52s %-26s %-26s %-22s %-9s %s\n", label ($3 == "headroom" ? "" : ", " $3), "", "", result, $5, verdict
     item = sprintf("    {\"metric\": %s, \"of\": %s, \"unit\": %s, \"kind\": \"%s\", \"median\": %.6g, \"least\": %.6g, \"most\": %.6g",
         text_of(metric), text_of($3), text_of($4), $1, result_median, result_least, result_most)
+    if ($1 == "ratio") {
+        rounds_of(metric, "stock")
+        item = item sprintf(", \"stock\": %.6g", median)
+        rounds_of(metric, "headroom")
+        item = item sprintf(", \"headroom\": %.6g", median)
+    }
     if (verdict != "")
         item = item sprintf(", \"goal\": %s, \"reached\": %s", text_of($5), verdict == "reached" ? "true" : "false")
     items = items (items == "" ? "" : ",\n") item "}"
