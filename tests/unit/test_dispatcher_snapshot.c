@@ -2,6 +2,7 @@
 
 #include "tests/unit/fake_round.h"
 
+#include "supervisor/admission/learned.h"
 #include "supervisor/base/file.h"
 #include "supervisor/report/metrics.h"
 #include "supervisor/report/status.h"
@@ -133,5 +134,51 @@ Test(dispatcher_snapshot, what_was_not_said_is_said_in_the_end)
     close(fake.master);
     fake_status(&fake);
     fake_expect_line(&fake, " 3 more delivery requests were refused");
+    fake_remove(&fake);
+}
+
+/* --- what is kept for the next start ------------------------------------------------------------------ */
+
+/* The dispatcher ends and has kept its limit, which is returned. */
+static unsigned limit_kept(struct fake *fake, struct admission *admission, int state)
+{
+    unsigned limit;
+
+    close(fake->master);
+    cr_assert_eq(fake_status(fake), 0);
+    cr_assert_geq(learned_load(state, "learned", admission, &limit, 0,
+                               time(NULL) * INT64_C(1000000) + 1000000),
+                  0);
+    return limit;
+}
+
+/* After a reload L is what a predecessor ran at, not what it is after a first start. 120 workers need 240 MB. */
+Test(dispatcher_snapshot, the_limit_survives_a_restart)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct admission_settings settings;
+    struct admission *admission;
+    struct fake fake;
+    unsigned number;
+    int state;
+
+    admission_defaults(&settings);
+    admission = admission_create(&settings, 1, 1);
+    cr_assert_not_null(admission);
+    number = fake_begin(&fake, 150);
+    state = open(fake_path(&fake, "state"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_expect_eq(limit_kept(&fake, admission, state), 100);
+    cr_assert_eq(learned_save(state, "learned", admission, 120, 0, time(NULL) * INT64_C(1000000)),
+                 0);
+    if (geteuid() == 0)
+        cr_assert_eq(fchownat(state, "learned", nobody->pw_uid, nobody->pw_gid, 0), 0);
+    fake_closed(&fake, number);
+    close(fake.channel);
+    cr_assert_eq(unlink(fake.service.sun_path), 0);
+    fake_launch(&fake);
+    fake_first_worker(&fake);
+    cr_expect_eq(limit_kept(&fake, admission, state), 120);
+    close(state);
+    admission_destroy(admission);
     fake_remove(&fake);
 }
