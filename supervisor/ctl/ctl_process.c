@@ -35,9 +35,20 @@ static pid_t read_stat(const char *proc, const char *pid, char *state)
 
 char ctl_process_state(pid_t pid)
 {
-    char name[32];
+    char path[PATH_SIZE];
+    char name[32] = "";
     char state;
+    FILE *file;
 
+    snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return '\0';
+    if (!fgets(name, sizeof name, file) || strcmp(name, "headroom\n") != 0)
+        name[0] = '\0';
+    fclose(file);
+    if (name[0] == '\0')
+        return '\0';
     snprintf(name, sizeof name, "%ld", (long)pid);
     read_stat("/proc", name, &state);
     return state == 'Z' || state == 'X' ? '\0' : state;

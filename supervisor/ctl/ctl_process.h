@@ -7,7 +7,10 @@
 
 #include <sys/types.h>
 
-/* The letter of a process's state: 'R', 'S', 'D', 'T' and so on; '\0' when it has ended. */
+/*
+ * The letter of a process's state: 'R', 'S', 'D', 'T' and so on; '\0' when it has ended, or is none of
+ * headroom's: its number is read from a file of mail_owner's, and people are told to kill it.
+ */
 char ctl_process_state(pid_t pid);
 
 /*

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -198,4 +199,13 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     cr_expect_not_null(strstr(text, "<rect x=\"490.0\" y=\"56\" width=\"252.0\""), "%s", text);
     cr_expect_not_null(strstr(text, "<rect x=\"742.0\" y=\"56\" width=\"168.0\""));
     free(text);
+}
+
+/* Who wrote the snapshot may name any process, and the screen says whom to kill. */
+Test(ctl, a_process_of_another_name_is_not_the_dispatcher)
+{
+    cr_expect_eq(ctl_process_state(getpid()), '\0');
+    cr_expect_eq(ctl_process_state(1), '\0');
+    prctl(PR_SET_NAME, "headroom");
+    cr_expect_eq(ctl_process_state(getpid()), 'R');
 }
