@@ -51,6 +51,8 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
         return "the others";
     if (plan->refused_most > 0 && ours->refused > plan->refused_most)
         return "refused by the server";
+    if (plan->dead_most > 0 && ours->dead_peak > plan->dead_most)
+        return "workers at dead destinations";
     if (plan->peak_most > 0 && ours->peak > plan->peak_most)
         return "workers";
     return NULL;
@@ -59,10 +61,11 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
 static void print(const char *name, const struct figures *figures, const char *why)
 {
     printf("  %-8s %5u of %5u, deferred %5u, refused %4u, p50 %7.3f p99 %7.3f max %7.3f, all after "
-           "%7.2f s, at most %3u, others %5.0f s, own %4u, full %6.1f s%s%s\n",
+           "%7.2f s, at most %3u (%u at dead ones), others %5.0f s, own %4u, full %6.1f s%s%s\n",
            name, figures->delivered, figures->good, figures->deferred, figures->refused,
-           figures->p50, figures->p99, figures->most, figures->time, figures->peak, figures->others,
-           figures->own, figures->full, why ? "  MISSED: " : "", why ? why : "");
+           figures->p50, figures->p99, figures->most, figures->time, figures->peak,
+           figures->dead_peak, figures->others, figures->own, figures->full,
+           why ? "  MISSED: " : "", why ? why : "");
 }
 
 int main(int count, char **arguments)

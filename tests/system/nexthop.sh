@@ -1,8 +1,8 @@
 #!/bin/sh
-# Three servers behind one transport, stock and Headroom side by side, 20 messages a second to 10 domains behind each of two and 10
-# behind the third. One refuses connections for 5 s; the socket of the second is removed and made anew; the third refuses 30 % all
-# the time. Headroom defers fewer than stock, none by itself, is at the full rate within two seconds after the return, and says so in
-# two lines; of the third it says nothing, and delivers as much as stock.
+# Four servers behind one transport, stock and Headroom side by side, 20 messages a second to 10 domains behind each of two and 10
+# behind the others. One refuses connections for 5 s; the socket of the second is removed and made anew; the third answers 421 to
+# every greeting in these 5 s; the last refuses 30 % all the time. Headroom defers fewer than stock, none by itself, is at the full rate within two seconds after the return, and says so in
+# two lines; of the last it says nothing, and delivers as much as stock.
 # limit: 60
 
 # shellcheck source=tests/lib/test.sh
@@ -21,7 +21,8 @@ create()
     sink_start "$TEST_DIR/$1.refused" "127.0.0.1:$2"
     sink_start "$TEST_DIR/$1.removed" "$TEST_DIR/$1.socket"
     sink_start "$TEST_DIR/$1.partly" "127.0.0.1:$(($2 + 1))" 'refuse 30'
-    printf '%s\n' "/@removed/ lmtp-test:unix:$TEST_DIR/$1.socket" \
+    sink_start "$TEST_DIR/$1.busy" "127.0.0.1:$(($2 + 2))"
+    printf '%s\n' "/@busy/ lmtp-test:inet:[127.0.0.1]:$(($2 + 2))" "/@removed/ lmtp-test:unix:$TEST_DIR/$1.socket" \
         "/@partly/ lmtp-test:inet:[127.0.0.1]:$(($2 + 1))" >"$TEST_DIR/$1.map"
     postfix_create "$TEST_DIR/$1" "inet:[127.0.0.1]:$2" "transport_maps = regexp:$TEST_DIR/$1.map" \
         'default_destination_concurrency_limit = 10000' 'initial_destination_concurrency = 10000' \
@@ -75,20 +76,22 @@ after()
 }
 
 create stock 10083 lmtp
-create ours 10085 headroom
+create ours 10087 headroom
 log=$(postfix_log "$TEST_DIR/ours")
 
 pids=
 for name in stock ours; do
     mail "$name" refused "$RATE"
     mail "$name" removed "$RATE"
+    mail "$name" busy 10
     mail "$name" partly 10
 done
 sleep "$BEFORE"
-say 'two of the three are away'
+say 'three of the four are away'
 for name in stock ours; do
     sink_tell "$TEST_DIR/$name.refused" listen off >/dev/null
     sink_tell "$TEST_DIR/$name.removed" listen off >/dev/null
+    sink_tell "$TEST_DIR/$name.busy" refuse 100 >/dev/null
 done
 [ ! -e "$TEST_DIR/ours.socket" ] || fail 'the socket is still there'
 sleep "$AWAY"
@@ -97,6 +100,7 @@ back=$(wall)
 for name in stock ours; do
     sink_tell "$TEST_DIR/$name.refused" listen on >/dev/null
     sink_tell "$TEST_DIR/$name.removed" listen on >/dev/null
+    sink_tell "$TEST_DIR/$name.busy" refuse 0 >/dev/null
 done
 say 'they are back'
 for pid in $pids; do
@@ -108,7 +112,8 @@ nothing_under_way()
 }
 wait_for 20 nothing_under_way || fail "still waiting: $(postfix_count "$TEST_DIR/ours" incoming active)"
 
-for case in refused removed; do
+for case in refused removed busy; do
+    [ "$case" != busy ] || RATE=10
     after stock "$case"
     stock_full=$full stock_p99=$p99 stock_deferred=$(deferred stock "$case")
     after ours "$case"
@@ -124,10 +129,10 @@ say "partly, stock | ours: deferred $(deferred stock partly) | $(deferred ours p
 [ "$(deferred ours partly)" -le $(($(deferred stock partly) * 3 / 2 + 10)) ] ||
     fail "partly: deferred $(deferred ours partly), stock $(deferred stock partly)"
 expect 'deferred by headroom itself' "$(lines "$log" 'delivery deferred:')" 0
-for hop in 'inet:\[127.0.0.1\]:10085' "unix:$TEST_DIR/ours.socket"; do
+for hop in 'inet:\[127.0.0.1\]:10087' 'inet:\[127.0.0.1\]:10089' "unix:$TEST_DIR/ours.socket"; do
     expect "$hop does not answer" "$(lines "$log" "next hop $hop does not answer: for [12] s .* wait, and one at a time is tried")" 1
     expect "$hop answers" "$(lines "$log" "next hop $hop answers again, after")" 1
 done
-expect 'the one that refuses a part' "$(lines "$log" 'next hop inet:\[127.0.0.1\]:10086')" 0
-grep -q 'Cause  *the other side: next hop .* does not answer since .*: no server is reached; [0-9]* waiting for it; and 1 more do not' \
+expect 'the one that refuses a part' "$(lines "$log" 'next hop inet:\[127.0.0.1\]:10088')" 0
+grep -q 'Cause  *the other side: next hop .* does not answer since .*: no server is reached; [0-9]* waiting for it; and 2 more do not' \
     "$TEST_DIR/status" || fail "status: $(cat "$TEST_DIR/status")"

@@ -163,6 +163,22 @@ void own_queue(struct plan *plan, struct model *model)
     burst(model, 0, domain, 500, KIND_GOOD);
 }
 
+/* Postfix brings all of it back at once. */
+void flushed(struct plan *plan, struct model *model)
+{
+    int good;
+
+    (void)plan;
+    for (int i = 0; i < 1000; i++)
+        burst(model, 0, model_domain(model, SERVER_DEAD, 30 * SECOND), 3, KIND_OTHER);
+    for (int i = 0; i < model->message_count; i++)
+        model->messages[i].first = false;
+    good = model->domain_count;
+    for (int i = 0; i < 20; i++)
+        model_domain(model, SERVER_DELAY, 20 * MS);
+    stream(model, SECOND, 5 * MINUTE, 10, good, 20, KIND_GOOD);
+}
+
 void over_age(struct plan *plan, struct model *model)
 {
     int dead = model_domain(model, SERVER_DEAD, 30 * SECOND);

@@ -23,6 +23,7 @@ void refused_user(struct plan *plan, struct model *model);
 void restarted(struct plan *plan, struct model *model);
 void restarted_one(struct plan *plan, struct model *model);
 void own_queue(struct plan *plan, struct model *model);
+void flushed(struct plan *plan, struct model *model);
 void over_age(struct plan *plan, struct model *model);
 void full_room(struct plan *plan, struct model *model);
 

@@ -174,6 +174,9 @@ static void serve(struct model *model, int index)
     }
     if (++model->busy > model->peak)
         model->peak = model->busy;
+    model->dead += domain->server == SERVER_DEAD;
+    if (model->dead > model->dead_peak)
+        model->dead_peak = model->dead;
     push(model, model->now + service, EVENT_END, index);
 }
 
@@ -339,6 +342,7 @@ static void end(struct model *model, int index)
     int result;
 
     model->busy--;
+    model->dead -= model->domains[message->domain].server == SERVER_DEAD;
     message->answered = model->now;
     message->deferred = message->outcome != ADMISSION_DELIVERED;
     if (!message->deferred)
@@ -425,7 +429,7 @@ static void figures_take(const struct model *model, struct figures *figures)
     static double waits[MESSAGES];
     size_t count = 0;
 
-    *figures = (struct figures){.peak = model->peak};
+    *figures = (struct figures){.peak = model->peak, .dead_peak = model->dead_peak};
     if (model->plan->down_until > 0)
         figures->full = full_after(model, model->plan->down_until);
     for (int i = 0; i < model->message_count; i++) {

@@ -96,6 +96,7 @@ struct plan {
     double full_most; /* s from the return of the servers to the full rate */
     unsigned refused_most;
     unsigned peak_most;
+    unsigned dead_most;  /* workers at dead destinations at a time */
     int64_t judged_from; /* good mail that arrives before is not in the quantiles */
 };
 
@@ -132,10 +133,11 @@ struct model {
     int domain_count;
     struct message *messages;
     int message_count;
-    struct queue connected; /* stock: requests without a process; ours: not accepted yet */
-    unsigned busy, peak;    /* processes, workers */
-    double workers;         /* L */
-    int64_t grown;          /* when L was last looked at */
+    struct queue connected;   /* stock: requests without a process; ours: not accepted yet */
+    unsigned busy, peak;      /* processes, workers */
+    unsigned dead, dead_peak; /* of these, at dead destinations */
+    double workers;           /* L */
+    int64_t grown;            /* when L was last looked at */
     struct admission *admission;
     int *held; /* message of a part */
     unsigned *spare;
@@ -146,6 +148,7 @@ struct model {
 /* What came of one run. */
 struct figures {
     unsigned good, delivered, deferred, refused, peak;
+    unsigned dead_peak;
     unsigned own; /* of the deferred: by headroom, without a try */
     double full;  /* s from the return of the servers until as much is delivered as arrives */
     double p50, p99, most; /* s from arrival to delivery */
