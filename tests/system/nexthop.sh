@@ -21,8 +21,8 @@ create()
     sink_start "$TEST_DIR/$1.refused" "127.0.0.1:$2"
     sink_start "$TEST_DIR/$1.removed" "$TEST_DIR/$1.socket"
     sink_start "$TEST_DIR/$1.partly" "127.0.0.1:$(($2 + 1))" 'refuse 30'
-    sink_start "$TEST_DIR/$1.busy" "127.0.0.1:$(($2 + 2))"
-    printf '%s\n' "/@busy/ lmtp-test:inet:[127.0.0.1]:$(($2 + 2))" "/@removed/ lmtp-test:unix:$TEST_DIR/$1.socket" \
+    sink_start "$TEST_DIR/$1.greeted" "127.0.0.1:$(($2 + 2))"
+    printf '%s\n' "/@greeted/ lmtp-test:inet:[127.0.0.1]:$(($2 + 2))" "/@removed/ lmtp-test:unix:$TEST_DIR/$1.socket" \
         "/@partly/ lmtp-test:inet:[127.0.0.1]:$(($2 + 1))" >"$TEST_DIR/$1.map"
     postfix_create "$TEST_DIR/$1" "inet:[127.0.0.1]:$2" "transport_maps = regexp:$TEST_DIR/$1.map" \
         'default_destination_concurrency_limit = 10000' 'initial_destination_concurrency = 10000' \
@@ -83,7 +83,7 @@ pids=
 for name in stock ours; do
     mail "$name" refused "$RATE"
     mail "$name" removed "$RATE"
-    mail "$name" busy 10
+    mail "$name" greeted 10
     mail "$name" partly 10
 done
 sleep "$BEFORE"
@@ -91,7 +91,7 @@ say 'three of the four are away'
 for name in stock ours; do
     sink_tell "$TEST_DIR/$name.refused" listen off >/dev/null
     sink_tell "$TEST_DIR/$name.removed" listen off >/dev/null
-    sink_tell "$TEST_DIR/$name.busy" refuse 100 >/dev/null
+    sink_tell "$TEST_DIR/$name.greeted" refuse 100 >/dev/null
 done
 [ ! -e "$TEST_DIR/ours.socket" ] || fail 'the socket is still there'
 sleep "$AWAY"
@@ -100,7 +100,7 @@ back=$(wall)
 for name in stock ours; do
     sink_tell "$TEST_DIR/$name.refused" listen on >/dev/null
     sink_tell "$TEST_DIR/$name.removed" listen on >/dev/null
-    sink_tell "$TEST_DIR/$name.busy" refuse 0 >/dev/null
+    sink_tell "$TEST_DIR/$name.greeted" refuse 0 >/dev/null
 done
 say 'they are back'
 for pid in $pids; do
@@ -112,8 +112,8 @@ nothing_under_way()
 }
 wait_for 20 nothing_under_way || fail "still waiting: $(postfix_count "$TEST_DIR/ours" incoming active)"
 
-for case in refused removed busy; do
-    [ "$case" != busy ] || RATE=10
+for case in refused removed greeted; do
+    [ "$case" != greeted ] || RATE=10
     after stock "$case"
     stock_full=$full stock_p99=$p99 stock_deferred=$(deferred stock "$case")
     after ours "$case"
