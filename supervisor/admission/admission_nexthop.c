@@ -179,15 +179,19 @@ bool admission_nexthop_spares(struct admission *admission, const struct destinat
 enum nexthop_hold admission_nexthop_holds(struct admission *admission,
                                           struct destination *destination)
 {
-    struct nexthop *hop = of(admission, destination);
     bool waits = destination->waiting_first > 0 || destination->waiting_retry > 0;
+    bool stands = list_linked(&destination->of_nexthop);
+    struct nexthop *hop;
 
-    if (hop && waits != list_linked(&destination->of_nexthop)) {
-        if (waits)
-            list_push_tail(&hop->queue, &destination->of_nexthop);
-        else
-            list_remove(&destination->of_nexthop);
-        hop->queued += waits ? 1U : -1U;
+    if (waits == stands && !admission->nexthop_trouble)
+        return NEXTHOP_FREE;
+    hop = of(admission, destination);
+    if (hop && waits && !stands) {
+        list_push_tail(&hop->queue, &destination->of_nexthop);
+        hop->queued++;
+    } else if (hop && !waits && stands) {
+        list_remove(&destination->of_nexthop);
+        hop->queued--;
     }
     if (!waits || !down(admission, hop))
         return NEXTHOP_FREE;
@@ -221,10 +225,13 @@ static struct destination *candidate(const struct admission *admission, struct n
 
 struct destination *admission_nexthop_probe(struct admission *admission, int64_t now)
 {
-    unsigned most = admission->limit / PROBES_OF > 0 ? admission->limit / PROBES_OF : 1;
     struct destination *found = NULL;
+    unsigned most;
 
-    if (!admission->nexthop_trouble || admission->nexthop_probes >= most)
+    if (!admission->nexthop_trouble)
+        return NULL;
+    most = admission->limit / PROBES_OF > 0 ? admission->limit / PROBES_OF : 1;
+    if (admission->nexthop_probes >= most)
         return NULL;
     for (unsigned i = 0; i < admission->nexthop_count && !found; i++) {
         struct nexthop *hop = &admission->nexthops[i];
