@@ -66,11 +66,11 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsign
 
 static int add_all(scmp_filter_ctx filter)
 {
-    const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+    const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
     /* Of its own process only: abort(3). */
-    const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-    const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, 0);
-    const struct scmp_arg_cmp death = SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG);
+    const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+    const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, 0, 0);
+    const struct scmp_arg_cmp death = SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0);
     int result = 0;
 
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0] && result == 0; i++)
