@@ -16,6 +16,12 @@
 
 #define STRETCH 2
 
+/*
+ * A destination that takes less is not stretched: a busy machine doubles milliseconds by itself. Should such a server turn
+ * slow at once, it had only stock's number for its first deliveries (tests/system/in-flight.sh).
+ */
+#define SERVICE_LEAST (ADMISSION_SECOND / 5)
+
 /* While only longer ones are seen it grows, e-fold in this time: the server may have become another one. */
 #define LEAST_AGE (INT64_C(1800) * ADMISSION_SECOND)
 
@@ -45,7 +51,8 @@ void destination_rate(struct destination *destination, int64_t service, int64_t 
 bool destination_stretched(const struct destination *destination)
 {
     return (destination->lane == ADMISSION_PROVEN || destination->lane == ADMISSION_SLOW) &&
-           destination->least > 0 && destination->service / STRETCH >= destination->least;
+           destination->least > 0 && destination->service >= SERVICE_LEAST &&
+           destination->service / STRETCH >= destination->least;
 }
 
 unsigned admission_gaining(struct admission *admission, unsigned limit, int64_t now, unsigned most,

@@ -54,6 +54,16 @@ Test(admission_rate, who_takes_as_long_as_ever_gets_all)
     admission_destroy(admission);
 }
 
+/* A busy machine makes 40 ms of 10: that says nothing of the server, which may turn slow in the next moment. */
+Test(admission_rate, who_is_quick_gets_all)
+{
+    int64_t now;
+    struct admission *admission = site(10 * MS, 150 * MS, STOCK, &now);
+
+    cr_expect_eq(gaining(admission, now), 40);
+    admission_destroy(admission);
+}
+
 /* Its service time is a mean, so at last it is near `together`. */
 Test(admission_rate, who_takes_longer_beside_others_gets_no_more_than_with_stock)
 {
