@@ -49,7 +49,8 @@ scene()
 for name in stock ours; do
     [ "$name" = ours ] || AGENT=lmtp
     [ "$name" = stock ] || AGENT=headroom
-    postfix_create "$TEST_DIR/$name" 'inet:[127.0.0.1]:10083'
+    # Nothing is tried again by itself.
+    postfix_create "$TEST_DIR/$name" 'inet:[127.0.0.1]:10083' 'maximal_backoff_time = 100s' 'minimal_backoff_time = 100s' 'queue_run_delay = 100s'
     sink_start "$TEST_DIR/$name.sink" 127.0.0.1:10083
     postfix_start "$TEST_DIR/$name"
     scene "$name" many 'recipients 2' 50 'user%d@crowd.invalid*50'
