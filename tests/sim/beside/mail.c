@@ -47,7 +47,7 @@ void slow_many(struct plan *plan, struct model *model)
     for (int i = 0; i < 40; i++) {
         int domain = model_domain(model, SERVER_DELAY, (50 + 204 * i) * MS);
         for (int wave = 0; wave < 4; wave++)
-            burst(model, wave * 10 * SECOND, domain, 10, KIND_GOOD);
+            burst(model, (int64_t)wave * 10 * SECOND, domain, 10, KIND_GOOD);
     }
 }
 
