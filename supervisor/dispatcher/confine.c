@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
@@ -114,4 +115,22 @@ int confine_calls(void)
     /* To make a filter takes 150 kB, for an instant. */
     (void)malloc_trim(0);
     return result;
+}
+
+int confine_probe(void)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        (void)confine_files(NULL, 0);
+        (void)confine_calls();
+        _exit(0);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFSIGNALED(status) ? -EPERM : 0;
 }

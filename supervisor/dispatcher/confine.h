@@ -20,8 +20,16 @@
 #include <stddef.h>
 
 /*
+ * Whether another filter lets both be: systemd's SystemCallFilter= may end a process that calls
+ * seccomp(2) or landlock(7). Tried in a child process. 0; -EPERM: the child was ended; or another
+ * negative errno.
+ */
+int confine_probe(void);
+
+/*
  * The version of Landlock that holds, or a negative errno: -ENOSYS and -EOPNOTSUPP when the kernel
- * has none or has it switched off. A directory that is not there is left out.
+ * has none or has it switched off, or the container does not pass it on. A directory that is not
+ * there is left out.
  */
 int confine_files(const char *const *writable, size_t count);
 

@@ -35,7 +35,7 @@ void dispatcher_confine_files(struct dispatcher_confinement *confinement,
     char metrics[METRICS_PATH_MAX];
     size_t count = 2;
 
-    if (!settings->confined)
+    if (!settings->confined || (confinement->probe = confine_probe()) < 0)
         return;
     snprintf(queue, sizeof queue, "%s/private", settings->postconf->queue_directory);
     writable[count++] = queue;
@@ -59,11 +59,16 @@ void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
 
     if (!settings->confined)
         return;
+    if (confinement->probe < 0) {
+        snprintf(confinement->text, sizeof confinement->text,
+                 ", not confined, which the unit's SystemCallFilter= forbids");
+        return;
+    }
     calls = confine_calls();
     if (confinement->files > 0)
         snprintf(files, sizeof files, "Landlock %d", confinement->files);
     else if (is_absent(confinement->files))
-        snprintf(files, sizeof files, "no Landlock in this kernel");
+        snprintf(files, sizeof files, "no Landlock here");
     snprintf(confinement->text, sizeof confinement->text, ", confined by %s, %s",
              calls == 0 ? "seccomp" : "no seccomp", files);
     if (calls < 0 || (confinement->files < 0 && !is_absent(confinement->files)))

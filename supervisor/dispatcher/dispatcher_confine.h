@@ -6,6 +6,7 @@
 #include "supervisor/dispatcher/dispatcher.h"
 
 struct dispatcher_confinement {
+    int probe;     /* confine_probe() */
     int files;     /* confine_files() */
     char text[96]; /* for the end of the line at the start; "": it is not wanted */
 };
@@ -14,7 +15,10 @@ struct dispatcher_confinement {
 void dispatcher_confine_files(struct dispatcher_confinement *confinement,
                               const struct dispatcher_settings *settings);
 
-/* When everything is open. One warning for what the kernel has, and could not be. */
+/*
+ * When everything is open. One warning for what the kernel has, and could not be; none where another
+ * filter does not let it.
+ */
 void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
                               const struct dispatcher_settings *settings, struct journal *journal);
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -342,4 +343,28 @@ Test(confine, what_it_needs_goes_on)
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_expect_eq(status, 0, "%#x", (unsigned)status);
     cr_expect_eq(kill(victim, 0), 0, "it lives");
+}
+
+/* Another filter ends who calls seccomp(2), as systemd's SystemCallFilter= does. */
+static void be_filtered(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || !filter ||
+        seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(seccomp), 0) < 0 ||
+        seccomp_load(filter) < 0)
+        _exit(NOT_CONFINED);
+}
+
+Test(confine, a_filter_that_forbids_it_is_seen_by_a_child)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        be_filtered();
+        _exit(confine_probe() == -EPERM ? SUCCEEDED : 1);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == SUCCEEDED);
 }
