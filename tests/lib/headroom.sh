@@ -10,7 +10,7 @@
 #     settled SENT              true when SENT recipients are delivered or bounced and the queue is empty
 #     arrived SENT              true when SENT recipients are delivered and none is queued; a file whose recipients are all
 #                               marked may stay in incoming until a new qmgr(8) looks there
-#     under_way COUNT           true when the server has so many connections open
+#     under_way COUNT           true when the server holds so many deliveries
 #     said PATTERN              lines in the mail log that match
 #     supervisors               pids of the supervisors that are master's children
 #     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
@@ -90,7 +90,7 @@ arrived()
 
 under_way()
 {
-    [ "$(sink_value "$s" open)" -ge "$1" ]
+    [ "$(sink_holding "$s")" -ge "$1" ]
 }
 
 said()

@@ -102,6 +102,12 @@ sink_value()
     sink_tell "$1" stats | sed -n "s/^$2 //p"
 }
 
+# sink_holding DIR: connections that wait for an answer to their message; others may be kept for the next one.
+sink_holding()
+{
+    sink_tell "$1" stats | awk '/\.holding / { sum += $2 } END { print sum + 0 }'
+}
+
 # sink_stop DIR: ends it; its status is that of the server (a sanitizer's complaint is a failure).
 sink_stop()
 {

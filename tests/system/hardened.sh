@@ -42,7 +42,7 @@ started()
 
 busy()
 {
-    [ "$(sink_value "$s" open)" -ge 10 ]
+    [ "$(sink_holding "$s")" -ge 10 ]
 }
 nothing()
 {
@@ -77,7 +77,7 @@ round()
     sink_tell "$s" set ok silent
     send "$name-busy" 20
     total=$((total + 20))
-    wait_for 20 busy || fail "$name: only $(sink_value "$s" open) deliveries at once"
+    wait_for 20 busy || fail "$name: only $(sink_holding "$s") deliveries at once"
     kill -STOP "$(workers | head -n 1)"
     group=$(group_of)
     # master(8) would start a successor, for the mail that waits: it is stopped until the end was seen.
@@ -115,7 +115,7 @@ started stop
 sink_tell "$s" set ok silent >/dev/null
 send stop-first 20
 total=$((total + 20))
-wait_for 20 busy || fail "stop: only $(sink_value "$s" open) deliveries at once"
+wait_for 20 busy || fail "stop: only $(sink_holding "$s") deliveries at once"
 old=$(parent)
 first=$(workers)
 with "$debian13" postfix -c "$p/etc" reload >>"$p/start.log" 2>&1

@@ -26,7 +26,7 @@ open_files()
 }
 in_flight()
 {
-    [ "$(sink_value "$s" open)" -ge "$1" ]
+    [ "$(sink_holding "$s")" -ge "$1" ]
 }
 held()
 {
@@ -44,7 +44,7 @@ say '300 at once'
 sink_tell "$s" set ok slow 20
 send slow 300 --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
 wait_for 10 held 300 || fail "only $held_now requests are held"
-wait_for 20 in_flight 200 || fail "only $(sink_value "$s" open) deliveries at once"
+wait_for 20 in_flight 200 || fail "only $(sink_holding "$s") deliveries at once"
 sink_tell "$s" heal
 postfix_wait_empty "$p" 30 || fail 'not delivered'
 expect 'after 300' "$(accounts)" 'sent 2300, delivered 2300, queued 0, bounced 0, lost 0, doubled 0'

@@ -30,7 +30,7 @@ total=40
 for round in 1 2; do
     send "round$round" 20 --rcpt 'user%d@test.invalid' --cycle 40
     total=$((total + 20))
-    wait_for 10 under_way 20 || fail "only $(sink_value "$s" open) deliveries at once"
+    wait_for 10 under_way 20 || fail "only $(sink_holding "$s") deliveries at once"
     postfix_reload "$p"
     wait_for 30 arrived "$total" || fail "not delivered: $(accounts)"
 done

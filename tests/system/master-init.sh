@@ -47,7 +47,7 @@ run()
     for round in 1 2 3; do
         send "round$round" 100
         total=$((total + 100))
-        wait_for 10 under_way 20 || fail "$1: only $(sink_value "$s" open) deliveries at once"
+        wait_for 10 under_way 20 || fail "$1: only $(sink_holding "$s") deliveries at once"
         reload
         # What cleanup(8) told the old qmgr(8) of, the new one finds in minutes.
         postfix_flush "$p"
@@ -60,7 +60,7 @@ run()
     calm
     # All that the dispatcher had is deferred, and delivered at its next attempt; what workers had begun is not done twice.
     send killed 40
-    wait_for 10 under_way 20 || fail "$1: only $(sink_value "$s" open) deliveries at once"
+    wait_for 10 under_way 20 || fail "$1: only $(sink_holding "$s") deliveries at once"
     kill -KILL "$(children "$(children "$(inside)" headroom | tail -n 1)" headroom | head -n 1)"
     send after 40
     wait_for 60 arrived $((total + 80)) || fail "$1: not delivered after the kill: $(accounts)"

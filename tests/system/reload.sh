@@ -17,7 +17,7 @@ sink_tell "$s" set ok slow 2
 load_start 30
 busy()
 {
-    [ "$(sink_value "$s" open)" -ge 10 ]
+    [ "$(sink_holding "$s")" -ge 10 ]
 }
 new_parent()
 {
@@ -27,7 +27,7 @@ new_parent()
 round=0
 while [ "$round" -lt 10 ]; do
     round=$((round + 1))
-    wait_for 20 busy || fail "only $(sink_value "$s" open) deliveries at once"
+    wait_for 20 busy || fail "only $(sink_holding "$s") deliveries at once"
     old_parent=$(parent)
     old_dispatcher=$(dispatcher)
     old_workers=$(workers)

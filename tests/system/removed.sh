@@ -14,7 +14,7 @@ wait_for 20 settled 100 || fail "not delivered: $(accounts)"
 sink_tell "$s" set ok slow 20
 busy()
 {
-    [ "$(sink_value "$s" open)" -ge 30 ]
+    [ "$(sink_holding "$s")" -ge 30 ]
 }
 # Seconds of CPU of master, in hundredths.
 master_time()
@@ -22,7 +22,7 @@ master_time()
     cut -d ' ' -f 14,15 "/proc/$(postfix_master_pid "$p")/stat" | tr ' ' '+'
 }
 send busy 100
-wait_for 20 busy || fail "only $(sink_value "$s" open) deliveries at once"
+wait_for 20 busy || fail "only $(sink_holding "$s") deliveries at once"
 old_parent=$(parent)
 old_dispatcher=$(dispatcher)
 [ -n "$old_parent" ] && [ -n "$old_dispatcher" ] || fail 'no supervisor'

@@ -15,7 +15,7 @@ sink_tell "$s" set ok slow 1
 
 busy()
 {
-    [ "$(sink_value "$s" open)" -ge 20 ]
+    [ "$(sink_holding "$s")" -ge 20 ]
 }
 nothing()
 {
@@ -31,7 +31,7 @@ round=0
 while [ "$round" -lt 3 ]; do
     round=$((round + 1))
     send "round$round" 150
-    wait_for 20 busy || fail "only $(sink_value "$s" open) deliveries at once in round $round"
+    wait_for 20 busy || fail "only $(sink_holding "$s") deliveries at once in round $round"
     [ -n "$(parent)" ] || fail 'no supervisor'
     kill -TERM "$(postfix_master_pid "$p")"
     within 1000 nothing ||
