@@ -85,12 +85,6 @@ static struct nexthop *of(struct admission *admission, const struct destination 
     return hop && hop->turn == destination->nexthop_turn ? hop : NULL;
 }
 
-static bool busy(const struct destination *destination)
-{
-    return destination->waiting_first > 0 || destination->waiting_retry > 0 ||
-           destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0;
-}
-
 void admission_nexthop_forget(struct admission *admission, struct destination *destination)
 {
     struct nexthop *hop = of(admission, destination);
@@ -113,7 +107,7 @@ void admission_nexthop_arrives(struct admission *admission, struct part *part, c
 
     if (hop != before) {
         admission_nexthop_forget(admission, destination);
-        if (hop && !busy(destination)) {
+        if (hop && !destination_busy(destination)) {
             destination->nexthop = (uint16_t)(hop - admission->nexthops + 1);
             destination->nexthop_turn = hop->turn;
             hop->members++;

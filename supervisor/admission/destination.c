@@ -178,13 +178,17 @@ struct destination *destination_get(struct admission *admission, const char *key
     return destination;
 }
 
+bool destination_busy(const struct destination *destination)
+{
+    return destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0 ||
+           destination->waiting_first > 0 || destination->waiting_retry > 0;
+}
+
 void destination_use(struct admission *admission, struct destination *destination)
 {
-    bool busy = destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0 ||
-                destination->waiting_first > 0 || destination->waiting_retry > 0;
-
     list_remove(&destination->use);
-    list_push_head(busy ? &admission->busy : &admission->idle, &destination->use);
+    list_push_head(destination_busy(destination) ? &admission->busy : &admission->idle,
+                   &destination->use);
 }
 
 static void length_unlink(struct admission *admission, struct destination *destination,

@@ -214,6 +214,8 @@ uint64_t destination_hash(const struct admission *admission, const char *kept, s
 struct destination *destination_get(struct admission *admission, const char *key, size_t length);
 struct destination *destination_find(const struct admission *admission, const char *key,
                                      size_t length);
+/* It has mail that waits or is under way. */
+bool destination_busy(const struct destination *destination);
 /* To be called when it went from idle to busy or back. */
 void destination_use(struct admission *admission, struct destination *destination);
 /* Its place in an order, with so many deferrable parts. */

@@ -6,7 +6,6 @@
  * starts one for each connection of an smtpd(8).
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -60,8 +60,9 @@ void dispatcher_confine_calls(struct dispatcher_confinement *confinement,
     if (!settings->confined)
         return;
     if (confinement->probe < 0) {
-        snprintf(confinement->text, sizeof confinement->text,
-                 ", not confined, which the unit's SystemCallFilter= forbids");
+        snprintf(confinement->text, sizeof confinement->text, ", not confined: %s",
+                 confinement->probe == -EPERM ? "the unit's SystemCallFilter= forbids it"
+                                              : strerror(-confinement->probe));
         return;
     }
     calls = confine_calls();

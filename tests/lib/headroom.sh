@@ -12,6 +12,7 @@
 #                               marked may stay in incoming until a new qmgr(8) looks there
 #     under_way COUNT           true when the server holds so many deliveries
 #     said PATTERN              lines in the mail log that match
+#     kinds OF, three           log lines of recipients in .OF.invalid; whether stock and ours have three kinds
 #     supervisors               pids of the supervisors that are master's children
 #     parent, dispatcher        pids, of the one supervisor; empty when there is not exactly one
 #     workers                   pids of its workers
@@ -247,4 +248,21 @@ expect_said()
 {
     wait_for 5 said_at_least "$2" "$3" || true
     expect "$1" "$(said "$2")" "$3"
+}
+
+# kinds OF: the log lines of its recipients, without what differs from one delivery to the next. A connection that is used
+# again has conn_use=, and from Postfix 3.11 on any other one has tls=.
+kinds()
+{
+    grep "to=<[^>]*\.$1\.invalid>" "$(postfix_log "$p")" | sed \
+        -e 's/^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]\{8\}/TIME/' \
+        -e "s/\.$1\.invalid/.invalid/g" \
+        -e 's/\[[0-9]*\]: [0-9A-Za-z]*:/[PID]: ID:/' \
+        -e 's/ conn_use=[0-9]*,//' -e 's/ tls=none,//' \
+        -e 's/ delay=[0-9.]*, delays=[0-9.]*\/[0-9.]*\/[0-9.]*\/[0-9.]*,/ delay=D, delays=A\/B\/C\/D,/' | sort -u
+}
+# three: stock's recipients and ours have three kinds of lines each
+three()
+{
+    [ "$(kinds stock | wc -l)" -eq 3 ] && [ "$(kinds ours | wc -l)" -eq 3 ]
 }

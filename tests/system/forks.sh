@@ -93,19 +93,6 @@ for of in stock ours; do
         send "$of-$is" 1 --rcpt "$is@$is.$of.invalid"
     done
 done
-kinds()
-{
-    grep "to=<[^>]*\.$1\.invalid>" "$log" | sed \
-        -e 's/^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]\{8\}/TIME/' \
-        -e "s/\.$1\.invalid/.invalid/g" \
-        -e 's/\[[0-9]*\]: [0-9A-Za-z]*:/[PID]: ID:/' \
-        -e 's/ conn_use=[0-9]*,//' -e 's/ tls=none,//' \
-        -e 's/ delay=[0-9.]*, delays=[0-9.]*\/[0-9.]*\/[0-9.]*\/[0-9.]*,/ delay=D, delays=A\/B\/C\/D,/' | sort -u
-}
-three()
-{
-    [ "$(kinds stock | wc -l)" -eq 3 ] && [ "$(kinds ours | wc -l)" -eq 3 ]
-}
 wait_for 10 three || fail "wanted three kinds of lines each: $(kinds stock) -- $(kinds ours)"
 expect 'log lines' "$(kinds ours)" "$(kinds stock)"
 total=$((total + 6))
