@@ -16,8 +16,9 @@ static int admission_start(struct router *router)
     settings.waiting_time = (int64_t)config->waiting_time;
     settings.waiting_most = router->postconf->daemon_timeout * INT64_C(1000000) / 2;
     settings.backlog = config->destination_backlog;
-    /* Where somebody chose a number for Postfix, stock has as many. */
-    if (config->workers_bound == CONFIG_BOUND_COLUMN ||
+    /* Where somebody chose a number, for Postfix or for us, so many are started. */
+    if (config->workers_limit == CONFIG_LIMIT_FIXED ||
+        config->workers_bound == CONFIG_BOUND_COLUMN ||
         config->workers_bound == CONFIG_BOUND_PROCESS_LIMIT)
         settings.stock = config->workers_max;
     if (getrandom(settings.seed, sizeof settings.seed, 0) != (ssize_t)sizeof settings.seed)
