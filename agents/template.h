@@ -40,6 +40,8 @@
  *   OpenSSL's generator                       seeds itself again when getpid(2) changes (since 1.1.1)
  *   tlsmgr, proxymap                          their idle connections are closed by their own timers
  *                                             before the template says READY
+ *   tables of type hash and btree             opened again for each worker, where the agent's user
+ *                                             may; else refused
  *   anything else that is open                TEMPLATE_REFUSED
  */
 

@@ -110,7 +110,7 @@ static enum template_reason look_descriptor(struct template_places *places, int 
     link[length] = '\0';
     if (strcmp(link, "anon_inode:[eventpoll]") == 0 && ++seen->pollers == 1)
         return TEMPLATE_FINE;
-    if (is_own_pipe(places, fd, link, seen->pipe))
+    if (is_own_pipe(places, fd, link, seen->pipe) || template_table_take(places, fd))
         return TEMPLATE_FINE;
     snprintf(detail, TEMPLATE_DETAIL_SIZE, "descriptor %d is %s", fd, link);
     if (strncmp(link, "socket:", strlen("socket:")) != 0)
@@ -135,6 +135,7 @@ static enum template_reason look_descriptors(struct template_places *places,
     if (!directory)
         return TEMPLATE_NO_PROC;
     places->pipe[0] = places->pipe[1] = -1;
+    places->tables = 0;
     while ((entry = readdir(directory))) {
         int fd = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : -1;
 

@@ -33,7 +33,7 @@ __attribute__((visibility("default"))) void event_loop(int delay);
 
 static char process_name[16]; /* as it was executed */
 static bool asked;            /* we are the template; false in a worker */
-static struct template_places places = {-1, -1, {-1, -1}};
+static struct template_places places = {.root = -1, .proc = -1, .pipe = {-1, -1}};
 static struct template_postfix postfix;
 
 void *template_symbol(const char *name)
@@ -162,14 +162,16 @@ static bool renew_pipe(void)
 }
 
 /* In the new process. Afterwards it is what a stock agent is before its first event. */
-static void become_worker(uint32_t number, const int descriptors[TEMPLATE_DESCRIPTORS])
+static void become_worker(uint32_t number, const int descriptors[TEMPLATE_DESCRIPTORS],
+                          const int tables[TEMPLATE_TABLES_MAX])
 {
     struct timespec now;
     int seed;
 
     if (!tell(TEMPLATE_STARTED, number, getpid(), "") ||
         dup3(descriptors[0], MASTER_LISTEN_FD, O_CLOEXEC) < 0 ||
-        dup3(descriptors[1], MASTER_STATUS_FD, O_CLOEXEC) < 0 || !renew_pipe())
+        dup3(descriptors[1], MASTER_STATUS_FD, O_CLOEXEC) < 0 || !renew_pipe() ||
+        !template_tables_begin(&places, tables))
         _exit(127);
     prctl(PR_SET_NAME, process_name);
     close(descriptors[0]);
@@ -187,6 +189,22 @@ static void become_worker(uint32_t number, const int descriptors[TEMPLATE_DESCRI
     template_timers_begin();
 }
 
+/* Forks for one wish. The pid, in the new process 0, or a negative errno. */
+static pid_t fork_worker(uint32_t number, const int descriptors[TEMPLATE_DESCRIPTORS])
+{
+    int tables[TEMPLATE_TABLES_MAX];
+    pid_t pid;
+
+    if (!template_fresh() || postfix.dict_changed_name() || !template_tables_open(&places, tables))
+        return -ESTALE;
+    pid = brother();
+    if (pid == 0)
+        become_worker(number, descriptors, tables);
+    else
+        template_tables_close(places.tables, tables);
+    return pid;
+}
+
 /* Serves wishes. Returns in workers only. */
 static void serve(void)
 {
@@ -201,10 +219,9 @@ static void serve(void)
     if (!tell(TEMPLATE_READY, 0, 0, ""))
         _exit(0);
     while (wish_read(&wish, descriptors)) {
-        pid = template_fresh() && !postfix.dict_changed_name() ? brother() : -ESTALE;
+        pid = fork_worker(wish.number, descriptors);
         if (pid == 0) {
             asked = false;
-            become_worker(wish.number, descriptors);
             return;
         }
         close(descriptors[0]);

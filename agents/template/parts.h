@@ -8,6 +8,7 @@
  *   object.c  takes over event_loop(), reads wishes, forks, makes a worker of the child
  *   timers.c  Postfix's timers, which have to begin again in a worker
  *   look.c    may this process be forked?
+ *   tables.c  tables that each worker opens again
  *   opens.c   which files does it read?
  *   fresh.c   has anything changed on disk since it read it?
  *
@@ -19,12 +20,18 @@
 
 #include "agents/template.h"
 
+/* Descriptors; a table of type hash has two. */
+#define TEMPLATE_TABLES_MAX 32
+
 struct template_places {
     /* Directories that are open in the template only. */
     int root; /* / as it was before a chroot */
     int proc; /* /proc/PID of this process */
     /* Found by template_look(): the pipe by which the watchdog wakes its own process. */
     int pipe[2]; /* as pipe(2) has them; -1: there is none */
+    /* Also found by it: those that are opened again for each worker. */
+    int table[TEMPLATE_TABLES_MAX];
+    size_t tables;
 };
 
 /* Functions and variables of Postfix. */
@@ -47,6 +54,17 @@ void *template_symbol(const char *name);
  */
 enum template_reason template_look(struct template_places *places,
                                    char detail[TEMPLATE_DETAIL_SIZE]);
+
+/* Whether a descriptor is that of a table which workers can open again; then it is one of `table`. */
+bool template_table_take(struct template_places *places, int fd);
+
+/* In the template: all of them, opened again. False: none is open. */
+bool template_tables_open(const struct template_places *places, int again[TEMPLATE_TABLES_MAX]);
+void template_tables_close(size_t count, const int again[TEMPLATE_TABLES_MAX]);
+
+/* In a worker: takes these in the place of the template's. */
+bool template_tables_begin(const struct template_places *places,
+                           const int again[TEMPLATE_TABLES_MAX]);
 
 /* From now on each file that is opened for reading is noted, until template_note_end(). */
 void template_note_begin(const struct template_places *places);

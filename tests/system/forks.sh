@@ -138,11 +138,23 @@ wait_for 2 gone "$old" || fail 'it outlived the parent'
 forks_again
 calm
 
-say 'a table that forks must not share'
-printf '/^X-Nothing:/ IGNORE\n' >"$p/etc/checks"
+say 'a table that each worker opens again'
 printf 'nothing.invalid nothing\n' >"$p/etc/table"
 postmap -c "$p/etc" "hash:$p/etc/table"
 postfix_main "$p" "lmtp_generic_maps = hash:$p/etc/table"
+postfix_reload "$p"
+deliver table 30
+forks_again
+deliver table 30
+old=$(template)
+postmap -c "$p/etc" "hash:$p/etc/table"
+fewer
+deliver table 30
+wait_for 5 gone "$old" || fail 'it outlived a new table'
+
+say 'a table that its user may not open again'
+expect_said 'refused before' 'workers are executed, not forked.*it keeps a file open' 0
+chmod 600 "$p/etc/table.db"
 postfix_reload "$p"
 deliver table 30
 expect_said 'refused' 'workers are executed, not forked.*it keeps a file open that forks must not share (descriptor .*table.db)' 1

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,9 +31,11 @@ static int look(void (*prepare)(void))
         for (int fd = 3; fd <= 6; fd++)
             open("/dev/null", O_RDWR);
         epoll_create1(0);
-        places = (struct template_places){open("/", O_RDONLY | O_DIRECTORY),
-                                          open("/proc/self", O_RDONLY | O_DIRECTORY),
-                                          {-1, -1}};
+        places = (struct template_places){
+            .root = open("/", O_RDONLY | O_DIRECTORY),
+            .proc = open("/proc/self", O_RDONLY | O_DIRECTORY),
+            .pipe = {-1, -1},
+        };
         prepare();
         _exit((int)template_look(&places, detail));
     }
@@ -76,6 +79,68 @@ Test(template, a_stock_agent_may_be_forked)
     cr_expect_eq(look(log_socket), TEMPLATE_FINE, "the log");
     unlink(log_address.sun_path);
     close(server);
+}
+
+/* A file as Berkeley DB begins it. */
+#define HASH 0x061561
+#define BTREE 0x053162
+static int table_open(uint32_t magic, mode_t mode, int flags)
+{
+    char name[] = "/tmp/headroom-table-XXXXXX";
+    int made = mkstemp(name), fd;
+
+    if (made < 0 || pwrite(made, &magic, sizeof magic, 12) != sizeof magic)
+        _exit(99);
+    fd = open(name, flags);
+    fchmod(made, mode);
+    close(made);
+    unlink(name);
+    return fd;
+}
+
+static void hash(void)
+{
+    table_open(HASH, 0644, O_RDONLY);
+}
+
+/* What workers get is not the template's: a lock of one is not another's. */
+static void btree(void)
+{
+    int again[TEMPLATE_TABLES_MAX];
+    int fd = table_open(BTREE, 0644, O_RDONLY);
+    int template = fcntl(fd, F_DUPFD, 50);
+
+    if (template_look(&places, (char[TEMPLATE_DETAIL_SIZE]){0}) != TEMPLATE_FINE ||
+        places.tables != 2 || !template_tables_open(&places, again) ||
+        flock(fd, LOCK_EX | LOCK_NB) < 0 || flock(template, LOCK_EX | LOCK_NB) < 0)
+        _exit(99);
+    places.tables = 1;
+    if (!template_tables_begin(&places, again) || fcntl(fd, F_GETFD) != FD_CLOEXEC ||
+        flock(fd, LOCK_SH | LOCK_NB) == 0)
+        _exit(98);
+}
+
+Test(template, a_table_that_workers_can_open_again_is_fine)
+{
+    cr_expect_eq(look(hash), TEMPLATE_FINE);
+    cr_expect_eq(look(btree), TEMPLATE_FINE);
+}
+
+static void table_of_another_kind(void)
+{
+    table_open(0x1234, 0644, O_RDONLY);
+}
+
+static void written_table(void)
+{
+    table_open(HASH, 0644, O_RDWR);
+}
+
+static void table_of_root(void)
+{
+    table_open(HASH, 0, O_RDONLY);
+    if (geteuid() == 0 && setuid(65534) < 0)
+        _exit(99);
 }
 
 static void file(void)
@@ -160,6 +225,9 @@ static void no_proc(void)
 Test(template, what_a_fork_must_not_share_is_refused)
 {
     cr_expect_eq(look(file), TEMPLATE_FILE);
+    cr_expect_eq(look(table_of_another_kind), TEMPLATE_FILE);
+    cr_expect_eq(look(written_table), TEMPLATE_FILE);
+    cr_expect_eq(look(table_of_root), TEMPLATE_FILE, "its user may not open it again");
     cr_expect_eq(look(end_of_pipe), TEMPLATE_FILE);
     cr_expect_eq(look(two_pipes), TEMPLATE_FILE);
     cr_expect_eq(look(full_pipe), TEMPLATE_FILE);
@@ -195,7 +263,10 @@ static bool fresh_after(void (*change)(const char *directory))
         write_file(path, "a");
     }
     places = (struct template_places){
-        open("/", O_RDONLY | O_DIRECTORY), open("/proc/self", O_RDONLY | O_DIRECTORY), {-1, -1}};
+        .root = open("/", O_RDONLY | O_DIRECTORY),
+        .proc = open("/proc/self", O_RDONLY | O_DIRECTORY),
+        .pipe = {-1, -1},
+    };
     template_note_begin(&places);
     fd = open(path, O_RDONLY);
     template_note_open(fd);
