@@ -18,6 +18,19 @@ static uint64_t hash_of(const struct request *request, const char *bytes)
     return hash;
 }
 
+void reuse_arrived(struct reuse *reuse, const struct request *request, const char *bytes)
+{
+    reuse->place[hash_of(request, bytes) % REUSE_NEXTHOPS].held++;
+}
+
+void reuse_left(struct reuse *reuse, const struct request *request, const char *bytes)
+{
+    uint64_t at = hash_of(request, bytes) % REUSE_NEXTHOPS;
+
+    if (--reuse->place[at].held == 0)
+        reuse->place[at].known = false;
+}
+
 void reuse_answered(struct reuse *reuse, const struct request *request, const char *bytes,
                     uint64_t now)
 {

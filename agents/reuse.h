@@ -11,6 +11,10 @@
  * more when a worker gets the request. An agent that is told not to cache connections
  * (lmtp_connection_cache_on_demand) ignores it.
  *
+ * Deliveries follow each other only while another request to the next hop is held: qmgr(8) forgets
+ * a destination when the last of its mail has gone. A connection that is left to others, fetched
+ * and tried costs more than a new one (0.3 ms of 1.3 where one message a time is delivered).
+ *
  * Pure: no I/O, no clock, no globals.
  */
 
@@ -32,11 +36,16 @@ struct reuse {
     struct {
         uint64_t nexthop; /* a hash */
         uint64_t answered;
+        unsigned held; /* requests to all next hops of this place */
         bool known;
     } place[REUSE_NEXTHOPS];
 };
 
-/* A request to its next hop was answered by an agent. */
+/* A request is held from now on, and is not any more: each one once. */
+void reuse_arrived(struct reuse *reuse, const struct request *request, const char *bytes);
+void reuse_left(struct reuse *reuse, const struct request *request, const char *bytes);
+
+/* A held request to its next hop was answered by an agent. */
 void reuse_answered(struct reuse *reuse, const struct request *request, const char *bytes,
                     uint64_t now);
 

@@ -81,6 +81,7 @@ void router_arrive(struct router *router, struct client *client)
     if (client->request.times_unknown)
         age_unknown(router);
     client->work = job;
+    reuse_arrived(&router->reuse, &client->request, client->bytes);
     job->exempt = arrival_exempt(router->postconf, &client->request, clock_wall());
     /* Without room for several parts the request waits for the slowest of its destinations. */
     if (!divide(router, client, job))

@@ -19,6 +19,7 @@ void router_settle(struct router *router, struct part *part, const struct reply 
         parts_end(router->parts, part);
         return;
     }
+    reuse_left(&router->reuse, &job->client->request, job->client->bytes);
     client_answer(job->client, &job->merge);
     parts_free(router->parts, job);
 }

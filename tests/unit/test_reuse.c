@@ -77,6 +77,25 @@ Test(reuse, only_while_answers_follow_each_other)
     wire_free(&bytes);
 }
 
+/* One message at a time does not: qmgr(8) sends such requests without the flags. */
+Test(reuse, only_while_others_are_held)
+{
+    struct reuse reuse = {0};
+    struct wire bytes = wire(WIRE_REQUEST);
+    struct request request = parsed(bytes);
+
+    reuse_arrived(&reuse, &request, bytes.bytes);
+    reuse_arrived(&reuse, &request, bytes.bytes);
+    reuse_answered(&reuse, &request, bytes.bytes, SECOND);
+    reuse_left(&reuse, &request, bytes.bytes);
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    reuse_answered(&reuse, &request, bytes.bytes, SECOND);
+    reuse_left(&reuse, &request, bytes.bytes);
+    reuse_arrived(&reuse, &request, bytes.bytes);
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    wire_free(&bytes);
+}
+
 Test(reuse, each_next_hop_by_itself)
 {
     struct reuse reuse = {0};
