@@ -21,28 +21,21 @@ struct postconf {
     char queue_directory[PATH_MAX];
     char data_directory[PATH_MAX];
     char daemon_directory[PATH_MAX];
-    char command_directory[PATH_MAX];
     char maillog_file[PATH_MAX];   /* empty: Postfix logs with syslog(3) */
     char content_filter[PATH_MAX]; /* may be empty */
     char mail_owner[POSTCONF_NAME_SIZE];
-    char setgid_group[POSTCONF_NAME_SIZE];
     char syslog_name[POSTCONF_NAME_SIZE];
     char syslog_facility[POSTCONF_NAME_SIZE];
     char postlog_service_name[POSTCONF_NAME_SIZE];
     char myhostname[POSTCONF_NAME_SIZE];
     char hash_queue_names[POSTCONF_NAME_SIZE]; /* may be empty; separated by blanks or commas */
-    char mail_version[POSTCONF_NAME_SIZE];
     int hash_queue_depth;
     int maximal_queue_lifetime;
     int bounce_queue_lifetime;
-    int minimal_backoff_time;
-    int maximal_backoff_time;
     int daemon_timeout;
     int ipc_timeout;
-    int max_idle;
     int max_use;
     int default_process_limit;
-    int service_throttle_time;
 };
 
 /*

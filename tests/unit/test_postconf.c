@@ -53,7 +53,6 @@ static const char main_cf[] =
     "data_directory = /srv/d\n"
     "daemon_directory = /srv/sbin\n"
     "mail_owner = nobody\n"
-    "setgid_group = nogroup\n"
     "syslog_name = ${multi_instance_name?{$multi_instance_name}:{relay}}\n"
     "syslog_facility = local3\n"
     "maillog_file = /var/log/relay.log\n"
@@ -65,14 +64,10 @@ static const char main_cf[] =
     "hash_queue_depth = 2\n"
     "maximal_queue_lifetime = 2\n"
     "bounce_queue_lifetime = $maximal_queue_lifetime\n"
-    "minimal_backoff_time = 7m\n"
-    "maximal_backoff_time = 2h\n"
     "daemon_timeout = 90\n"
     "ipc_timeout = 1w\n"
-    "max_idle = 33s\n"
     "max_use = 44\n"
-    "default_process_limit = 500\n"
-    "service_throttle_time = 61s\n";
+    "default_process_limit = 500\n";
 
 Test(postconf, real)
 {
@@ -87,9 +82,7 @@ Test(postconf, real)
     cr_expect_str_eq(values.queue_directory, "/srv/q");
     cr_expect_str_eq(values.data_directory, "/srv/d");
     cr_expect_str_eq(values.daemon_directory, "/srv/sbin");
-    cr_expect_str_eq(values.command_directory, COMMAND_DIRECTORY);
     cr_expect_str_eq(values.mail_owner, "nobody");
-    cr_expect_str_eq(values.setgid_group, "nogroup");
     cr_expect_str_eq(values.syslog_name, "relay");
     cr_expect_str_eq(values.syslog_facility, "local3");
     cr_expect_str_eq(values.maillog_file, "/var/log/relay.log");
@@ -99,15 +92,10 @@ Test(postconf, real)
     cr_expect_eq(values.hash_queue_depth, 2);
     cr_expect_eq(values.maximal_queue_lifetime, 2 * 86400);
     cr_expect_eq(values.bounce_queue_lifetime, 2 * 86400);
-    cr_expect_eq(values.minimal_backoff_time, 420);
-    cr_expect_eq(values.maximal_backoff_time, 7200);
     cr_expect_eq(values.daemon_timeout, 90);
     cr_expect_eq(values.ipc_timeout, 604800);
-    cr_expect_eq(values.max_idle, 33);
     cr_expect_eq(values.max_use, 44);
     cr_expect_eq(values.default_process_limit, 500);
-    cr_expect_eq(values.service_throttle_time, 61);
-    cr_expect_eq(values.mail_version[0], '3');
     place_remove(&place);
 }
 
@@ -134,10 +122,13 @@ Test(postconf, defaults)
 /* What a line of master.cf overrides; the last one counts, and a name that Postfix does not know does no harm. */
 Test(postconf, overrides)
 {
-    static const char *const overrides[] = {
-        "max_idle=1h", "queue_directory = /elsewhere", "syslog_name=",
-        "max_idle=9s", "syslog_name=postfix/relay",    "our_own=1",
-        NULL};
+    static const char *const overrides[] = {"daemon_timeout=1h",
+                                            "queue_directory = /elsewhere",
+                                            "syslog_name=",
+                                            "daemon_timeout=9s",
+                                            "syslog_name=postfix/relay",
+                                            "our_own=1",
+                                            NULL};
     struct place place;
     struct postconf values;
     char error[400] = "";
@@ -145,7 +136,7 @@ Test(postconf, overrides)
     place_make(&place, "main.cf", main_cf, 0644);
     cr_assert_eq(postconf_read(place.directory, overrides, &values, error, sizeof error), 0, "%s",
                  error);
-    cr_expect_eq(values.max_idle, 9);
+    cr_expect_eq(values.daemon_timeout, 9);
     cr_expect_str_eq(values.queue_directory, "/elsewhere");
     cr_expect_str_eq(values.syslog_name, "postfix/relay");
     cr_expect_eq(values.max_use, 44);
@@ -172,7 +163,7 @@ Test(postconf, unusable_values)
         const char *setting;
         const char *reason;
     } cases[] = {
-        {"max_idle=5x", "max_idle = 5x"},
+        {"daemon_timeout=5x", "daemon_timeout = 5x"},
         {"max_use=3.5", "max_use = 3.5"},
         {"hash_queue_depth=-1", "hash_queue_depth"},
         {"mail_owner=", "mail_owner is empty"},
