@@ -3,7 +3,7 @@
 
 /*
  * What a memory sample means for the pool: the headroom, the stall and the events of one tick.
- * Internal to limit.c; the unit of everything is as in limit.h.
+ * Internal to limit/ (limit_view.c, limit_mode.c, limit.c); the unit of everything is as in limit.h.
  */
 
 #include "supervisor/limit/limit.h"
@@ -37,6 +37,14 @@ struct limit_view {
 void limit_view_take(const struct limit_settings *settings, struct limit_state *state,
                      const struct memory_sample *sample, const struct limit_demand *demand,
                      struct limit_view *view);
+
+/* Is there room for more than one worker? Asked before growth goes on (limit_mode.c). */
+bool limit_roomy(const struct limit_state *state, const struct limit_demand *demand,
+                 const struct limit_view *view);
+
+/* The mode after this tick, with its reason in `held`. It rises at once, and falls after a time of calm. */
+void limit_mode_update(const struct limit_settings *settings, struct limit_state *state,
+                       const struct limit_demand *demand, const struct limit_view *view);
 
 /*
  * How much of a stall that is elsewhere on the machine counts: all of it while the pool may have
