@@ -28,6 +28,14 @@ reload()
     wait_for 10 postfix_replaced "$reload_qmgr"
 }
 
+# hold TAG COUNT: sends so many, and waits until the server holds twenty of them
+hold()
+{
+    sink_tell "$s" set ok slow 60
+    send "$1" "$2"
+    wait_for 20 under_way 20 || fail "$1: only $(sink_holding "$s") deliveries at once"
+}
+
 # run OPTION
 run()
 {
@@ -42,13 +50,12 @@ run()
     mailgen --wait 20 "$(postfix_address "$p")"
     send known 100
     wait_for 30 arrived 100 || fail "$1: not delivered: $(accounts)"
-    sink_tell "$s" set ok slow 1.5
     total=100
     for round in 1 2 3; do
-        send "round$round" 100
         total=$((total + 100))
-        wait_for 10 under_way 20 || fail "$1: only $(sink_holding "$s") deliveries at once"
+        hold "round$round" 100
         reload
+        sink_tell "$s" heal
         # What cleanup(8) told the old qmgr(8) of, the new one finds in minutes.
         postfix_flush "$p"
         wait_for 60 arrived "$total" || fail "$1: not delivered: $(accounts)"
@@ -59,9 +66,9 @@ run()
     expect "$1" "$(accounts | head -n 1)" "sent $total, delivered $total, queued 0, bounced 0, lost 0, doubled 0"
     calm
     # All that the dispatcher had is deferred, and delivered at its next attempt; what workers had begun is not done twice.
-    send killed 40
-    wait_for 10 under_way 20 || fail "$1: only $(sink_holding "$s") deliveries at once"
+    hold killed 40
     kill -KILL "$(children "$(children "$(inside)" headroom | tail -n 1)" headroom | head -n 1)"
+    sink_tell "$s" heal
     send after 40
     wait_for 60 arrived $((total + 80)) || fail "$1: not delivered after the kill: $(accounts)"
     lives || fail "$1: master has gone with the dispatcher: $(tail -n 3 "$(postfix_log "$p")")"

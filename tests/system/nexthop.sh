@@ -134,5 +134,6 @@ for hop in 'inet:\[127.0.0.1\]:10087' 'inet:\[127.0.0.1\]:10089' "unix:$TEST_DIR
     expect "$hop answers" "$(lines "$log" "next hop $hop answers again, after")" 1
 done
 expect 'the one that refuses a part' "$(lines "$log" 'next hop inet:\[127.0.0.1\]:10088')" 0
-grep -q 'Cause  *the other side: next hop .* does not answer since .*: no server is reached; [0-9]* waiting for it; and 2 more do not' \
+# The one that refuses a part may be down for an instant, too, which the log does not tell.
+grep -q 'Cause  *the other side: next hop .* does not answer since .*: no server is reached; [0-9]* waiting for it; and [23] more do not' \
     "$TEST_DIR/status" || fail "status: $(cat "$TEST_DIR/status")"
