@@ -45,4 +45,8 @@
  * bytes of a log record. */
 #define REDIRECT_TEXT_MAX 500
 
+/* The end of a defer log that is read: the record of a recipient that was just written. A record has some 400 bytes, and a
+ * delivery writes one for each recipient that it leaves. */
+#define DEFER_LOG_TAIL 16384
+
 #endif

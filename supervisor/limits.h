@@ -67,6 +67,16 @@
  * of their destinations is judged by itself. 300 bytes each. */
 #define NEXTHOPS_MAX 128
 
+/*
+ * Destinations of which is kept why their last delivery failed; of more, the oldest texts are dropped. A text is cut to the
+ * size, its NUL included: a reply of a server has 60 to 150 bytes. 330 bytes each, 170 kB in all when used.
+ */
+#define FAILURES_MAX 512
+#define FAILURE_TEXT_SIZE 200
+
+/* A defer log is read for a destination this long after the last time, and not before. Microseconds. */
+#define FAILURE_READ_EVERY UINT64_C(1000000)
+
 /* Destinations that are known at a time; 200 bytes each, when used. */
 #define DESTINATIONS_MAX 100000
 

@@ -307,6 +307,12 @@ struct admission_view {
 int admission_look(const struct admission *admission, const char *key, size_t key_length,
                    struct admission_view *view);
 
+/* The key of a part's destination, as it is kept. The part is not free. */
+const char *admission_key(const struct admission *admission, unsigned part);
+
+/* Parts in flight for longer than slow_after, the oldest first but for joint ones, of which the leaders come last. */
+size_t admission_oldest(const struct admission *admission, unsigned *parts, size_t most);
+
 /* The destinations with the longest queues, longest first; returns how many were filled in. */
 size_t admission_longest(const struct admission *admission, struct admission_view *views,
                          size_t most);

@@ -94,6 +94,24 @@ size_t admission_slowest(const struct admission *admission, struct admission_vie
     return found;
 }
 
+const char *admission_key(const struct admission *admission, unsigned part)
+{
+    return admission->part_array[part].destination->key;
+}
+
+size_t admission_oldest(const struct admission *admission, unsigned *parts, size_t most)
+{
+    const struct list *orders[2] = {&admission->hanging, &admission->lasting};
+    size_t found = 0;
+
+    for (int i = 0; i < 2; i++)
+        for (const struct list *link = orders[i]->next; link != orders[i] && found < most;
+             link = link->next)
+            parts[found++] =
+                (unsigned)(LIST_ENTRY_CONST(link, struct part, time) - admission->part_array);
+    return found;
+}
+
 /* So many destinations are looked at: 20 us. */
 #define TROUBLED_LOOKS 2000
 

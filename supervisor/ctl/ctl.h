@@ -53,6 +53,9 @@ enum ctl_life {
 /* A dispatcher replaces its snapshot at least every 10 s. Microseconds. */
 #define CTL_SILENT_AFTER INT64_C(30000000)
 
+/* A delivery that runs for longer has a line in status, and is what busy shows. Microseconds. */
+#define CTL_BUSY_AFTER (INT64_C(600) * 1000000)
+
 struct ctl_services {
     size_t count;
     char name[CTL_SERVICES_MAX][STATUS_NAME_SIZE];
@@ -106,6 +109,7 @@ int ctl_exit_of(const struct status *status, enum ctl_life life);
 /* The verbs; the words behind the verb are from argv[1] on. */
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_watch(struct ctl *ctl, int argc, char **argv);
+int ctl_busy(struct ctl *ctl, int argc, char **argv);
 int ctl_history(struct ctl *ctl, int argc, char **argv);
 int ctl_destinations(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);

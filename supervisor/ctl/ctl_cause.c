@@ -71,6 +71,15 @@ static bool none_is_ready(const struct status *status)
            status->written - status->workers.starting_since >= READY_AFTER;
 }
 
+/* A tenth of all deliveries of the last minute; a single one among many is a recipient's. */
+static enum ctl_cause nothing_waits(const struct status *status)
+{
+    uint64_t failed = status->minute.failed;
+
+    return failed > 0 && failed * 10 >= failed + status->minute.delivered ? CTL_FAILING
+                                                                          : CTL_NOTHING;
+}
+
 enum ctl_cause ctl_cause_of(const struct status *status)
 {
     bool waits = status->requests.waiting > 0;
@@ -85,7 +94,7 @@ enum ctl_cause ctl_cause_of(const struct status *status)
     if (status->nexthops > 0)
         return CTL_NEXTHOP;
     if (!waits && ctl_hanging(status) == 0)
-        return CTL_NOTHING;
+        return nothing_waits(status);
     if (ctl_trouble_holds(status))
         return CTL_OTHER_SIDE;
     if (used >= status->state.limit && status->state.memory)
@@ -94,7 +103,7 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_MAXIMUM;
     if (used >= status->state.limit)
         return CTL_GROWING;
-    return waits ? CTL_PACED : CTL_NOTHING;
+    return waits ? CTL_PACED : nothing_waits(status);
 }
 
 enum ctl_trend ctl_trend_of(const struct status *status)

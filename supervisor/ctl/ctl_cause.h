@@ -12,6 +12,7 @@
 /* Who is to blame when mail waits. */
 enum ctl_cause {
     CTL_NOTHING,    /* nothing waits, nothing hangs */
+    CTL_FAILING,    /* the same, but the other side does not take what it is given */
     CTL_STARTS,     /* workers cannot be started */
     CTL_NOT_READY,  /* no worker has been ready for seconds, and one is starting */
     CTL_MEMORY,     /* us: memory, pressure, the kernel */

@@ -14,6 +14,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/config/json.h"
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_words.h"
 
 struct wish {
@@ -60,7 +61,7 @@ static bool is_dead(const struct status_destination *at)
 
 static bool shown(const struct status_destination *at)
 {
-    return at->waiting > 0 || at->deferred > 0 || at->hanging > 0 ||
+    return at->waiting > 0 || at->deferred > 0 || at->hanging > 0 || at->failures > 0 ||
            strcmp(at->lane, "slow") == 0 || strcmp(at->lane, "dead") == 0;
 }
 
@@ -122,6 +123,23 @@ static int print_map(const struct wish *wish, const struct status *status)
     return 0;
 }
 
+/* Why it fails, and what to do. */
+static void print_reason(const struct status_destination *at, int64_t now)
+{
+    char since[CTL_WORD_SIZE], span[CTL_WORD_SIZE];
+    const char *advice = ctl_advice(at->reason);
+
+    if (at->failures == 0)
+        return;
+    printf("    %" PRIu64 " failed since %s, the last %s ago", at->failures,
+           ctl_clock(at->failing_since, now, since), ctl_span(now - at->failed, span));
+    if (at->reason[0] != '\0')
+        printf(": %s", at->reason);
+    if (advice)
+        printf("\n    -> %s", advice);
+    putchar('\n');
+}
+
 static void print_list(const struct status *status)
 {
     int64_t now = clock_wall();
@@ -143,9 +161,10 @@ static void print_list(const struct status *status)
                at->oldest_start == 0 || at->in_flight == 0 ? "-"
                                                            : ctl_span(now - at->oldest_start, span),
                at->last_success == 0 ? "-" : ctl_clock(at->last_success, now, last));
+        print_reason(at, now);
     }
     if (lines == 0)
-        printf("%s: no destination is slow, waits or was deferred\n", status->service);
+        printf("%s: no destination is slow, waits, fails or was deferred\n", status->service);
     if (status->destinations == STATUS_DESTINATIONS_MAX)
         printf("There may be more; these have the longest queues and the longest deliveries.\n");
 }

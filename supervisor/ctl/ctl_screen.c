@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "supervisor/config/config_bound.h"
+#include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_words.h"
 
@@ -81,6 +82,18 @@ static void put_nexthop(FILE *out, const struct status *status, int64_t now)
         fprintf(out, "; and %" PRIu64 " more do not", status->nexthops - 1);
 }
 
+static void put_failing(FILE *out, const struct status *status)
+{
+    const struct status_destination *last = ctl_newest_reason(status);
+    char span[CTL_WORD_SIZE];
+
+    fprintf(out, "the other side: %" PRIu64 " of %" PRIu64 " deliveries of the last %s failed",
+            status->minute.failed, status->minute.failed + status->minute.delivered,
+            ctl_span((int64_t)status->minute.span, span));
+    if (last)
+        fprintf(out, "; last, %s: %s", last->name, last->reason);
+}
+
 static void put_cause(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
@@ -89,6 +102,9 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
     switch (ctl_cause_of(status)) {
     case CTL_NOTHING:
         fputs("nothing is held up", out);
+        break;
+    case CTL_FAILING:
+        put_failing(out, status);
         break;
     case CTL_STARTS:
         fprintf(out, "us: %" PRIu64 " starts of workers failed (%s); see `headroomctl check`",
@@ -238,6 +254,20 @@ static void put_pressure(FILE *out, const struct status *status)
             status->pressure.target);
 }
 
+static void put_long(FILE *out, const struct status *status, int64_t now)
+{
+    uint64_t count = 0;
+    char span[CTL_WORD_SIZE];
+
+    while (count < status->deliveries && now - status->delivery[count].since >= CTL_BUSY_AFTER)
+        count++;
+    if (count == 0)
+        return;
+    ctl_screen_label(out, "Long");
+    fprintf(out, "%" PRIu64 "%s deliveries run for longer than %s: headroomctl busy\n", count,
+            count == STATUS_DELIVERIES_MAX ? " or more" : "", ctl_span(CTL_BUSY_AFTER, span));
+}
+
 static void put_faults(FILE *out, const struct status *status)
 {
     if (status->totals.lost > 0) {
@@ -277,6 +307,7 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
     put_trend(out, status);
     put_memory(out, status, view);
     put_pressure(out, status);
+    put_long(out, status, view->now);
     put_faults(out, status);
 }
 

@@ -1,6 +1,7 @@
 #include "supervisor/dispatcher/dispatcher_modules.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 #include "agents/master.h"
@@ -104,6 +105,10 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
     };
     int result = clients_create(&router->clients, &clients);
 
+    router->queue_directory = settings->queue_directory;
+    router->failures = calloc(1, sizeof *router->failures);
+    if (result == 0 && !router->failures)
+        result = -ENOMEM;
     if (result == 0)
         result = parts_create(&router->parts, router->budget, router->journal,
                               config->waiting_max * PARTS_EXTRA);
@@ -123,6 +128,7 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
 void dispatcher_modules_destroy(struct router *router)
 {
     strangers_destroy(&router->strangers);
+    free(router->failures);
     regulator_destroy(router->regulator);
     retry_destroy(router->retry);
     fleet_destroy(router->fleet);
@@ -143,6 +149,7 @@ struct report_view dispatcher_view(const struct router *router,
         .parent = settings->parent,
         .group_mode = group_mode_name(group_mode(settings->group)),
         .totals = router->totals,
+        .failures = router->failures,
         .settings = regulator.settings,
         .state = regulator.state,
         .decision = regulator.decision,
@@ -151,6 +158,8 @@ struct report_view dispatcher_view(const struct router *router,
         .demand = router_demand(router),
         .admission = router->admission,
         .pool = fleet.pool,
+        .fleet = router->fleet,
+        .parts = router->parts,
         .most = fleet.most,
         .held = clients_view(router->clients).held,
         .room = room_bound(&router->room, 0),

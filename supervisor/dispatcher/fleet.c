@@ -374,3 +374,8 @@ uint64_t fleet_starting_since(const struct fleet *fleet)
             since = pool->worker[i].since;
     return since;
 }
+
+pid_t fleet_pid(const struct fleet *fleet, int worker)
+{
+    return fleet->worker[worker].pid;
+}

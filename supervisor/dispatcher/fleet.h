@@ -131,6 +131,9 @@ struct fleet_view {
 
 struct fleet_view fleet_view(const struct fleet *fleet);
 
+/* Of a worker that has work. 0: the parent has not told it yet. */
+pid_t fleet_pid(const struct fleet *fleet, int worker);
+
 /* Since when the oldest start waits for its greeting; 0: none does. */
 uint64_t fleet_starting_since(const struct fleet *fleet);
 

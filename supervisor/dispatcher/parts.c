@@ -66,6 +66,11 @@ struct part *parts_at(struct parts *parts, unsigned handle)
     return &parts->part[handle];
 }
 
+const struct part *parts_look(const struct parts *parts, unsigned handle)
+{
+    return &parts->part[handle];
+}
+
 unsigned parts_handle(const struct parts *parts, const struct part *part)
 {
     return (unsigned)(part - parts->part);

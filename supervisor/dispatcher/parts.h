@@ -78,6 +78,7 @@ unsigned parts_size(const struct parts *parts);
 
 /* The part of a handle, and back. */
 struct part *parts_at(struct parts *parts, unsigned handle);
+const struct part *parts_look(const struct parts *parts, unsigned handle);
 unsigned parts_handle(const struct parts *parts, const struct part *part);
 
 /* A job without parts, for the client's request of `length` bytes. */

@@ -43,6 +43,7 @@
 #include "supervisor/dispatcher/retry.h"
 #include "supervisor/dispatcher/strangers.h"
 #include "supervisor/limit/spawn.h"
+#include "supervisor/report/failures.h"
 
 struct router {
     const struct config *config;
@@ -51,6 +52,8 @@ struct router {
     struct journal *journal;
     struct complaints *complaints;
     struct totals *totals;
+    struct failures *failures; /* why deliveries failed */
+    int queue_directory;
     struct budget *budget;
     struct clients *clients;
     struct parts *parts;
@@ -144,6 +147,9 @@ void router_cancel_waiting(struct router *router, struct job *job);
  * to have the bare deferral in the place of the reply. */
 bool router_learn(struct router *router, struct part *part, enum admission_outcome outcome,
                   int64_t service);
+
+/* The part was not delivered: its destination's failure is counted, with the reason that `reply` or the defer log has. */
+void router_failed(struct router *router, const struct part *part, const struct reply *reply);
 
 /* The one end of a part. `reply` NULL: no agent answered. The last one answers the client. */
 void router_settle(struct router *router, struct part *part, const struct reply *reply,

@@ -3,6 +3,9 @@
  * has hung up.
  */
 
+#include <stdio.h>
+
+#include "agents/defer_log.h"
 #include "supervisor/dispatcher/router.h"
 
 void router_settle(struct router *router, struct part *part, const struct reply *reply,
@@ -45,6 +48,26 @@ static enum admission_outcome outcome_of(const struct part *part, const struct r
     return reply->dsn[0] != '\0' ? ADMISSION_FAILED : ADMISSION_DEFERRED;
 }
 
+/* A reply that has no DSN has no reason either: then the agent has written one for each recipient. */
+void router_failed(struct router *router, const struct part *part, const struct reply *reply)
+{
+    const struct client *client = part->job->client;
+    const char *key = admission_key(router->admission, parts_handle(router->parts, part));
+    bool any = router->config->destination_key == CONFIG_DESTINATION_NEXTHOP;
+    struct failure *failure = failures_add(router->failures, key, router->loop->now);
+    char text[FAILURE_TEXT_SIZE];
+
+    if (reply->dsn[0] != '\0')
+        snprintf(text, sizeof text, "%s %s", reply->dsn, reply->reason);
+    else if (!failure_looks(failure, router->loop->now) ||
+             defer_log_reason(
+                 router->queue_directory, client->bytes + client->request.queue_id.offset,
+                 router->postconf->hash_queue_names, (unsigned)router->postconf->hash_queue_depth,
+                 any ? NULL : key, text, sizeof text) < 0)
+        return;
+    failure_text(failure, text, router->loop->now);
+}
+
 static int64_t service_of(const struct router *router, const struct part *part)
 {
     return router_now(router) - (int64_t)part->started;
@@ -75,8 +98,10 @@ void router_replied(struct router *router, struct part *part, const struct fleet
     parts_step(router->parts, part, PART_REPLIED);
     if (reply->status == 0)
         router->totals->delivered++;
-    else
+    else {
         router->totals->failed++;
+        router_failed(router, part, reply);
+    }
     /* A next hop that rests here needs no rest by qmgr(8), which would be one of minutes. */
     if (router_learn(router, part, outcome, service_of(router, part)))
         reply = NULL;

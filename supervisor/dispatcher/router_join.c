@@ -95,17 +95,21 @@ static enum admission_outcome undone(const struct reply *reply)
     return reply_unreached(reply) ? ADMISSION_UNREACHED : ADMISSION_UNDELIVERED;
 }
 
-/* One of them ends. `reply` is what its client is told, NULL: the bare deferral. */
+/* One of them ends. `said` is its worker's reply, NULL: it is lost. `reply` is what its client is told, NULL: the bare
+ * deferral. */
 static void end(struct router *router, struct part *part, enum admission_outcome outcome,
-                int64_t service, bool lost, const struct reply *reply, const char *bytes)
+                int64_t service, const struct reply *said, const struct reply *reply,
+                const char *bytes)
 {
-    parts_step(router->parts, part, lost ? PART_AGENT_GONE : PART_REPLIED);
+    parts_step(router->parts, part, said ? PART_REPLIED : PART_AGENT_GONE);
     if (outcome == ADMISSION_DELIVERED)
         router->totals->delivered++;
-    else if (lost)
+    else if (!said)
         router->totals->lost++;
-    else
+    else {
         router->totals->failed++;
+        router_failed(router, part, said);
+    }
     if (outcome == ADMISSION_DELIVERED && request_is_probe(&part->job->client->request))
         outcome = ADMISSION_LOST;
     if (router_learn(router, part, outcome, service))
@@ -119,7 +123,7 @@ void router_joint_ended(struct router *router, struct part *leader, const struct
                         const char *bytes)
 {
     const enum admission_outcome not_done = undone(reply);
-    const bool lost = !reply, all = reply && reply->status == 0;
+    const bool all = reply && reply->status == 0;
     const struct reply *told = reply;
     int64_t service = ADMISSION_UNTIMED;
     struct part *part, *next;
@@ -132,9 +136,9 @@ void router_joint_ended(struct router *router, struct part *leader, const struct
         next = TAILQ_NEXT(part, of_job);
         if (part->leader != leader)
             continue;
-        end(router, part, all || part->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
+        end(router, part, all || part->done ? ADMISSION_DELIVERED : not_done, service, reply, told,
             bytes);
     }
-    end(router, leader, all || leader->done ? ADMISSION_DELIVERED : not_done, service, lost, told,
+    end(router, leader, all || leader->done ? ADMISSION_DELIVERED : not_done, service, reply, told,
         bytes);
 }

@@ -7,6 +7,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/config/config_bound.h"
+#include "supervisor/dispatcher/clients.h"
 #include "supervisor/report/snapshot.h"
 
 /* A monotonic time, by the wall clock. */
@@ -149,6 +150,57 @@ static struct status_destination *find(struct status *status, const char *name)
     return NULL;
 }
 
+static void collect_deliveries(const struct report_view *view, struct status *status)
+{
+    unsigned oldest[STATUS_DELIVERIES_MAX];
+    size_t count = admission_oldest(view->admission, oldest, STATUS_DELIVERIES_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct part *part = parts_look(view->parts, oldest[i]);
+        const struct client *client = part->job->client;
+        struct status_delivery *to = &status->delivery[i];
+
+        status_text(to->id, sizeof to->id, client->bytes + client->request.queue_id.offset);
+        status_text(to->destination, sizeof to->destination,
+                    admission_key(view->admission, oldest[i]));
+        to->pid = (uint64_t)fleet_pid(view->fleet, part->worker);
+        to->since = wall_of(status, view, (int64_t)part->started);
+        to->others = part->members;
+    }
+    status->deliveries = count;
+}
+
+static void collect_failure(const struct report_view *view, const struct status *status,
+                            struct status_destination *to)
+{
+    const struct failure *failure = failures_find(view->failures, to->name);
+
+    to->failures = 0;
+    to->failing_since = to->failed = to->reason_time = 0;
+    to->reason[0] = '\0';
+    if (!failure)
+        return;
+    to->failures = failure->count;
+    to->failing_since = wall_of(status, view, (int64_t)failure->first);
+    to->failed = wall_of(status, view, (int64_t)failure->last);
+    status_text(to->reason, sizeof to->reason, failure->text);
+    if (failure->text_time != 0)
+        to->reason_time = wall_of(status, view, (int64_t)failure->text_time);
+}
+
+/* Those that failed last, whatever their lanes: greylisting and a full mailbox make no destination slow or dead. */
+static size_t failing(const struct report_view *view, struct admission_view *views, size_t most)
+{
+    const struct failure *failure = NULL;
+    size_t found = 0;
+
+    while (found < most &&
+           (failure = failures_newest(view->failures, failure ? failure->last : UINT64_MAX)))
+        if (admission_look(view->admission, failure->key, strlen(failure->key), &views[found]) == 0)
+            found++;
+    return found;
+}
+
 static void collect_destinations(struct snapshot *snapshot, const struct report_view *view)
 {
     struct status *status = &snapshot->status;
@@ -158,6 +210,7 @@ static void collect_destinations(struct snapshot *snapshot, const struct report_
     count = admission_longest(view->admission, found, SNAPSHOT_LONGEST);
     count += admission_slowest(view->admission, found + count, SNAPSHOT_SLOWEST);
     count += admission_troubled(view->admission, found + count, SNAPSHOT_TROUBLED);
+    count += failing(view, found + count, SNAPSHOT_FAILING);
     status->destinations = 0;
     for (size_t i = 0; i < count && status->destinations < STATUS_DESTINATIONS_MAX; i++) {
         struct status_destination *to = find(status, found[i].key);
@@ -180,6 +233,7 @@ static void collect_destinations(struct snapshot *snapshot, const struct report_
         to->last_success = wall_of(status, view, found[i].last_success);
         to->last_failure = wall_of(status, view, found[i].last_failure);
         to->deferred = found[i].deferred;
+        collect_failure(view, status, to);
         status->destinations++;
     }
 }
@@ -195,5 +249,6 @@ void snapshot_collect(struct snapshot *snapshot, const struct report_view *view)
     collect_memory(view, status);
     collect_minute(snapshot, view, status);
     collect_nexthops(view, status);
+    collect_deliveries(view, status);
     collect_destinations(snapshot, view);
 }

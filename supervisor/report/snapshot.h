@@ -29,6 +29,7 @@
 #define SNAPSHOT_LONGEST 20
 #define SNAPSHOT_SLOWEST 20
 #define SNAPSHOT_TROUBLED 20
+#define SNAPSHOT_FAILING 20
 
 /* Figures whose change makes a write due. */
 #define SNAPSHOT_FIGURES (TOTALS_COUNT + 4 + WORKER_STATES)
@@ -55,7 +56,8 @@ struct snapshot {
     uint64_t metrics;                  /* time of the last write of metrics */
     unsigned points; /* [points % SNAPSHOT_POINTS] is next; from SNAPSHOT_POINTS on all are taken */
     struct snapshot_point point[SNAPSHOT_POINTS];
-    struct admission_view view[SNAPSHOT_LONGEST + SNAPSHOT_SLOWEST + SNAPSHOT_TROUBLED];
+    struct admission_view
+        view[SNAPSHOT_LONGEST + SNAPSHOT_SLOWEST + SNAPSHOT_TROUBLED + SNAPSHOT_FAILING];
     char metrics_text[METRICS_TEXT_MAX];
     char text[STATUS_TEXT_MAX];
 };

@@ -24,15 +24,17 @@
 #define STATUS_FORMAT 2
 
 /* Any snapshot fits; test_status.c writes the largest. */
-#define STATUS_TEXT_MAX 65536
+#define STATUS_TEXT_MAX 131072
 
 #define STATUS_CHANGES_MAX 50
 #define STATUS_DESTINATIONS_MAX 40
 #define STATUS_NEXTHOPS_MAX 8
+#define STATUS_DELIVERIES_MAX 32
 #define STATUS_WORD_SIZE 32
 #define STATUS_NAME_SIZE 128   /* a service has at most 99 characters */
 #define STATUS_REASON_SIZE 256 /* limit_reason_write() */
 #define STATUS_KEY_SIZE 96     /* ADMISSION_KEY */
+#define STATUS_ID_SIZE 65      /* QUEUE_ID_MAX */
 
 #define STATUS_UNLIMITED UINT64_MAX
 
@@ -67,6 +69,20 @@ struct status_destination {
     int64_t last_success;
     int64_t last_failure;
     uint64_t deferred; /* by headroom, because the destination is slow or dead */
+    uint64_t failures; /* deliveries, not counting those more than an hour before the next one */
+    int64_t failing_since;
+    int64_t failed;                  /* the last of them */
+    char reason[STATUS_REASON_SIZE]; /* what the other side said last, or the agent: DSN and text */
+    int64_t reason_time;
+};
+
+/* A delivery that has been running for longer than destination.slow_after. */
+struct status_delivery {
+    char id[STATUS_ID_SIZE]; /* of the message in the queue */
+    uint64_t pid;            /* of the agent */
+    int64_t since;
+    char destination[STATUS_KEY_SIZE];
+    uint64_t others; /* destinations that went along with this one */
 };
 
 struct status {
@@ -171,6 +187,8 @@ struct status {
 
     uint64_t nexthops; /* those that do not answer */
     struct status_nexthop nexthop[STATUS_NEXTHOPS_MAX];
+    uint64_t deliveries; /* the oldest */
+    struct status_delivery delivery[STATUS_DELIVERIES_MAX];
     uint64_t changes; /* newest first */
     struct status_change change[STATUS_CHANGES_MAX];
     uint64_t destinations; /* longest queues first, then the slowest, then others in trouble */

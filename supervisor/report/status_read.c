@@ -145,6 +145,9 @@ int status_read(const char *text, size_t length, struct status *status)
         result = take_list(document.root, "nexthops", &status_nexthop_table, status->nexthop,
                            sizeof status->nexthop[0], STATUS_NEXTHOPS_MAX, &status->nexthops);
     if (result == 0)
+        result = take_list(document.root, "deliveries", &status_delivery_table, status->delivery,
+                           sizeof status->delivery[0], STATUS_DELIVERIES_MAX, &status->deliveries);
+    if (result == 0)
         result = take_list(document.root, "changes", &status_change_table, status->change,
                            sizeof status->change[0], STATUS_CHANGES_MAX, &status->changes);
     if (result == 0)

@@ -144,6 +144,19 @@ static const struct status_field destination_fields[] = {
     PLAIN(STATUS_TIME, status_destination, last_success),
     PLAIN(STATUS_TIME, status_destination, last_failure),
     PLAIN(STATUS_COUNT, status_destination, deferred),
+    PLAIN(STATUS_COUNT, status_destination, failures),
+    PLAIN(STATUS_TIME, status_destination, failing_since),
+    PLAIN(STATUS_TIME, status_destination, failed),
+    WORDS(status_destination, reason),
+    PLAIN(STATUS_TIME, status_destination, reason_time),
+};
+
+static const struct status_field delivery_fields[] = {
+    WORDS(status_delivery, id),
+    PLAIN(STATUS_COUNT, status_delivery, pid),
+    PLAIN(STATUS_TIME, status_delivery, since),
+    WORDS(status_delivery, destination),
+    PLAIN(STATUS_COUNT, status_delivery, others),
 };
 
 #define TABLE(of)                                                                                  \
@@ -153,5 +166,6 @@ static const struct status_field destination_fields[] = {
 
 const struct status_table status_table = TABLE(fields);
 const struct status_table status_nexthop_table = TABLE(nexthop_fields);
+const struct status_table status_delivery_table = TABLE(delivery_fields);
 const struct status_table status_change_table = TABLE(change_fields);
 const struct status_table status_destination_table = TABLE(destination_fields);

@@ -34,6 +34,7 @@ struct status_table {
 /* Fields of one section stand together. */
 extern const struct status_table status_table;
 extern const struct status_table status_nexthop_table;
+extern const struct status_table status_delivery_table;
 extern const struct status_table status_change_table;
 extern const struct status_table status_destination_table;
 

@@ -150,6 +150,8 @@ int status_write(const struct status *status, char *text, size_t size)
         status->changes < STATUS_CHANGES_MAX ? (size_t)status->changes : STATUS_CHANGES_MAX;
     size_t nexthops =
         status->nexthops < STATUS_NEXTHOPS_MAX ? (size_t)status->nexthops : STATUS_NEXTHOPS_MAX;
+    size_t deliveries = status->deliveries < STATUS_DELIVERIES_MAX ? (size_t)status->deliveries
+                                                                   : STATUS_DELIVERIES_MAX;
     size_t destinations = status->destinations < STATUS_DESTINATIONS_MAX
                               ? (size_t)status->destinations
                               : STATUS_DESTINATIONS_MAX;
@@ -160,6 +162,8 @@ int status_write(const struct status *status, char *text, size_t size)
     put_table(&out, &status_table, status);
     put_list(&out, "nexthops", &status_nexthop_table, status->nexthop, sizeof status->nexthop[0],
              nexthops);
+    put_list(&out, "deliveries", &status_delivery_table, status->delivery,
+             sizeof status->delivery[0], deliveries);
     put_list(&out, "changes", &status_change_table, status->change, sizeof status->change[0],
              changes);
     put_list(&out, "destinations", &status_destination_table, status->destination,

@@ -15,8 +15,11 @@
 #include "cgroup/memory.h"
 #include "supervisor/admission/admission.h"
 #include "supervisor/config/config.h"
+#include "supervisor/dispatcher/fleet.h"
+#include "supervisor/dispatcher/parts.h"
 #include "supervisor/limit/limit.h"
 #include "supervisor/limit/spawn.h"
+#include "supervisor/report/failures.h"
 #include "supervisor/report/totals.h"
 
 struct report_view {
@@ -26,6 +29,7 @@ struct report_view {
     pid_t parent;
     const char *group_mode;
     const struct totals *totals;
+    const struct failures *failures;
     const struct limit_settings *settings;
     const struct limit_state *state;
     const struct limit_decision *decision;
@@ -34,6 +38,8 @@ struct report_view {
     struct limit_demand demand;
     const struct admission *admission;
     const struct pool *pool;
+    const struct fleet *fleet;
+    const struct parts *parts;
     unsigned most;           /* workers that existed at a time, since the start */
     unsigned held;           /* requests of clients */
     unsigned room;           /* requests that may wait when none runs */

@@ -122,6 +122,29 @@ if [ -n "$promtool" ]; then
     (cd "${0%/*}/../../packaging/monitoring" && "$promtool" test rules headroom.rules.test.yml) || fail 'the alerts'
 fi
 
+say 'what fails, and why'
+# With a reply that has no DSN: the reason is in the defer log. With one: in the reply.
+send fails 1 --rcpt defer@fails.invalid
+send busy 1 --rcpt busy@busy.invalid
+destinations_show()
+{
+    ctl destinations "$SERVICE" >"$TEST_DIR/out" 2>&1 && grep -A 1 "^$1" "$TEST_DIR/out" | grep -q "$2"
+}
+wait_for 15 destinations_show fails.invalid '[0-9] failed since .*: 4.* said: 451 ' || fail "why: $(cat "$TEST_DIR/out")"
+wait_for 15 destinations_show busy.invalid '[0-9] failed since .*: 4.* said: 421 ' || fail "why: $(cat "$TEST_DIR/out")"
+cat "$TEST_DIR/out"
+shows '^    -> the server is busy'
+ctl_exit 0 status --json
+"$BUILD/lib/json_get" 0.status.destinations.0.reason <"$TEST_DIR/out" >"$TEST_DIR/value"
+grep -q ' said: 4[25]1 ' "$TEST_DIR/value" || fail "the reason, for programs: $(cat "$TEST_DIR/value")"
+ctl_exit 0 busy
+shows 'no delivery runs for longer than 10 min'
+ctl_exit 4 busy --longer=soon
+sink_tell "$s" set defer ok
+sink_tell "$s" set busy ok
+postfix_flush "$p"
+postfix_wait_empty "$p" 30 || fail 'what had failed is not delivered'
+
 say 'dead domains'
 for dead in 1 2 3; do
     send "dead$dead" 60 --rcpt "silent%d@dead$dead.invalid"
@@ -136,6 +159,11 @@ ctl status
 ctl_exit 0 destinations
 cat "$TEST_DIR/out"
 shows dead1.invalid dead2.invalid dead3.invalid
+ctl_exit 0 busy --longer=5s "$SERVICE"
+# shellcheck disable=SC2046
+set -- $(sed -n '/@*dead1.invalid$/{p;q;}' "$TEST_DIR/out")
+expect 'the agent of a long delivery' "$(cat "/proc/$2/comm")" lmtp
+[ -f "$p/queue/active/$1" ] || fail "no such message: $(cat "$TEST_DIR/out")"
 ctl_exit 0 destinations --transport-map "$SERVICE" dead1.invalid nobody.invalid
 expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | tr '\t\n' ' ;')" \
     'dead1.invalid retry:4.4.1 destination is not reachable;nobody.invalid retry:4.4.1 destination is not reachable;'

@@ -39,6 +39,7 @@ static struct {
     struct postconf postconf;
     struct complaints complaints;
     struct totals totals;
+    struct failures failures;
     struct budget budget;
     struct router router;
     struct sockets sockets;
@@ -368,6 +369,8 @@ static inline void launch(unsigned workers, enum config_workers_limit limit)
         .loop = &peer_loop,
         .complaints = &t.complaints,
         .totals = &t.totals,
+        .failures = &t.failures,
+        .queue_directory = -1,
         .budget = &t.budget,
         .room = {.waiting_max = t.config.waiting_max,
                  .clients_max = t.budget.clients_max,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_screen.h"
 
@@ -216,6 +217,37 @@ Test(ctl_screen, a_next_hop_that_does_not_answer_is_named)
     status->nexthops = 3;
     status_text(status->nexthop[0].state, sizeof status->nexthop[0].state, "silent");
     SHOWS(status, true, "nothing is heard of it; 90 waiting for it; and 2 more do not\n");
+    free(status);
+}
+
+/* Nothing waits, but nothing, or much of it, arrives. */
+Test(ctl_screen, what_fails_is_not_calm)
+{
+    struct status *status = calm();
+    struct status_destination *full = add(status, "full.example", "first");
+
+    status->minute.failed = 33;
+    cr_expect_eq(ctl_cause_of(status), CTL_NOTHING);
+    status->minute.failed = 34;
+    cr_expect_eq(ctl_cause_of(status), CTL_FAILING);
+    status_text(full->reason, sizeof full->reason, "4.2.2 host said: 452 4.2.2 over quota");
+    full->reason_time = NOW - SECOND;
+    SHOWS(status, true,
+          "the other side: 34 of 334 deliveries of the last 60 s failed; last, full.example: 4.2.2 "
+          "host said: 452 4.2.2 over quota\n");
+    cr_expect_str_eq(ctl_advice(full->reason), "a mailbox is full: its owner, or its quota");
+    cr_expect_null(ctl_advice("4.0.0 something else"));
+    free(status);
+}
+
+Test(ctl_screen, what_runs_for_long_is_named)
+{
+    struct status *status = calm();
+
+    status->deliveries = 2;
+    status->delivery[0].since = NOW - 600 * SECOND;
+    status->delivery[1].since = NOW - 599 * SECOND;
+    SHOWS(status, true, "Long        1 deliveries run for longer than 10 min: headroomctl busy\n");
     free(status);
 }
 

@@ -40,6 +40,7 @@ int64_t clock_wall(void)
 static struct {
     struct config config;
     struct totals totals;
+    struct failures failures;
     struct limit_settings settings;
     struct limit_state state;
     struct limit_decision decision;
@@ -84,6 +85,7 @@ static void set_up(void)
         .parent = 77,
         .group_mode = "unit",
         .totals = &t.totals,
+        .failures = &t.failures,
         .settings = &t.settings,
         .state = &t.state,
         .decision = &t.decision,

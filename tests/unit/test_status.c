@@ -55,10 +55,13 @@ static struct status *full(void)
     status->nexthops = STATUS_NEXTHOPS_MAX;
     status->changes = STATUS_CHANGES_MAX;
     status->destinations = STATUS_DESTINATIONS_MAX;
+    status->deliveries = STATUS_DELIVERIES_MAX;
     for (unsigned i = 0; i < STATUS_NEXTHOPS_MAX; i++)
         fill(&status_nexthop_table, &status->nexthop[i], &next);
     for (unsigned i = 0; i < STATUS_CHANGES_MAX; i++)
         fill(&status_change_table, &status->change[i], &next);
+    for (unsigned i = 0; i < STATUS_DELIVERIES_MAX; i++)
+        fill(&status_delivery_table, &status->delivery[i], &next);
     for (unsigned i = 0; i < STATUS_DESTINATIONS_MAX; i++)
         fill(&status_destination_table, &status->destination[i], &next);
     return status;
@@ -98,8 +101,8 @@ Test(status, the_table_names_every_byte)
 
         named += field->size > 0 ? field->size : field->kind == STATUS_FLAG ? 1 : 8;
     }
-    named += 3 * sizeof(uint64_t) + sizeof status->nexthop + sizeof status->change +
-             sizeof status->destination;
+    named += 4 * sizeof(uint64_t) + sizeof status->nexthop + sizeof status->delivery +
+             sizeof status->change + sizeof status->destination;
     /* Flags leave up to seven bytes each. */
     cr_expect_leq(sizeof *status - named, (size_t)70);
     free(status);
@@ -142,7 +145,8 @@ Test(status, worst_text_fits)
 
         memset(to->name, '\\', STATUS_KEY_SIZE - 1);
         to->in_flight = to->hanging = to->waiting = to->window = UINT64_MAX;
-        to->service = to->deferred = UINT64_MAX;
+        to->service = to->deferred = to->failures = UINT64_MAX;
+        memset(to->reason, '"', STATUS_REASON_SIZE - 1);
     }
     length = status_write(status, text, STATUS_TEXT_MAX);
     cr_expect_gt(length, 0);
