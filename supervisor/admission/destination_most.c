@@ -34,7 +34,7 @@ static void delivered(struct destination *destination, unsigned level, int64_t n
     }
     if (level > destination->most)
         destination->most = level;
-    if (++destination->delivered >= RAISE * destination->most) {
+    if (destination->enough == 0 && ++destination->delivered >= RAISE * destination->most) {
         destination->most++;
         destination->delivered = 0;
     }

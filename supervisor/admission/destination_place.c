@@ -177,6 +177,7 @@ void destination_place(struct admission *admission, struct destination *destinat
     enum admission_lane lane = destination_evidence(&admission->settings, destination, now);
     unsigned waiting = destination->waiting_first + destination->waiting_retry;
     enum nexthop_hold hold = admission_nexthop_holds(admission, destination);
+    unsigned number = destination_number(destination);
     unsigned window, open, used, beyond;
     int64_t pace;
     bool works;
@@ -211,12 +212,8 @@ void destination_place(struct admission *admission, struct destination *destinat
     open = used < window ? window - used : 0;
     if (hold == NEXTHOP_HELD)
         open = waiting = 0;
-    if (destination->most > 0) {
-        unsigned more = destination->most > destination->in_flight
-                            ? destination->most - destination->in_flight
-                            : 0;
-        waiting = least(waiting, more);
-    }
+    if (number > 0)
+        waiting = least(waiting, number > destination->in_flight ? number - destination->in_flight : 0);
     heap_remove(admission, destination);
     if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
         if (now - destination->last_start < pace) {

@@ -55,16 +55,20 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
         return "workers at dead destinations";
     if (plan->peak_most > 0 && ours->peak > plan->peak_most)
         return "workers";
+    if (plan->late_most > 0 && ours->late_peak > plan->late_most)
+        return "workers once the server is known";
+    if (plan->time_most > 0 && ours->time > plan->time_most)
+        return "time";
     return NULL;
 }
 
 static void print(const char *name, const struct figures *figures, const char *why)
 {
     printf("  %-8s %5u of %5u, deferred %5u, refused %4u, p50 %7.3f p99 %7.3f max %7.3f, all after "
-           "%7.2f s, at most %3u (%u at dead ones), others %5.0f s, own %4u, full %6.1f s%s%s\n",
+           "%7.2f s, at most %3u (%u later, %u at dead ones), others %5.0f s, own %4u, full %6.1f s%s%s\n",
            name, figures->delivered, figures->good, figures->deferred, figures->refused,
            figures->p50, figures->p99, figures->most, figures->time, figures->peak,
-           figures->dead_peak, figures->others, figures->own, figures->full,
+           figures->late_peak, figures->dead_peak, figures->others, figures->own, figures->full,
            why ? "  MISSED: " : "", why ? why : "");
 }
 

@@ -78,3 +78,59 @@ Test(admission_most, a_refusal_of_one_that_was_alone_is_not_about_the_number)
     cr_assert_eq(harness_start_all(admission, 64, SECOND + MS, parts), 40 - count);
     admission_destroy(admission);
 }
+
+/*
+ * 300 messages to a server that has room for 30 and works at `lines` of them at a time, for 500 ms each. Returns the most that it
+ * had of the last hundred; `time` is when all were done.
+ */
+static unsigned crowd(unsigned lines, int64_t *time)
+{
+    struct admission *admission = harness_create(400, 10);
+    unsigned inside = 0, next = 0, done = 0, most = 0;
+    int64_t now = 0, begun[400];
+    int queue[400];
+
+    /* A quick bounce: from now on all others seem to wait for each other. */
+    harness_once(admission, 399, "site", ADMISSION_DELIVERED, 3 * MS, now);
+    for (unsigned i = 0; i < 300; i++)
+        harness_arrive(admission, i, "site", FIRST, now);
+    while (done < 300) {
+        int part;
+        while ((part = harness_start(admission, 100, now)) >= 0) {
+            if (inside - next < 30) {
+                begun[inside] = now;
+                queue[inside++] = part;
+                continue;
+            }
+            harness_finish(admission, (unsigned)part, ADMISSION_DEFERRED, MS, now);
+            done++;
+        }
+        if (done >= 200 && inside - next > most)
+            most = inside - next;
+        now += 500 * MS;
+        for (unsigned i = 0; i < lines && next < inside; i++, next++, done++)
+            harness_finish(admission, (unsigned)queue[next], ADMISSION_DELIVERED, now - begun[next],
+                           now);
+    }
+    admission_destroy(admission);
+    *time = now;
+    return most;
+}
+
+Test(admission_most, few_wait_at_a_server_that_delivers_one_after_the_other)
+{
+    int64_t time;
+    unsigned most = crowd(1, &time);
+
+    cr_expect_leq(most, 4, "%u", most);
+    cr_expect_leq(time, 150 * SECOND, "%ld us", (long)time);
+}
+
+Test(admission_most, a_server_that_delivers_many_at_a_time_gets_as_many)
+{
+    int64_t time;
+    unsigned most = crowd(10, &time);
+
+    cr_expect_geq(most, 10, "%u", most);
+    cr_expect_leq(time, 18 * SECOND, "%ld us", (long)time);
+}

@@ -163,6 +163,32 @@ void own_queue(struct plan *plan, struct model *model)
     burst(model, 0, domain, 500, KIND_GOOD);
 }
 
+void own_lines(struct plan *plan, struct model *model)
+{
+    own_queue(plan, model);
+    model->domains[model->domain_count - 1].lines = 3;
+}
+
+/* So many sessions; the time of each does not depend on the others. One in ten is a quick bounce. */
+void sessions_20(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 2 * SECOND);
+
+    (void)plan;
+    model->domains[domain].queue = 20;
+    for (int i = 0; i < 1000; i++)
+        model_mail(model, i * MS / 2, domain, i % 10 == 9 ? KIND_BOUNCE : KIND_GOOD);
+}
+
+void shared_1200(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_SHARED, 40 * MS);
+
+    (void)plan;
+    model->domains[domain].lines = 2;
+    burst(model, 0, domain, 1200, KIND_GOOD);
+}
+
 /* Postfix brings all of it back at once. */
 void flushed(struct plan *plan, struct model *model)
 {

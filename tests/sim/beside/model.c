@@ -8,16 +8,14 @@
 #include "supervisor/admission/room.h"
 #include "tests/sim/beside/model.h"
 
-#define EVENTS (2 * MESSAGES + 1000)
+#define EVENTS (6 * MESSAGES + 1000)
 #define PARTS (CLIENTS + ROOM)
-#define REFUSAL (3 * MS)     /* a server's quick answer */
-#define TIMEOUT (2 * SECOND) /* an agent waits so long for a greeting */
 
 /* Growth of L as supervisor/limit/limit.c has it while memory is there: a step a second, while it is used. */
 #define GROWTH 1.127
 #define GROWTH_EVERY SECOND
 
-static _Noreturn void broken(const char *what)
+_Noreturn void model_broken(const char *what)
 {
     fprintf(stderr, "beside: the core broke its promise: %s\n", what);
     exit(2);
@@ -42,16 +40,17 @@ static bool earlier(const struct event *a, const struct event *b)
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-static void push(struct model *model, int64_t at, enum event_kind kind, int index)
+uint64_t model_push(struct model *model, int64_t at, enum event_kind kind, int index)
 {
     struct event event = {at, model->order++, kind, index};
     size_t i = ++model->event_count;
 
     if (i >= EVENTS)
-        broken("too many events");
+        model_broken("too many events");
     for (; i > 1 && earlier(&event, &model->events[i / 2]); i /= 2)
         model->events[i] = model->events[i / 2];
     model->events[i] = event;
+    return event.order;
 }
 
 static struct event pop(struct model *model)
@@ -71,7 +70,7 @@ static struct event pop(struct model *model)
     return top;
 }
 
-static void queue_add(struct model *model, struct queue *queue, int index)
+void model_queue_add(struct model *model, struct queue *queue, int index)
 {
     model->messages[index].next = -1;
     if (queue->count++ == 0)
@@ -81,7 +80,7 @@ static void queue_add(struct model *model, struct queue *queue, int index)
     queue->tail = index;
 }
 
-static int queue_take(struct model *model, struct queue *queue)
+int model_queue_take(struct model *model, struct queue *queue)
 {
     int index = queue->head;
 
@@ -95,7 +94,7 @@ int model_domain(struct model *model, enum server server, int64_t time)
     struct domain *domain = &model->domains[model->domain_count];
 
     if (model->domain_count == DOMAINS)
-        broken("too many domains");
+        model_broken("too many domains");
     *domain = (struct domain){.server = server, .time = time, .lines = 1};
     snprintf(domain->name, sizeof domain->name, "d%d.example", model->domain_count);
     return model->domain_count++;
@@ -104,80 +103,15 @@ int model_domain(struct model *model, enum server server, int64_t time)
 void model_mail(struct model *model, int64_t at, int domain, enum kind kind)
 {
     if (model->message_count == MESSAGES)
-        broken("too many messages");
+        model_broken("too many messages");
     model->messages[model->message_count] =
         (struct message){.domain = domain, .arrived = at, .kind = kind, .first = true};
-    push(model, at, EVENT_ARRIVE, model->message_count++);
+    model_push(model, at, EVENT_ARRIVE, model->message_count++);
 }
 
 static struct hop *hop_of(struct model *model, const struct message *message)
 {
     return &model->hops[model->plan->relay ? 0 : message->domain];
-}
-
-/* A line of the server that is free first; the message waits for it, or is refused. */
-static void serve_in_order(struct model *model, struct domain *domain, struct message *message,
-                           int64_t *service)
-{
-    unsigned best = 0;
-    int64_t wait;
-
-    for (unsigned i = 1; i < domain->lines; i++)
-        if (domain->free_at[i] < domain->free_at[best])
-            best = i;
-    wait = domain->free_at[best] > model->now ? domain->free_at[best] - model->now : 0;
-    if (domain->queue > 0 && wait > (int64_t)domain->queue * domain->time) {
-        message->outcome = ADMISSION_DEFERRED;
-        message->refused = true;
-        *service = REFUSAL;
-        return;
-    }
-    *service = wait + domain->time;
-    domain->free_at[best] = model->now + *service;
-}
-
-static void be_down(const struct plan *plan, int64_t now, struct message *message, int64_t *service)
-{
-    if (plan->trouble == TROUBLE_SILENT) {
-        *service += plan->down_until - now;
-        return;
-    }
-    *service = plan->trouble == TROUBLE_TIMEOUT ? TIMEOUT : REFUSAL;
-    message->outcome = ADMISSION_UNREACHED;
-}
-
-/* A process has the message: what the server does with it, and when that is over. */
-static void serve(struct model *model, int index)
-{
-    const struct plan *plan = model->plan;
-    struct message *message = &model->messages[index];
-    struct domain *domain = &model->domains[message->domain];
-    int64_t service = domain->time;
-
-    message->begun = model->now;
-    message->outcome = ADMISSION_DELIVERED;
-    if (model->now >= plan->down_from && model->now < plan->down_until) {
-        be_down(plan, model->now, message, &service);
-    } else if (plan->refused_percent > 0 && model_uniform(model) * 100 < plan->refused_percent) {
-        service = REFUSAL;
-        message->outcome = ADMISSION_UNREACHED;
-    } else if (message->kind == KIND_POISON) {
-        service = plan->poison;
-        message->outcome = ADMISSION_DEFERRED;
-    } else if (message->kind == KIND_BUSY) {
-        service = REFUSAL;
-        message->outcome = ADMISSION_DEFERRED;
-    } else if (domain->server == SERVER_ORDER) {
-        serve_in_order(model, domain, message, &service);
-    } else if (domain->server == SERVER_DEAD) {
-        message->outcome = ADMISSION_DEFERRED;
-    }
-    if (++model->busy > model->peak)
-        model->peak = model->busy;
-    model->dead += domain->server == SERVER_DEAD;
-    if (model->dead > model->dead_peak)
-        model->dead_peak = model->dead;
-    push(model, model->now + service, EVENT_END, index);
 }
 
 static void wake_at(struct model *model, int64_t when)
@@ -187,7 +121,7 @@ static void wake_at(struct model *model, int64_t when)
     if (when <= model->now)
         when = model->now + 1;
     model->wake = when;
-    push(model, when, EVENT_WAKE, 0);
+    model_push(model, when, EVENT_WAKE, 0);
 }
 
 static void ended(struct model *model, int index, bool failed);
@@ -198,7 +132,7 @@ static void defer_part(struct model *model, int part)
     int index = model->held[part];
 
     if (index < 0 || model->messages[index].exempt)
-        broken("a part was deferred that must not be");
+        model_broken("a part was deferred that must not be");
     model->held[part] = -1;
     model->spare[model->spare_count++] = (unsigned)part;
     model->messages[index].deferred = true;
@@ -219,7 +153,7 @@ static bool full(const struct model *model)
 
 static void accept_one(struct model *model)
 {
-    int index = queue_take(model, &model->connected);
+    int index = model_queue_take(model, &model->connected);
     struct message *message = &model->messages[index];
     const struct domain *domain = &model->domains[message->domain];
     const char *nexthop = model->plan->relay ? "relay" : domain->name;
@@ -235,7 +169,7 @@ static void accept_one(struct model *model)
     message->part = part;
     model->exempt += message->exempt;
     if (admission_arrive(model->admission, part, &arrival, model->now) != 0)
-        broken("an arrival was refused");
+        model_broken("an arrival was refused");
 }
 
 static void grow(struct model *model)
@@ -251,7 +185,7 @@ static void grow(struct model *model)
     if (model->busy >= model->workers / (barred ? 8 : 2))
         model->workers = fmin(model->workers * GROWTH, model->plan->workers_most);
     model->grown = model->now;
-    push(model, model->now + GROWTH_EVERY, EVENT_WAKE, 0);
+    model_push(model, model->now + GROWTH_EVERY, EVENT_WAKE, 0);
 }
 
 /* Is there an idle worker, or would one more be started? Those that were started once are there to the end. */
@@ -281,9 +215,9 @@ static void pump(struct model *model)
         again = choice.answer == ADMISSION_START;
         if (again) {
             if (admission_started(model->admission, choice.part, model->now) != 0)
-                broken("a choice cannot be started");
+                model_broken("a choice cannot be started");
             model->exempt -= model->messages[model->held[choice.part]].exempt;
-            serve(model, model->held[choice.part]);
+            server_takes(model, model->held[choice.part]);
             continue;
         }
         wake_at(model, choice.again);
@@ -302,7 +236,7 @@ static void pump(struct model *model)
 static void stock_pump(struct model *model)
 {
     while (model->connected.count > 0 && model->busy < model->plan->processes)
-        serve(model, queue_take(model, &model->connected));
+        server_takes(model, model_queue_take(model, &model->connected));
 }
 
 /* qmgr(8): hands over as many as the window of the next hop lets. */
@@ -310,7 +244,7 @@ static void hand_over(struct model *model, struct hop *hop)
 {
     while (hop->todo.count > 0 && !hop->dead && hop->in_flight < (unsigned)hop->window) {
         hop->in_flight++;
-        queue_add(model, &model->connected, queue_take(model, &hop->todo));
+        model_queue_add(model, &model->connected, model_queue_take(model, &hop->todo));
     }
 }
 
@@ -330,11 +264,11 @@ static void ended(struct model *model, int index, bool failed)
             hop->window += 1;
     }
     while (hop->dead && hop->todo.count > 0)
-        model->messages[queue_take(model, &hop->todo)].deferred = true;
+        model->messages[model_queue_take(model, &hop->todo)].deferred = true;
     hand_over(model, hop);
 }
 
-static void end(struct model *model, int index)
+void model_end(struct model *model, int index)
 {
     struct message *message = &model->messages[index];
     int64_t service = model->now - message->begun;
@@ -342,6 +276,7 @@ static void end(struct model *model, int index)
     int result;
 
     model->busy--;
+    model->domains[message->domain].busy--;
     model->dead -= model->domains[message->domain].server == SERVER_DEAD;
     message->answered = model->now;
     message->deferred = message->outcome != ADMISSION_DELIVERED;
@@ -351,7 +286,7 @@ static void end(struct model *model, int index)
         result = admission_finished(model->admission, message->part, message->outcome, service,
                                     model->now);
         if (result < 0)
-            broken("what ran cannot be finished");
+            model_broken("what ran cannot be finished");
         failed = failed && result == 0;
         model->held[message->part] = -1;
         model->spare[model->spare_count++] = message->part;
@@ -384,7 +319,7 @@ void model_create(struct model *model)
         .spare = calloc(PARTS, sizeof *model->spare),
     };
     if (!model->events || !model->messages || !model->held || !model->spare)
-        broken("no memory");
+        model_broken("no memory");
 }
 
 void model_destroy(struct model *model)
@@ -429,7 +364,8 @@ static void figures_take(const struct model *model, struct figures *figures)
     static double waits[MESSAGES];
     size_t count = 0;
 
-    *figures = (struct figures){.peak = model->peak, .dead_peak = model->dead_peak};
+    *figures = (struct figures){
+        .peak = model->peak, .late_peak = model->late_peak, .dead_peak = model->dead_peak};
     if (model->plan->down_until > 0)
         figures->full = full_after(model, model->plan->down_until);
     for (int i = 0; i < model->message_count; i++) {
@@ -474,15 +410,16 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
                             .workers = plan->workers};
     admission_defaults(&settings);
     settings.waiting_most = 9000 * SECOND;
+    settings.stock = plan->processes;
     model->admission = admission_create(&settings, PARTS, DOMAINS);
     if (model->admission == NULL)
-        broken("no memory");
+        model_broken("no memory");
     for (unsigned i = 0; i < PARTS; i++) {
         model->held[i] = -1;
         model->spare[model->spare_count++] = i;
     }
     plan->set_up(plan, model);
-    push(model, GROWTH_EVERY, EVENT_WAKE, 0);
+    model_push(model, GROWTH_EVERY, EVENT_WAKE, 0);
     for (int i = 0; i < DOMAINS; i++)
         model->hops[i].window = plan->warm ? plan->limit : plan->initial;
     if (plan->warm || plan->known)
@@ -495,11 +432,13 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
             if (hop->dead) {
                 model->messages[event.index].deferred = true;
             } else {
-                queue_add(model, &hop->todo, event.index);
+                model_queue_add(model, &hop->todo, event.index);
                 hand_over(model, hop);
             }
         } else if (event.kind == EVENT_END) {
-            end(model, event.index);
+            model_end(model, event.index);
+        } else if (event.kind == EVENT_SHARED) {
+            server_shares(model, event.index, event.order);
         }
         if (stock)
             stock_pump(model);

@@ -4,8 +4,9 @@
 /*
  * What the files of tests/sim/beside.c share:
  *
- *   model.c  events, qmgr(8), the servers, and behind qmgr(8) either stock or admission
- *   mail.c   what mail there is, and what the servers do
+ *   model.c  events, qmgr(8), and behind it either stock or admission
+ *   server.c the servers
+ *   mail.c   what mail there is
  *   cases.c  the cases: which mail, and what has to be reached
  *
  * All times are in us. qmgr(8) is modelled as Postfix 3.7 has it by default: a window for each next hop, which grows by one
@@ -33,11 +34,13 @@ enum kind {
     KIND_OTHER,  /* as good, not counted */
     KIND_POISON, /* hangs, and fails */
     KIND_BUSY,   /* the recipient's mailbox answers 451 at once */
+    KIND_BOUNCE, /* 550 at once */
 };
 
 enum server {
-    SERVER_DELAY, /* delivers after `time`, as many at a time as there are */
+    SERVER_DELAY, /* delivers after `time`, as many at a time as there are; more than `queue` are refused, 0 for no bound */
     SERVER_ORDER, /* `lines` at a time, each takes `time`; what waits beyond `queue` is refused, 0 for no bound */
+    SERVER_SHARED, /* `lines` processors that all share: each takes `time` alone, and so much longer beside others */
     SERVER_DEAD, /* holds it for `time`, then a temporary error */
 };
 
@@ -47,12 +50,21 @@ enum trouble {
     TROUBLE_SILENT,  /* no greeting until the servers are back, then all is well */
 };
 
+struct queue {
+    int head, tail, count;
+};
+
 struct domain {
     char name[24];
     enum server server;
     int64_t time;
     unsigned lines, queue;
     int64_t free_at[4]; /* of the lines */
+    unsigned busy;      /* messages that it has */
+    struct queue running; /* shared: in order of their ends */
+    double work;          /* done for each that was there all the time */
+    int64_t work_time;
+    uint64_t armed; /* the event that ends the first of them */
 };
 
 struct message {
@@ -61,6 +73,7 @@ struct message {
     enum kind kind;
     bool first, exempt, deferred, refused;
     bool given_up; /* deferred by headroom, without a try */
+    double done;   /* at a server that is shared: the work at which it ends */
     enum admission_outcome outcome;
     unsigned part;
     int next; /* in a queue, -1 at its end */
@@ -96,12 +109,11 @@ struct plan {
     double full_most; /* s from the return of the servers to the full rate */
     unsigned refused_most;
     unsigned peak_most;
+    int64_t settled;    /* from then on no more workers than: */
+    unsigned late_most;
+    double time_most; /* s */
     unsigned dead_most;  /* workers at dead destinations at a time */
     int64_t judged_from; /* good mail that arrives before is not in the quantiles */
-};
-
-struct queue {
-    int head, tail, count;
 };
 
 /* A next hop as qmgr(8) sees it. */
@@ -112,7 +124,7 @@ struct hop {
     bool dead;
 };
 
-enum event_kind { EVENT_ARRIVE, EVENT_END, EVENT_WAKE };
+enum event_kind { EVENT_ARRIVE, EVENT_END, EVENT_SHARED, EVENT_WAKE };
 
 struct event {
     int64_t at;
@@ -135,6 +147,7 @@ struct model {
     int message_count;
     struct queue connected;   /* stock: requests without a process; ours: not accepted yet */
     unsigned busy, peak;      /* processes, workers */
+    unsigned late_peak;       /* from plan->settled on */
     unsigned dead, dead_peak; /* of these, at dead destinations */
     double workers;           /* L */
     int64_t grown;            /* when L was last looked at */
@@ -147,7 +160,7 @@ struct model {
 
 /* What came of one run. */
 struct figures {
-    unsigned good, delivered, deferred, refused, peak;
+    unsigned good, delivered, deferred, refused, peak, late_peak;
     unsigned dead_peak;
     unsigned own; /* of the deferred: by headroom, without a try */
     double full;  /* s from the return of the servers until as much is delivered as arrives */
@@ -161,6 +174,19 @@ struct figures {
 void model_create(struct model *model);
 void model_destroy(struct model *model);
 void model_run(struct model *model, struct plan *plan, bool stock, struct figures *figures);
+
+/* Shared with the servers. */
+_Noreturn void model_broken(const char *what);
+uint64_t model_push(struct model *model, int64_t at, enum event_kind kind, int index); /* -> its order */
+void model_queue_add(struct model *model, struct queue *queue, int index);
+int model_queue_take(struct model *model, struct queue *queue);
+void model_end(struct model *model, int index);
+
+/* server.c */
+/* A process has the message: what the server does with it, and when that is over. */
+void server_takes(struct model *model, int index);
+/* An event of a shared server. */
+void server_shares(struct model *model, int domain, uint64_t order);
 
 /* For the cases. */
 int model_domain(struct model *model, enum server server, int64_t time);
