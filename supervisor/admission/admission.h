@@ -84,7 +84,7 @@
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
  * because Postfix brings back together what was deferred together.
  *
- * MEMORY. 528 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
+ * MEMORY. 584 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -141,7 +141,7 @@ struct admission_settings {
     unsigned backlog; /* destination.backlog: waiting parts of a dead destination that are kept */
     unsigned window;  /* a destination's window after its first success */
     unsigned
-        stock; /* so many workers are started whether they raise the rate or not: stock would have them */
+        stock; /* so many workers are started whether they raise a destination's rate or not: stock would have them */
     uint64_t seed[2]; /* for the hash and the jitter; random in production */
 };
 

@@ -91,8 +91,10 @@ struct destination {
     unsigned window;   /* grows and falls; destination_window() is what counts */
     unsigned failures; /* in a row */
     unsigned most;     /* at a time, whatever else is free (destination_most.c); 0: not known */
-    unsigned enough;        /* with `most`: so many reach the same rate (destination_enough.c); 0: not known */
-    unsigned tried_from;    /* with `enough`, while it is tried: instead of so many */
+    unsigned
+        enough; /* with `most`: so many reach the same rate (destination_round.c); 0: not known */
+    unsigned reach;         /* without: workers are started up to so many; 0: `stock` */
+    unsigned tried_from;    /* while one of them is tried: what it was */
     unsigned round_count;   /* deliveries of a round */
     unsigned round_levels;  /* sum of their levels */
     unsigned refused_level; /* with `most`: beside so many it refused */
@@ -116,7 +118,8 @@ struct destination {
     bool heavy;
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
-    bool more;           /* `enough` grows, if it is tried again */
+    bool fewer;          /* `enough` is what is tried, not `reach` */
+    bool more;           /* the next try is a larger number */
     bool unfit;          /* to be joined, until it has delivered alone */
     uint8_t hold;        /* enum nexthop_hold: what waits for its next hop */
     int64_t since;       /* in this lane */
@@ -135,8 +138,8 @@ struct destination {
     int64_t tried_rate; /* at `tried_from` */
     int64_t round_from;
     int64_t round_sum;  /* of times */
-    int64_t hold_until; /* no other number than `enough` is tried */
-    int64_t least; /* destination_rate.c; 0: not known */
+    int64_t hold_until; /* no other number is tried */
+    int64_t least;      /* destination_rate.c; 0: not known */
     int64_t least_time;
     uint64_t deferred;
 };
@@ -253,11 +256,15 @@ void destination_learn(const struct admission_settings *settings, struct destina
 /* destination_most.c: what an outcome says of the number at a time. */
 void destination_most(const struct admission_settings *settings, struct destination *destination,
                       enum admission_outcome outcome, unsigned level, int64_t service, int64_t now);
-/* destination_enough.c: a delivery that began as the `level`th took so long. To be called after destination_most(). */
-void destination_enough(struct destination *destination, unsigned level, int64_t service,
-                        int64_t now);
+/* destination_round.c */
+/* A delivery that began as the `level`th took so long. To be called after destination_most(). */
+void destination_round(const struct admission_settings *settings, struct destination *destination,
+                       unsigned level, int64_t service, int64_t now);
 /* So many at a time, whatever else is free; 0: no bound. */
 unsigned destination_number(const struct destination *destination);
+/* For so many more it is worth to start workers. */
+unsigned destination_gains(const struct admission_settings *settings,
+                           const struct destination *destination);
 /* destination_rate.c */
 /* A delivery took so long. */
 void destination_rate(struct destination *destination, int64_t service, int64_t now);

@@ -146,12 +146,15 @@ static void stand_spare(struct admission *admission, struct destination *destina
 /* What it could start, of which more workers would not raise the rate. To be called when all else is counted. */
 static void stand_stretched(struct admission *admission, struct destination *destination)
 {
+    enum admission_lane lane = destination->lane;
+    bool known = lane == ADMISSION_PROVEN || lane == ADMISSION_SLOW;
+    unsigned all = destination->counted_spare + (known ? destination->counted_ready : 0);
+    unsigned gains = destination_gains(&admission->settings, destination);
+
     admission->lane[destination->stretched_lane].stretched -= destination->counted_stretched;
-    destination->counted_stretched = 0;
-    if (destination_stretched(destination))
-        destination->counted_stretched = destination->counted_ready + destination->counted_spare;
-    destination->stretched_lane = destination->lane;
-    admission->lane[destination->lane].stretched += destination->counted_stretched;
+    destination->counted_stretched = all > gains ? all - gains : 0;
+    destination->stretched_lane = known ? destination->lane : destination->spare_lane;
+    admission->lane[destination->stretched_lane].stretched += destination->counted_stretched;
 }
 
 /* Keeps the sums that pace the deferrals. `counted_over` holds what was added for this destination last time. */
@@ -213,7 +216,8 @@ void destination_place(struct admission *admission, struct destination *destinat
     if (hold == NEXTHOP_HELD)
         open = waiting = 0;
     if (number > 0)
-        waiting = least(waiting, number > destination->in_flight ? number - destination->in_flight : 0);
+        waiting =
+            least(waiting, number > destination->in_flight ? number - destination->in_flight : 0);
     heap_remove(admission, destination);
     if (open > 0 && waiting > 0 && pace > 0 && destination->last_start != ADMISSION_NEVER) {
         if (now - destination->last_start < pace) {

@@ -58,11 +58,11 @@ bool destination_stretched(const struct destination *destination)
 unsigned admission_gaining(struct admission *admission, unsigned limit, int64_t now, unsigned most,
                            unsigned requests, unsigned *runnable)
 {
-    unsigned gaining, busy;
+    unsigned gaining, busy, stock = admission->settings.stock;
 
     *runnable = admission_count_runnable(admission, limit, now, most, requests, &gaining);
     busy = admission->in_flight - admission->hanging_count;
-    if (busy < admission->settings.stock)
-        gaining += admission->settings.stock - busy;
+    if (busy < stock && gaining < stock - busy)
+        gaining = stock - busy;
     return gaining < *runnable ? gaining : *runnable;
 }

@@ -16,6 +16,8 @@
  *     greet-close on|off     close new connections instead of greeting them
  *     refuse PERCENT         greet so many of the new connections with 421, at random
  *     recipients COUNT       of a transaction, 452 for more; 0: no bound
+ *     queue COUNT            deliver one message after the other, each in its time; 421 to the end of one for which more than
+ *                            COUNT would have to wait; 0: all at a time
  *     replies COUNT          to a message, then the connection is closed; 0: all
  *     listen on|off          off: connections are refused by the kernel
  *     stats                  figures, one a line: NAME VALUE

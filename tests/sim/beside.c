@@ -65,7 +65,8 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
 static void print(const char *name, const struct figures *figures, const char *why)
 {
     printf("  %-8s %5u of %5u, deferred %5u, refused %4u, p50 %7.3f p99 %7.3f max %7.3f, all after "
-           "%7.2f s, at most %3u (%u later, %u at dead ones), others %5.0f s, own %4u, full %6.1f s%s%s\n",
+           "%7.2f s, at most %3u (%u later, %u at dead ones), others %5.0f s, own %4u, full %6.1f "
+           "s%s%s\n",
            name, figures->delivered, figures->good, figures->deferred, figures->refused,
            figures->p50, figures->p99, figures->most, figures->time, figures->peak,
            figures->late_peak, figures->dead_peak, figures->others, figures->own, figures->full,

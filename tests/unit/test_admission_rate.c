@@ -44,24 +44,60 @@ static unsigned gaining(struct admission *admission, int64_t now)
     return gaining;
 }
 
-Test(admission_rate, who_takes_as_long_as_ever_gets_all)
+static int64_t fixed(unsigned count)
 {
-    int64_t now;
-    struct admission *admission = site(150 * MS, 160 * MS, STOCK, &now);
-
-    cr_expect_eq(runnable(admission, now), 40);
-    cr_expect_eq(gaining(admission, now), 40);
-    admission_destroy(admission);
+    (void)count;
+    return 500 * MS;
 }
 
-/* A busy machine makes 40 ms of 10: that says nothing of the server, which may turn slow in the next moment. */
-Test(admission_rate, who_is_quick_gets_all)
+static int64_t shared(unsigned count)
 {
-    int64_t now;
-    struct admission *admission = site(10 * MS, 150 * MS, STOCK, &now);
+    return (int64_t)count * 20 * MS;
+}
 
-    cr_expect_eq(gaining(admission, now), 40);
+/* All begin together, at a server that `takes` so long for so many, and the next ones when they have ended. Returns the workers. */
+static unsigned waves(int64_t (*takes)(unsigned count), unsigned waves)
+{
+    struct admission *admission = harness_create(1000, 20);
+    unsigned workers = 0;
+    int64_t now = 0;
+
+    for (unsigned i = 0; i < LIMIT; i++)
+        harness_arrive(admission, i, "site", FIRST, now);
+    while (waves-- > 0) {
+        int parts[LIMIT];
+        unsigned count = 0;
+        while (count < workers || gaining(admission, now) > 0) {
+            parts[count] = harness_start(admission, LIMIT, now);
+            cr_assert_geq(parts[count], 0);
+            count++;
+            if (count > workers)
+                workers = count;
+        }
+        now += takes(count);
+        for (unsigned i = 0; i < count; i++)
+            harness_finish(admission, (unsigned)parts[i], ADMISSION_DELIVERED, takes(count), now);
+        for (unsigned i = 0; i < count; i++)
+            harness_arrive(admission, (unsigned)parts[i], "site", FIRST, now);
+    }
     admission_destroy(admission);
+    return workers;
+}
+
+Test(admission_rate, nobody_gets_more_than_with_stock_before_the_rate_is_known)
+{
+    cr_expect_eq(waves(fixed, 1), STOCK);
+    cr_expect_eq(waves(shared, 1), STOCK);
+}
+
+Test(admission_rate, who_takes_as_long_as_ever_gets_more_and_more)
+{
+    cr_expect_geq(waves(fixed, 8), 2 * STOCK);
+}
+
+Test(admission_rate, who_delivers_no_more_beside_more_is_tried_with_a_quarter_more)
+{
+    cr_expect_eq(waves(shared, 20), STOCK + STOCK / 4);
 }
 
 /* Its service time is a mean, so at last it is near `together`. */

@@ -109,7 +109,7 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
         server->greet_delay = 0;
         server->greet_close = false;
         server->refuse_percent = 0;
-        server->recipients_most = server->replies_most = 0;
+        server->recipients_most = server->replies_most = server->queue_most = 0;
         waiting_release(server);
         result = listener_start(server);
     } else if (words == 1 && strcmp(word[0], "release") == 0) {
@@ -128,6 +128,8 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
         result = parse_count(word[1], &server->refuse_percent);
     } else if (words == 2 && strcmp(word[0], "recipients") == 0) {
         result = parse_count(word[1], &server->recipients_most);
+    } else if (words == 2 && strcmp(word[0], "queue") == 0) {
+        result = parse_count(word[1], &server->queue_most);
     } else if (words == 2 && strcmp(word[0], "replies") == 0) {
         result = parse_count(word[1], &server->replies_most);
     } else if (words == 2 && strcmp(word[0], "listen") == 0) {

@@ -225,10 +225,30 @@ static void command(struct server *server, struct connection *connection, const 
     }
 }
 
+/* A server with a queue of its own: when the message has its turn; false when there is no place for it. */
+static bool take_turn(struct server *server, struct connection *connection)
+{
+    uint64_t hold = server->behaviours[connection->recipients[0].row].hold;
+
+    if (server->queue_most == 0)
+        return true;
+    if (server->queue_end > connection->data_end + server->queue_most * hold) {
+        server->refused++;
+        server_answer(server, "421 4.3.2 busy\r\n");
+        connection->closing = true;
+        return false;
+    }
+    if (server->queue_end > connection->data_end)
+        connection->data_end = server->queue_end;
+    server->queue_end = connection->data_end + hold;
+    return true;
+}
+
 bool dialogue_lines(struct server *server, struct connection *connection)
 {
     size_t used = 0;
     size_t length;
+    uint64_t now;
     char *line;
     char *end;
     bool alive = true;
@@ -256,8 +276,9 @@ bool dialogue_lines(struct server *server, struct connection *connection)
         } else if (length == 1 && line[0] == '.') {
             server->messages++;
             connection->stage = STAGE_ANSWERS;
-            connection->data_end = clock_us(CLOCK_MONOTONIC);
-            alive = dialogue_answer_message(server, connection, connection->data_end);
+            now = connection->data_end = clock_us(CLOCK_MONOTONIC);
+            if (take_turn(server, connection))
+                alive = dialogue_answer_message(server, connection, now);
         } else {
             message_scan_line(connection->scan, line[0] == '.' ? line + 1 : line,
                               line[0] == '.' ? length - 1 : length);

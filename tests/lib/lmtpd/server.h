@@ -54,7 +54,7 @@ struct connection {
     int held_row;      /* behaviour that it is counted as waiting for, or -1 */
     uint64_t due;      /* when the next answer is given, us; NEVER when none is waited for */
     size_t heap_index; /* place in the heap of the due ones, SIZE_MAX when not there */
-    uint64_t data_end; /* when the whole message was there */
+    uint64_t data_end; /* when the whole message was there, or when its turn comes */
     unsigned answered; /* recipients that have been answered after the message */
     unsigned recipients_count;
     struct recipient *recipients;
@@ -82,7 +82,9 @@ struct server {
     bool greet_close, quit, listener_paused;
     unsigned refuse_percent;
     unsigned recipients_most; /* of a transaction; 0: RECIPIENTS_MAX */
-    unsigned replies_most;    /* to a message, then the connection is closed; 0: all */
+    unsigned queue_most; /* that may wait, where one is delivered after the other; 0: none has to */
+    uint64_t queue_end;  /* when those that wait will have been delivered */
+    unsigned replies_most; /* to a message, then the connection is closed; 0: all */
     uint64_t random;
     struct connection **heap; /* binary, the earliest first */
     size_t heap_count, heap_size;

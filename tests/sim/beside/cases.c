@@ -434,7 +434,7 @@ static struct plan plans[] = {
      .until = 5 * MINUTE,
      .none_more = true,
      .time_ratio = 1.1,
-     .peak_most = 100},
+     .peak_most = 125},
 };
 
 struct plan *cases_at(size_t number)

@@ -59,8 +59,8 @@ struct domain {
     enum server server;
     int64_t time;
     unsigned lines, queue;
-    int64_t free_at[4]; /* of the lines */
-    unsigned busy;      /* messages that it has */
+    int64_t free_at[4];   /* of the lines */
+    unsigned busy;        /* messages that it has */
     struct queue running; /* shared: in order of their ends */
     double work;          /* done for each that was there all the time */
     int64_t work_time;
@@ -109,9 +109,9 @@ struct plan {
     double full_most; /* s from the return of the servers to the full rate */
     unsigned refused_most;
     unsigned peak_most;
-    int64_t settled;    /* from then on no more workers than: */
+    int64_t settled; /* from then on no more workers than: */
     unsigned late_most;
-    double time_most; /* s */
+    double time_most;    /* s */
     unsigned dead_most;  /* workers at dead destinations at a time */
     int64_t judged_from; /* good mail that arrives before is not in the quantiles */
 };
@@ -177,7 +177,8 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
 
 /* Shared with the servers. */
 _Noreturn void model_broken(const char *what);
-uint64_t model_push(struct model *model, int64_t at, enum event_kind kind, int index); /* -> its order */
+uint64_t model_push(struct model *model, int64_t at, enum event_kind kind,
+                    int index); /* -> its order */
 void model_queue_add(struct model *model, struct queue *queue, int index);
 int model_queue_take(struct model *model, struct queue *queue);
 void model_end(struct model *model, int index);

@@ -64,8 +64,7 @@ void server_shares(struct model *model, int number, uint64_t order)
     if (order != domain->armed)
         return;
     work(model, domain);
-    while (domain->running.count > 0 &&
-           model->messages[domain->running.head].done <= domain->work)
+    while (domain->running.count > 0 && model->messages[domain->running.head].done <= domain->work)
         model_end(model, model_queue_take(model, &domain->running));
     arm(model, domain);
 }
