@@ -29,6 +29,7 @@
 #include "supervisor/dispatcher/dispatcher.h"
 #include "supervisor/journal/journal.h"
 #include "supervisor/parent/channel.h"
+#include "supervisor/parent/cut.h"
 #include "supervisor/parent/parent.h"
 #include "supervisor/parent/setup.h"
 #include "supervisor/report/status_word.h"
@@ -265,6 +266,7 @@ static int divide(struct program *program)
     int ends[2];
     pid_t parent = getpid(), pid;
     bool alone = master_panics_on_orphans(getppid());
+    const char *kept;
     int status;
 
     if (channel_open(ends) < 0)
@@ -314,7 +316,12 @@ static int divide(struct program *program)
     close(ends[1]);
     for (unsigned i = 0; i < program->arguments.sockets; i++)
         close(MASTER_LISTEN_FD + (int)i);
+    /* Capabilities are of a thread, and the log has one. */
+    kept = cut_text(cut_rights(program->config.agent));
     journal_open(&program->journal, &program->journal_options);
+    if (kept)
+        journal_log(program->journal, EVENT_START, LOG_INFO, NULL, 0,
+                    "rights of root that agents have no need of are not given up: %s", kept);
     if (alone)
         journal_log(
             program->journal, EVENT_SETUP, LOG_WARNING, NULL, 0,

@@ -4,7 +4,7 @@
  *
  * With INJECT_TEMPLATE it is part of headroom-template.so: there only the end by SIGKILL at the
  * n-th call is tried, because memory that is shared would make the template refuse to fork. The
- * number is read from OBJECT_DIRECTORY/../fault-template.
+ * number is read from OBJECT_DIRECTORY/../fault-template, which is empty afterwards.
  *
  * <fcntl.h> is not included, because it renames and wraps what is defined here.
  */
@@ -47,6 +47,8 @@ static long (*kernel_call(void))(long number, ...)
 {
     if (!kernel)
         *(void **)&kernel = dlsym(RTLD_NEXT, "syscall");
+    if (!kernel)
+        abort();
     return kernel;
 }
 
@@ -61,19 +63,18 @@ __attribute__((noreturn)) static void die(void)
 #ifdef INJECT_TEMPLATE
 
 static unsigned long deadly, calls;
+static char path[4096];
 
 __attribute__((constructor(101))) static void begin(void)
 {
-    char path[4096], text[32] = "";
+    char text[32] = "";
     Dl_info object;
-    char *slash;
-    int fd;
+    int length, fd;
 
     if (dladdr(&deadly, &object) == 0)
         return;
-    snprintf(path, sizeof path - 32, "%s", object.dli_fname);
-    slash = strrchr(path, '/');
-    strcpy(slash ? slash : path, "/../fault-template");
+    length = (int)(strrchr(object.dli_fname, '/') - object.dli_fname);
+    snprintf(path, sizeof path, "%.*s/../fault-template", length, object.dli_fname);
     fd = (int)kernel_call()(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
     if (fd < 0)
         return;
@@ -86,9 +87,11 @@ __attribute__((constructor(101))) static void begin(void)
 static int fault(enum fault_class class)
 {
     (void)class;
-    if (deadly > 0 && ++calls == deadly && kernel_call()(SYS_getpid) == self)
-        die();
-    return 0;
+    if (deadly == 0 || kernel_call()(SYS_getpid) != self || ++calls != deadly)
+        return 0;
+    /* That says that it was hit. */
+    kernel_call()(SYS_openat, AT_FDCWD, path, O_WRONLY | O_TRUNC, 0);
+    die();
 }
 
 #else
@@ -98,17 +101,17 @@ static enum fault_role role;
 
 __attribute__((constructor(101))) static void begin(void)
 {
-    char path[4096];
+    char path[4096], file[sizeof path + 16];
     ssize_t length;
     void *mapped;
     int fd;
 
-    length = kernel_call()(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 16);
+    length = kernel_call()(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
     if (length <= 0)
         return;
     path[length] = '\0';
-    strcpy(strrchr(path, '/'), "/../fault");
-    fd = (int)kernel_call()(SYS_openat, AT_FDCWD, path, O_RDWR, 0);
+    snprintf(file, sizeof file, "%.*s/../fault", (int)(strrchr(path, '/') - path), path);
+    fd = (int)kernel_call()(SYS_openat, AT_FDCWD, file, O_RDWR, 0);
     if (fd < 0)
         return;
     mapped = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -200,6 +203,9 @@ static bool fails_sized(enum fault_class class, int fd, size_t *size)
     errno = action > 0 ? action : error;
     return action > 0;
 }
+
+/* Types and lists of parameters cannot have parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 
 #define REAL(name)                                                                                 \
     do {                                                                                           \
@@ -382,3 +388,5 @@ long syscall(long number, ...)
 }
 
 #endif
+
+/* NOLINTEND(bugprone-macro-parentheses) */

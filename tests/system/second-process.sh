@@ -68,6 +68,13 @@ postfix_wait_empty "$p" 4 || fail 'mail does not flow while there are two'
 find "/proc/$first_dispatcher/fd" -printf '%l %f\n' >"$TEST_DIR/fds"
 expect 'seccomp of the dispatcher' "$(awk '$1 == "Seccomp:" { print $2 }' "/proc/$first_dispatcher/status")" 2
 expect 'no new privileges' "$(awk '$1 == "NoNewPrivs:" { print $2 }' "/proc/$first_dispatcher/status")" 1
+# Of the parent and of what it starts, where the unit lets it give them up.
+for pid in "$first" $(workers); do
+    [ -e /sys/fs/selinux/enforce ] ||
+        expect 'no new privileges' "$(awk '$1 == "NoNewPrivs:" { print $2 }' "/proc/$pid/status")" 1
+    expect 'capabilities' "$(awk '$1 == "CapBnd:" { print $2 }' "/proc/$pid/status")" 00000000000400e6
+done
+expect_said 'rights that are kept' 'are not given up' 0
 expect_said 'how it is confined' 'configuration from the file, confined by seccomp, \(Landlock [1-9]\|no Landlock\)' 1
 ! grep -e '/pid/headroom[.]' -e '^pipe:' "$TEST_DIR/fds" || fail 'these are open in the dispatcher'
 wait_for 10 gone "$second" || fail 'the second does not step aside'
