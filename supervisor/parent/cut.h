@@ -6,7 +6,7 @@
  * master(8) would have started with all that it has.
  *
  *   capabilities  setuid, setgid, kill, sys_chroot, dac_override and dac_read_search are left: what
- *                 a stock agent needs for its start (postfix-protocol.md 1.3: it opens tables and
+ *                 a stock agent needs for its start (postfix-protocol.md 2.2: it opens tables and
  *                 keys as root, changes its root and becomes mail_owner), and the parent to end it.
  *   no_new_privs  No set-user-id program and no file capability gives any back. Left out where
  *                 SELinux is, because a transition on exec may then be refused.
