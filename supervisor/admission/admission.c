@@ -133,6 +133,7 @@ int admission_started(struct admission *admission, unsigned number, int64_t now)
     part->state = PART_RUNNING;
     if (!part->hanging) {
         part->since = now;
+        admission->changed |= part->silent;
         admission->silent -= part->silent;
         part->silent = false;
         list_remove(&part->time);

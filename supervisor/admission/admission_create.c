@@ -54,6 +54,7 @@ struct admission *admission_create(const struct admission_settings *settings, un
     admission->destinations_max = destinations;
     admission->bucket_mask = buckets - 1;
     admission->random = settings->seed[0] ^ settings->seed[1] ^ 0x9e3779b97f4a7c15U;
+    admission->swept = ADMISSION_NEVER;
     admission->token_time = ADMISSION_NEVER;
     admission->gathered = ADMISSION_NEVER;
     admission->expire_at = ADMISSION_NEVER;

@@ -31,13 +31,19 @@ static int64_t earlier(int64_t a, int64_t b)
     return a == ADMISSION_NEVER || (b != ADMISSION_NEVER && b < a) ? b : a;
 }
 
-/* What the clock alone changes: who hangs, who was passed over, whose pace is over. */
+/*
+ * What the clock alone changes: who hangs, who was passed over, whose pace is over. At one time it is done once, or until nothing
+ * changes any more: a turn of the dispatcher asks three questions, and each of them begins with this.
+ */
 static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
 {
     struct list *newcomers = &admission->lane[ADMISSION_FIRST].ring;
     int64_t again;
     bool flood;
 
+    if (!admission->changed && now == admission->swept && limit == admission->limit)
+        return admission->swept_again;
+    admission->changed = false;
     admission->limit = limit;
     share_advance(admission, limit, now);
     share_sweep(admission, now);
@@ -64,6 +70,8 @@ static int64_t sweep(struct admission *admission, unsigned limit, int64_t now)
     again = earlier(again, admission_unpark(admission, now));
     again = earlier(again, destination_unpace(admission, now));
     share_gather(admission, limit, now);
+    admission->swept = now;
+    admission->swept_again = again;
     return again;
 }
 

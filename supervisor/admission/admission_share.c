@@ -157,11 +157,6 @@ void share_advance(struct admission *admission, unsigned limit, int64_t now)
         admission->tokens = size + admission->credit;
 }
 
-bool share_takes_token(enum admission_lane lane)
-{
-    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED || lane == ADMISSION_UNKNOWN;
-}
-
 /* The lower half of the bucket is for newcomers only. */
 static int64_t token_floor(enum admission_lane lane, unsigned limit)
 {
@@ -245,6 +240,7 @@ void share_sweep(struct admission *admission, int64_t now)
             break;
         part->silent = part->trying;
         admission->silent += part->silent;
+        admission->changed = true;
         list_remove(&part->time);
         list_push_tail(&admission->unanswered, &part->time);
     }

@@ -4,6 +4,7 @@
 
 #include "supervisor/admission/destination.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static uint64_t rotate(uint64_t value, unsigned by)
     return (value << by) | (value >> (64 - by));
 }
 
-static void hash_round(struct hash_state *state)
+static inline void hash_round(struct hash_state *state)
 {
     state->a += state->b;
     state->b = rotate(state->b, 13) ^ state->a;
@@ -40,8 +41,8 @@ static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t len
     while (at <= length) { /* the last word holds the length and up to seven bytes */
         size_t take = length - at < 8 ? length - at : 8;
         uint64_t word = 0;
-        for (size_t i = 0; i < take; i++)
-            word |= (uint64_t)(unsigned char)bytes[at + i] << (8 * i);
+        memcpy(&word, bytes + at, take);
+        word = le64toh(word);
         if (take < 8)
             word |= (uint64_t)length << 56;
         state.d ^= word;
@@ -67,9 +68,10 @@ size_t destination_key(char kept[ADMISSION_KEY], const char *key, size_t length)
 
     if (length >= ADMISSION_KEY)
         keep = ADMISSION_KEY - 1 - 17;
-    for (size_t i = 0; i < keep; i++)
-        kept[i] = key[i] != '\0' ? key[i] : '?';
+    memcpy(kept, key, keep);
     kept[keep] = '\0';
+    for (char *nul; (nul = memchr(kept, '\0', keep)) != NULL;)
+        *nul = '?';
     if (keep < length) {
         snprintf(kept + keep, ADMISSION_KEY - keep, "~%016llx",
                  (unsigned long long)hash_bytes(fixed, key, length));

@@ -216,6 +216,10 @@ struct admission {
     int64_t shed_at;
     uint64_t random;
 
+    int64_t swept;       /* what the clock changes was looked at (admission_next.c) */
+    int64_t swept_again; /* and is to be looked at again */
+    bool changed;        /* something else has changed since */
+
     struct admission_counters count;
 };
 
@@ -299,7 +303,10 @@ int64_t destination_unpace(struct admission *admission, int64_t now);
 /* admission_share.c: shares and tokens; `limit` is L */
 /* The clock's part: refill, decay. To be called before the others. */
 void share_advance(struct admission *admission, unsigned limit, int64_t now);
-bool share_takes_token(enum admission_lane lane);
+static inline bool share_takes_token(enum admission_lane lane)
+{
+    return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED || lane == ADMISSION_UNKNOWN;
+}
 /* Tokens that the lane may take, when `spent` are gone already. */
 unsigned share_tokens(const struct admission *admission, enum admission_lane lane, unsigned limit,
                       unsigned spent);

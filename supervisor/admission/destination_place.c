@@ -186,6 +186,7 @@ void destination_place(struct admission *admission, struct destination *destinat
     bool works;
 
     admission->count.steps++;
+    admission->changed = true;
     if (lane != destination->lane || destination->since == ADMISSION_NEVER) {
         destination->lane = lane;
         destination->since = now;
