@@ -11,7 +11,10 @@
 
 #include "agents/queue_file.h"
 
-/* What is read at once, at least, of a request that comes in pieces. */
+/* Most requests are shorter; what a complete one does not need is given back. */
+#define READ_FIRST 4096
+
+/* What is read at once, at least, of a longer one. */
 #define READ_AT_LEAST 16384
 
 /* Answers with the bare deferral, and logs why. */
@@ -79,33 +82,23 @@ static void complete(struct client *client)
     }
 }
 
-/*
- * Room for more bytes: in the scratch buffer at first, since most requests come in one piece and
- * are then kept in a buffer of just their size. 0 or -ENOMEM.
- */
-static int room_for_more(struct client *client, char **into, size_t *room)
+/* Room for more bytes, before they leave the socket. 0 or -ENOMEM. */
+static int room_for_more(struct client *client)
 {
-    struct clients *clients = client->clients;
+    size_t least = client->bytes ? READ_AT_LEAST : READ_FIRST;
     size_t capacity = client->capacity * 2;
     char *larger;
 
-    if (!client->bytes) {
-        *into = clients->scratch;
-        *room = sizeof clients->scratch;
+    if (client->capacity - client->length >= least)
         return 0;
-    }
-    if (client->capacity - client->length < READ_AT_LEAST) {
-        if (capacity < client->length + READ_AT_LEAST)
-            capacity = client->length + READ_AT_LEAST;
-        larger = realloc(client->bytes, capacity);
-        if (!larger)
-            return -ENOMEM;
-        clients->config.budget->held += capacity - client->capacity;
-        client->bytes = larger;
-        client->capacity = capacity;
-    }
-    *into = client->bytes + client->length;
-    *room = client->capacity - client->length;
+    if (capacity < client->length + least)
+        capacity = client->length + least;
+    larger = realloc(client->bytes, capacity);
+    if (!larger)
+        return -ENOMEM;
+    client->clients->config.budget->held += capacity - client->capacity;
+    client->bytes = larger;
+    client->capacity = capacity;
     return 0;
 }
 
@@ -119,17 +112,15 @@ static void pause_reading(struct client *client)
 void client_read(struct client *client)
 {
     struct clients *clients = client->clients;
-    size_t room;
-    char *into;
     ssize_t got;
     int result;
 
-    if (room_for_more(client, &into, &room) < 0) {
+    if (room_for_more(client) < 0) {
         pause_reading(client);
         return;
     }
-    /* A buffer of the request's own is there before its bytes leave the socket. */
-    got = recv(client->connection, into, room, MSG_DONTWAIT | (client->bytes ? 0 : MSG_PEEK));
+    got = recv(client->connection, client->bytes + client->length,
+               client->capacity - client->length, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < 0 || (got == 0 && client->length == 0)) {
@@ -140,18 +131,6 @@ void client_read(struct client *client)
     if (got == 0) {
         refuse(client, "it ends in the middle");
         return;
-    }
-    if (!client->bytes) {
-        client->bytes = malloc((size_t)got);
-        if (!client->bytes) {
-            pause_reading(client);
-            return;
-        }
-        client->capacity = (size_t)got;
-        clients->config.budget->held += client->capacity;
-        got = recv(client->connection, client->bytes, client->capacity, MSG_DONTWAIT);
-        if (got <= 0)
-            return;
     }
     client->length += (size_t)got;
     client->since = clients->config.loop->now;

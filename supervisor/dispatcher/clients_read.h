@@ -24,7 +24,6 @@ struct clients {
     struct watch listen[MASTER_SOCKETS_MAX];
     char greeting[GREETING_MAX];
     size_t greeting_length;
-    char scratch[65536]; /* what has just been read */
 };
 
 /* clients.c */

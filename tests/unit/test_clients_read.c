@@ -84,7 +84,7 @@ static void pour(int fd, const char *bytes, size_t length)
     }
 }
 
-/* More than is read at once; its buffer is cut to its length in the end. */
+/* More than is read at once: its buffer grows, and is cut to its length in the end. */
 Test(clients, a_large_request)
 {
     static char text[600000];
