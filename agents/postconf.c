@@ -52,6 +52,7 @@ static const struct parameter parameters[] = {
     INT_OF(ipc_timeout, TIME, 's'),
     INT_OF(max_use, NUMBER, '\0'),
     INT_OF(default_process_limit, NUMBER, '\0'),
+    INT_OF(qmgr_message_active_limit, NUMBER, '\0'),
 };
 
 #define PARAMETERS (sizeof parameters / sizeof parameters[0])

@@ -36,6 +36,7 @@ struct postconf {
     int ipc_timeout;
     int max_use;
     int default_process_limit;
+    int qmgr_message_active_limit;
 };
 
 /*

@@ -14,7 +14,8 @@ static const struct {
     const char *words;
     const char *meaning;
 } verbs[] = {
-    {"status", ctl_status, "[--json] [SERVICE]", "what it does now, on one screen"},
+    {"status", ctl_status, "[--json | --limits] [SERVICE]",
+     "what it does now, on one screen; every limit, and which is reached"},
     {"watch", ctl_watch, "[-n COUNT] [SERVICE]", "the same, live, with a history drawn"},
     {"destinations", ctl_destinations, "[--transport-map[=retry|discard]] [SERVICE [DOMAIN...]]",
      "who is slow, waits, fails or was deferred, why, and what to do"},

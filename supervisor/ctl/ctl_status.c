@@ -1,5 +1,5 @@
 /*
- * headroomctl status [--json] [SERVICE]
+ * headroomctl status [--json | --limits] [SERVICE]
  */
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_check_running.h"
+#include "supervisor/ctl/ctl_limits.h"
 #include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
 
@@ -75,8 +76,11 @@ static int load(const struct ctl *ctl, const char *service, bool runs, struct st
     return result;
 }
 
+/* What is printed. */
+enum form { SCREEN, JSON, LIMITS };
+
 /* *shown: something stands before it. */
-static int show(const struct ctl *ctl, const char *service, bool json, bool *shown,
+static int show(const struct ctl *ctl, const char *service, enum form form, bool *shown,
                 struct status *status)
 {
     enum ctl_running running = ctl_running(ctl, service);
@@ -93,7 +97,7 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
     view.life = never ? CTL_WAITS : ctl_life_of(status, running, view.process, view.now);
     if (view.life == CTL_ENDED && running == CTL_RUNS_NOT)
         view.life = ended_how(ctl, service, false);
-    if (json)
+    if (form == JSON)
         return print_json(status, view.life, first) != 0 ? CTL_FAILED
                                                          : ctl_exit_of(status, view.life);
     if (view.life == CTL_ANSWERS)
@@ -101,6 +105,12 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
             ctl_private_sum(NULL, (pid_t)status->parent, (pid_t)status->pid, &view.unshared);
     if (!first)
         putchar('\n');
+    if (form == LIMITS && view.life == CTL_ANSWERS) {
+        printf("%s: %s\n", service, status->state.name);
+        ctl_limits_own(stdout, status);
+        ctl_limits_system(stdout, ctl, status, "");
+        return ctl_exit_of(status, view.life);
+    }
     ctl_screen_head(stdout, status, &view);
     if (view.life == CTL_ANSWERS)
         ctl_screen_destinations(stdout, status, &view, DESTINATIONS);
@@ -110,32 +120,33 @@ static int show(const struct ctl *ctl, const char *service, bool json, bool *sho
 
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"limits", no_argument, NULL, 'l'}, {0}};
     struct ctl_services services;
     struct status *status;
-    bool json = false;
+    enum form form = SCREEN;
     bool shown = false;
     int option, result;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option != 'j')
+        if (option != 'j' && option != 'l')
             return CTL_FAILED;
-        json = true;
+        form = option == 'j' ? JSON : LIMITS;
     }
     if (ctl_begin(ctl, "status", false, argc, argv, &services) != 0)
         return CTL_FAILED;
     status = malloc(sizeof *status);
     if (!status)
         return CTL_FAILED;
-    if (json)
+    if (form == JSON)
         putchar('[');
     result = 0;
     for (size_t i = 0; i < services.count; i++) {
-        int one = show(ctl, services.name[i], json, &shown, status);
+        int one = show(ctl, services.name[i], form, &shown, status);
 
         result = one > result ? one : result;
     }
-    if (json)
+    if (form == JSON)
         puts("\n]");
     free(status);
     return result;

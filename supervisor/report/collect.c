@@ -70,6 +70,12 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->lanes.slow = count.lane[ADMISSION_SLOW];
     status->lanes.unknown = count.lane[ADMISSION_UNKNOWN];
     status->lanes.dead = count.lane[ADMISSION_DEAD];
+    status->shares.proven = admission_share(ADMISSION_PROVEN, view->decision->limit);
+    status->shares.first = admission_share(ADMISSION_FIRST, view->decision->limit);
+    status->shares.passed = admission_share(ADMISSION_PASSED, view->decision->limit);
+    status->shares.slow = admission_share(ADMISSION_SLOW, view->decision->limit);
+    status->shares.unknown = admission_share(ADMISSION_UNKNOWN, view->decision->limit);
+    status->shares.dead = admission_share(ADMISSION_DEAD, view->decision->limit);
     status->totals = *view->totals;
     status->faults.greeting_known = view->greeting_known;
     status->faults.failed_starts = pool->failures;

@@ -140,6 +140,15 @@ struct status {
         uint64_t dead;
     } lanes;
 
+    struct { /* of the limit: a lane together with those below it in this order */
+        uint64_t proven;
+        uint64_t first;
+        uint64_t passed;
+        uint64_t slow;
+        uint64_t unknown;
+        uint64_t dead;
+    } shares;
+
     struct totals totals; /* since the start */
 
     struct { /* counts of the last `span` us, about a minute, and figures at their beginning */

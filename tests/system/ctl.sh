@@ -163,6 +163,11 @@ ctl_exit 0 busy --longer=5s "$SERVICE"
 # shellcheck disable=SC2046
 set -- $(sed -n '/@*dead1.invalid$/{p;q;}' "$TEST_DIR/out")
 expect 'the agent of a long delivery' "$(cat "/proc/$2/comm")" lmtp
+# What is reached, in the same moment: the lane that these are in.
+ctl_exit 0 status --limits
+cat "$TEST_DIR/out"
+shows '^. workers  *[0-9]* *30 ' '^\* .*[0-9]  ' '^  descriptors of headroom  *[1-9]' '^  active queue of Postfix  *[1-9][0-9]* *20000 ' \
+    '^    requests of this service  *[1-9]'
 [ -f "$p/queue/active/$1" ] || fail "no such message: $(cat "$TEST_DIR/out")"
 ctl_exit 0 destinations --transport-map "$SERVICE" dead1.invalid nobody.invalid
 expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | tr '\t\n' ' ;')" \

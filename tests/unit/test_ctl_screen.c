@@ -12,6 +12,7 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_cause.h"
+#include "supervisor/ctl/ctl_limits.h"
 #include "supervisor/ctl/ctl_screen.h"
 
 #define NOW INT64_C(1790000000000000)
@@ -365,5 +366,36 @@ Test(ctl_screen, changes_newest_first)
     cr_assert_not_null(strstr(text, "second"));
     cr_assert_not_null(strstr(text, "first of all"));
     cr_expect_lt(strstr(text, "second"), strstr(text, "first of all"));
+    free(status);
+}
+
+/* status --limits: what is reached is marked, and nothing else. */
+Test(ctl_screen, limits_that_are_reached_are_marked)
+{
+    struct status *status = calm();
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    status->workers.live = 45;
+    status->workers.idle = 5;
+    status->lanes.dead = 3;
+    status->lanes.slow = 4;
+    status->shares.dead = 5;
+    status->shares.unknown = 10;
+    status->shares.slow = 7;
+    status->shares.passed = status->shares.first = 35;
+    status->shares.proven = 40;
+    ctl_limits_own(out, status);
+    ctl_limits_row(out, &(struct ctl_bound){"tasks", 12, -1, ""});
+    ctl_limits_row(out, &(struct ctl_bound){"descriptors", -1, 12, ""});
+    fclose(out);
+    cr_expect(strstr(text, "\n  workers                             45       500  "), "%s", text);
+    cr_expect(strstr(text, "\n* workers in use, of the limit        40        40  "), "%s", text);
+    cr_expect(strstr(text, "\n    to dead destinations               3         5  "), "%s", text);
+    cr_expect(strstr(text, "\n*   and slow ones                      7         7  "), "%s", text);
+    cr_expect(strstr(text, "\n  tasks                               12  no limit  "), "%s", text);
+    cr_expect(strstr(text, "\n  descriptors                          ?        12  "), "%s", text);
+    free(text);
     free(status);
 }

@@ -67,7 +67,8 @@ static const char main_cf[] =
     "daemon_timeout = 90\n"
     "ipc_timeout = 1w\n"
     "max_use = 44\n"
-    "default_process_limit = 500\n";
+    "default_process_limit = 500\n"
+    "qmgr_message_active_limit = 20000\n";
 
 Test(postconf, real)
 {
