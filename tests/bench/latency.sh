@@ -9,7 +9,7 @@ messages=${BENCH_MESSAGES:-300}
 
 bench "one message at a time on idle instances, $messages in $((messages / 10)) s to each of stock lmtp and headroom, at the same time" \
     "and half a beat apart; the time from the active queue to the end of the delivery, in the agent's own log" \
-    "(the last three of delays=); $rounds rounds"
+    "(the last three of delays=); $rounds rounds; then the first message after a pause in which all agents have ended"
 
 # In microseconds: postconf(5), delay_logging_resolution_limit.
 for each in stock headroom; do
@@ -29,12 +29,18 @@ one()
     bench_send "$1" "r$2" --rate 10 --time $((messages / 10)) --sessions 1 --rcpt 'user%d@good.invalid' &
 }
 
-figures()
+# times NAME: seconds of its last deliveries, in order
+times()
 {
-    postfix_wait_empty "$TEST_DIR/$1" 10 || fail "mail was left in $1"
     sed -n 's/.*delays=[^/]*\/\([0-9.e-]*\)\/\([0-9.e-]*\)\/\([0-9.e-]*\),.*status=sent.*/\1 \2 \3/p' \
         "$(postfix_log "$TEST_DIR/$1")" | tail -n "+$(($(cat "$TEST_DIR/$1.before") + 1))" |
         awk '{ printf "%.6f\n", $1 + $2 + $3 }' | sort -n >"$TEST_DIR/$1.times"
+}
+
+figures()
+{
+    postfix_wait_empty "$TEST_DIR/$1" 10 || fail "mail was left in $1"
+    times "$1"
     expect "deliveries of $1 in the log" "$(wc -l <"$TEST_DIR/$1.times")" "$messages"
     for percent in 50 90 99; do
         bench_add "p$percent" "$1" "$(awk -v at=$(((messages * percent + 99) / 100)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$1.times")"
@@ -59,6 +65,35 @@ while [ "$round" -le "$rounds" ]; do
     figures headroom
     round=$((round + 1))
 done
+
+# Each agent ends after a second without mail: each message is the first after a pause.
+pauses=${BENCH_PAUSES:-20}
+for each in stock headroom; do
+    postfix_main "$TEST_DIR/$each" 'max_idle = 1s'
+    postfix_reload "$TEST_DIR/$each"
+    bench_send "$each" fresh --count 3 --rcpt 'user%d@good.invalid'
+    postfix_wait_empty "$TEST_DIR/$each" 10
+    lines "$(postfix_log "$TEST_DIR/$each")" 'status=sent' >"$TEST_DIR/$each.before"
+done
+without_agent()
+{
+    [ -z "$(postfix_pids "$TEST_DIR/$1" lmtp)" ]
+}
+pause=1
+while [ "$pause" -le "$pauses" ]; do
+    for each in stock headroom; do
+        wait_for 20 without_agent "$each" || fail "an agent of $each stays"
+        bench_send "$each" "p$pause" --count 1 --rcpt 'user%d@good.invalid'
+        postfix_wait_empty "$TEST_DIR/$each" 10 || fail "mail was left in $each"
+    done
+    pause=$((pause + 1))
+done
+for each in stock headroom; do
+    times "$each"
+    expect "deliveries of $each in the log" "$(wc -l <"$TEST_DIR/$each.times")" "$pauses"
+    bench_add 'after a pause' "$each" "$(awk -v at=$(((pauses + 1) / 2)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$each.times")"
+done
+
 # Of all rounds together: a hundredth of one round is few messages.
 for each in stock headroom; do
     bench_add 'p99 of all' "$each" "$(sort -n "$TEST_DIR/$each.all" | awk -v at=$(((messages * rounds * 99 + 99) / 100)) 'NR == at { print $1 * 1000 }')"
@@ -68,4 +103,5 @@ bench_ratio p99 ms '<= 1.2'
 bench_ratio 'p99 of all' ms ''
 bench_ratio p90 ms ''
 bench_ratio p50 ms ''
+bench_ratio 'after a pause' ms '<= 1.1'
 bench_end

@@ -26,6 +26,7 @@
 # run, because the machine may be busy.
 #
 # BENCH_ROUNDS and BENCH_MESSAGES in the environment change how many; smaller runs are for looking, not for the record.
+# STARTS is workers.start (exec, auto, fork) where a benchmark has no configuration of its own.
 
 if [ -z "${TEST_ISOLATED:-}" ]; then
     [ "$(id -u)" -eq 0 ] || {
@@ -99,6 +100,9 @@ bench_instance()
     postfix_create "$TEST_DIR/$bi_name" "inet:[${bi_listen%:*}]:${bi_listen#*:}" \
         'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s' "$@"
     postfix_service "$TEST_DIR/$bi_name" lmtp-test "lmtp-test unix - - n - $bi_command"
+    # A benchmark with a configuration of its own replaces this.
+    [ -z "${STARTS:-}" ] ||
+        printf '{"defaults": {"workers": {"start": "%s"}}}\n' "$STARTS" >"$TEST_DIR/$bi_name/etc/headroom.json"
     : >"$TEST_DIR/$bi_name.sent"
 }
 
