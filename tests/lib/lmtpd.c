@@ -15,6 +15,7 @@
  *     greet-delay SECONDS    before the greeting of every new connection
  *     greet-close on|off     close new connections instead of greeting them
  *     refuse PERCENT         greet so many of the new connections with 421, at random
+ *     extensions on|off      on: DSN and AUTH PLAIN are offered, and every password is right
  *     recipients COUNT       of a transaction, 452 for more; 0: no bound
  *     queue COUNT            deliver one message after the other, each in its time; 421 to the end of one for which more than
  *                            COUNT would have to wait; 0: all at a time

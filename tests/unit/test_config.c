@@ -79,7 +79,7 @@ static const struct {
     {"workers.min", "1"},
     {"workers.max", "500"},
     {"workers.limit", "\"memory\""},
-    {"workers.start", "\"exec\""},
+    {"workers.start", "\"auto\""},
     {"waiting.max", "2000"},
     {"waiting.time", "\"5m\""},
     {"cgroup.mode", "\"auto\""},

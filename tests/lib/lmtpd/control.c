@@ -124,6 +124,8 @@ size_t control_obey(struct server *server, char *text, char *reply, size_t size)
         result = parse_switch(word[1], &server->greet_close);
     } else if (words == 2 && strcmp(word[0], "in-turn") == 0) {
         result = parse_switch(word[1], &server->in_turn);
+    } else if (words == 2 && strcmp(word[0], "extensions") == 0) {
+        result = parse_switch(word[1], &server->extensions);
     } else if (words == 2 && strcmp(word[0], "refuse") == 0) {
         result = parse_count(word[1], &server->refuse_percent);
     } else if (words == 2 && strcmp(word[0], "recipients") == 0) {

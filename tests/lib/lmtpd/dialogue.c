@@ -198,8 +198,11 @@ static void command(struct server *server, struct connection *connection, const 
 
     if (strncasecmp(line, "LHLO ", 5) == 0) {
         server_answer(server,
-                      "250-lmtpd\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-SIZE\r\n250 "
-                      "8BITMIME\r\n");
+                      "250-lmtpd\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-SIZE\r\n%s250 "
+                      "8BITMIME\r\n",
+                      server->extensions ? "250-DSN\r\n250-AUTH PLAIN\r\n" : "");
+    } else if (strncasecmp(line, "AUTH PLAIN ", 11) == 0 && server->extensions) {
+        server_answer(server, "235 2.7.0 Ok\r\n");
     } else if (strncasecmp(line, "MAIL FROM:", 10) == 0) {
         if (connection->in_mail || !parse_path(line, address, sizeof(address))) {
             server_answer(server, "503 5.5.1 MAIL FROM:<address>, once\r\n");

@@ -79,6 +79,7 @@ struct server {
     uint64_t connections, open, open_max, refused, abandoned, delivered, bounced, messages;
     uint64_t greet_delay;
     bool in_turn;
+    bool extensions;
     bool greet_close, quit, listener_paused;
     unsigned refuse_percent;
     unsigned recipients_most; /* of a transaction; 0: RECIPIENTS_MAX */
