@@ -33,7 +33,7 @@ static const struct config_key keys[] = {
     {"workers.limit", CONFIG_CHOICE, "", .standard = CONFIG_LIMIT_MEMORY, .choices = workers_limits,
      .meaning = "What decides how many workers there may be: live memory, or workers.max alone.",
      FIELD(workers_limit)},
-    {"workers.start", CONFIG_CHOICE, "", .standard = CONFIG_START_EXEC, .choices = workers_starts,
+    {"workers.start", CONFIG_CHOICE, "", .standard = CONFIG_START_AUTO, .choices = workers_starts,
      .meaning =
          "How a worker is started: executed, or forked from an initialised one where that is "
          "safe; fork: with a warning where it is not.",
