@@ -1,6 +1,7 @@
 #!/bin/sh
 # The agent is missing, is no program, ends at once: mail waits without being deferred or bounced, it is said once for each
 # change, nothing is started in a loop, and mail flows when it is mended.
+# waits
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A line in master.cf that cannot be used: the reason is in Postfix's own log, mail waits, and flows when the line is mended.
+# waits
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # headroomctl check sees what the running master(8) has, which headroom inherits: why the service could not start, the
 # capabilities, the mounts; and lines of one name in master.cf.
+# waits
 
 # shellcheck source=tests/lib/test.sh
 . "${0%/*}/../lib/test.sh"

@@ -2,6 +2,7 @@
 # headroomctl as a person uses it: status open, short of memory, shedding and not running; destinations and a transport map in a flood
 # with dead domains; check with a sound and with a broken file; history and plot out of a journal; watch in a terminal;
 # metrics. And what the journal has of it: few lines, all fields, no domain.
+# waits
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"

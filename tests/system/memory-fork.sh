@@ -1,6 +1,7 @@
 #!/bin/sh
 # No process more may be started (pids.max, TasksMax=): that is taken as no headroom and said, workers go on, and the pool
 # grows again when it may.
+# waits
 
 # shellcheck source=tests/lib/test.sh
 . "${0%/*}/../lib/test.sh"

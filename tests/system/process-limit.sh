@@ -2,6 +2,7 @@
 # A process limit that somebody chose in Postfix's own files protects what stands behind: never more deliveries at a time at the server than
 # the process limit column says, else default_process_limit of main.cf, unless workers.max is set; and the line at the start,
 # status and check say which of them holds.
+# waits
 
 # shellcheck source=tests/lib/test.sh
 . "${0%/*}/../lib/test.sh"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Its own directory below data_directory: removed while it runs, it is made again; with no room for another socket, the workers
 # that there are go on, and the log says what is full.
+# waits
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"

@@ -3,6 +3,7 @@
 # of the limit, where the kernel's own answer takes 2.5 s (strace delays it), then at random moments, by SIGSTOP, while memory
 # is short and the server takes half a second for each message. For a long run STOPS=200, and LENGTHS="0.2 3 20" for stops of
 # these seconds in turn in the place of 0.3 to 3.5; RATE is the load, messages a second.
+# waits
 # limit: 3600
 
 # shellcheck source=tests/lib/test.sh
