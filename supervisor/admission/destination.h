@@ -105,6 +105,7 @@ struct destination {
     unsigned counted_first;
     unsigned counted_spare;
     unsigned counted_stretched; /* of what it adds to startable and beyond */
+    unsigned counted_hanging;   /* of what it adds to stretched_hanging */
     unsigned counted_over;
     unsigned counted_doomed;
     uint32_t nexthop_turn; /* of that next hop when it was found */
@@ -118,6 +119,7 @@ struct destination {
     bool heavy;
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
+    bool stretched;      /* so it was when it was counted */
     bool fewer;          /* `enough` is what is tried, not `reach` */
     bool more;           /* the next try is a larger number */
     bool unfit;          /* to be joined, until it has delivered alone */
@@ -187,7 +189,9 @@ struct admission {
     unsigned limit;            /* L of the last call that told it */
     unsigned waiting;
     unsigned in_flight;
-    unsigned hanging_count; /* of these */
+    unsigned hanging_count;     /* of these */
+    unsigned stretched;         /* what could start of stretched destinations */
+    unsigned stretched_hanging; /* of hanging_count, those that only wait for each other */
     unsigned parked_count;
     unsigned answers;    /* of joint first attempts */
     unsigned over_count; /* parts more than their destinations' backlogs */

@@ -143,18 +143,31 @@ static void stand_spare(struct admission *admission, struct destination *destina
     admission->lane[lane].beyond += beyond;
 }
 
-/* What it could start, of which more workers would not raise the rate. To be called when all else is counted. */
+/*
+ * What it could start, of which more workers would not raise the rate. To be called when all else is counted. Where the mean is half of
+ * `slow_after` or more, what has taken that long does not hang: it waits for the others, too.
+ */
 static void stand_stretched(struct admission *admission, struct destination *destination)
 {
     enum admission_lane lane = destination->lane;
     bool known = lane == ADMISSION_PROVEN || lane == ADMISSION_SLOW;
+    bool stretched = destination_stretched(destination);
     unsigned all = destination->counted_spare + (known ? destination->counted_ready : 0);
     unsigned gains = destination_gains(&admission->settings, destination);
 
     admission->lane[destination->stretched_lane].stretched -= destination->counted_stretched;
+    admission->stretched -= destination->stretched ? destination->counted_stretched : 0;
+    admission->stretched_hanging -= destination->counted_hanging;
     destination->counted_stretched = all > gains ? all - gains : 0;
+    destination->counted_hanging =
+        stretched && destination->service * 2 >= admission->settings.slow_after
+            ? destination->hanging
+            : 0;
+    destination->stretched = stretched;
     destination->stretched_lane = known ? destination->lane : destination->spare_lane;
     admission->lane[destination->stretched_lane].stretched += destination->counted_stretched;
+    admission->stretched += stretched ? destination->counted_stretched : 0;
+    admission->stretched_hanging += destination->counted_hanging;
 }
 
 /* Keeps the sums that pace the deferrals. `counted_over` holds what was added for this destination last time. */

@@ -9,7 +9,8 @@
  * each of a hundred, gets no more than `stock`, which stock would have had. Below that nobody is asked: a site with a few quick
  * bounces among its large messages looks stretched, too, and must not be slower for it than with stock.
  *
- * What hangs is not counted: it is somebody else's worker, and those that are counted come back within `slow_after`.
+ * What hangs is not counted: it is somebody else's worker, and those that are counted come back within `slow_after`. But where
+ * all take that long it is the others they wait for, and with more workers they would take longer still.
  */
 
 #include "supervisor/admission/destination.h"
@@ -58,11 +59,12 @@ bool destination_stretched(const struct destination *destination)
 unsigned admission_gaining(struct admission *admission, unsigned limit, int64_t now, unsigned most,
                            unsigned requests, unsigned *runnable)
 {
-    unsigned gaining, busy, stock = admission->settings.stock;
+    unsigned gaining, busy, more = 0;
 
     *runnable = admission_count_runnable(admission, limit, now, most, requests, &gaining);
-    busy = admission->in_flight - admission->hanging_count;
-    if (busy < stock && gaining < stock - busy)
-        gaining = stock - busy;
+    busy = admission->in_flight - admission->hanging_count + admission->stretched_hanging + gaining;
+    if (busy < admission->settings.stock)
+        more = admission->settings.stock - busy;
+    gaining += more < admission->stretched ? more : admission->stretched;
     return gaining < *runnable ? gaining : *runnable;
 }

@@ -31,8 +31,6 @@
 
 #include "supervisor/admission/destination.h"
 
-#include <limits.h>
-
 /* So few are not worth a try. */
 #define FEW 4
 
@@ -51,13 +49,13 @@ unsigned destination_gains(const struct admission_settings *settings,
                            const struct destination *destination)
 {
     unsigned reach = destination->reach > 0 ? destination->reach : settings->stock;
-    unsigned busy = destination->in_flight - destination->hanging;
 
     if (destination_stretched(destination))
         return 0;
-    if (destination->lane == ADMISSION_SLOW)
-        return UINT_MAX; /* it has its share */
-    return busy < reach ? reach - busy : 0;
+    /* Its share of the limit is less at first, and it must make up for that: 3w. */
+    if (destination->lane == ADMISSION_SLOW && destination->level < reach)
+        reach = settings->stock * 2 > reach ? settings->stock * 2 : reach;
+    return destination->in_flight < reach ? reach - destination->in_flight : 0;
 }
 
 static void begin(struct destination *destination, int64_t now)
@@ -109,6 +107,15 @@ static void turn_back(struct destination *destination, int64_t now)
     destination->hold_until = now + HOLD;
 }
 
+/* At first workers that start, and a server that starts its own, make the rate rise by themselves. */
+static bool steady(struct destination *destination, int64_t rate)
+{
+    int64_t before = destination->tried_rate;
+
+    destination->tried_rate = rate;
+    return !destination->more || rate / 9 < before / 8;
+}
+
 static void judge(struct destination *destination, unsigned number, int64_t now)
 {
     int64_t rate = rate_of(destination);
@@ -120,7 +127,9 @@ static void judge(struct destination *destination, unsigned number, int64_t now)
         turn_back(destination, now);
         return;
     }
-    if (now < destination->hold_until)
+    if (from > 0 && destination->more)
+        destination->tried_rate = 0;
+    if (now < destination->hold_until || !steady(destination, rate))
         return;
     next = next_number(destination, number);
     if (next == number) {
@@ -128,7 +137,6 @@ static void judge(struct destination *destination, unsigned number, int64_t now)
         return;
     }
     destination->tried_from = number;
-    destination->tried_rate = rate;
     set_number(destination, next);
 }
 
@@ -142,6 +150,7 @@ void destination_round(const struct admission_settings *settings, struct destina
         destination->fewer = fewer;
         destination->more = !fewer;
         destination->enough = destination->tried_from = 0;
+        destination->tried_rate = 0;
         destination->reach = settings->stock;
         destination->hold_until = now;
         begin(destination, now);

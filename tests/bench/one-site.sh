@@ -4,70 +4,16 @@
 # shellcheck source=tests/lib/bench.sh
 . "${0%/*}/../lib/bench.sh"
 
+# shellcheck source=tests/lib/dovecot.sh
+. "$LIBRARY/dovecot.sh"
+
 rounds=${BENCH_ROUNDS:-3}
 messages=${BENCH_MESSAGES:-2000}
-root=${DOVECOT_ROOT:-}
-dovecot=$root/usr/sbin/dovecot
-[ -x "$dovecot" ] || {
-    echo "one-site is not run: there is no $dovecot. Install dovecot-lmtpd, or name a root that has it in DOVECOT_ROOT:" \
-        'mmdebstrap --variant=apt --include=dovecot-lmtpd bookworm DIRECTORY'
-    exit 0
-}
+dovecot_needed
 
 bench "$messages deferred messages of 200 kB to one domain behind Dovecot's LMTP server with its default process_limit" \
     "of 100, destination concurrency 10000, from the flush to the last delivery; stock lmtp with a process limit of 100, headroom" \
     "with no limit set; $rounds rounds each, in turn"
-
-# in_root COMMAND...: where Dovecot is
-in_root()
-{
-    if [ -n "$root" ]; then chroot "$root" "$@"; else "$@"; fi
-}
-
-# dovecot_start NAME PORT: its files are in $home, seen from its root
-dovecot_start()
-{
-    home=/tmp/headroom-bench-$$-$1
-    mkdir -p "$root$home/mail"
-    chown mail:mail "$root$home/mail"
-    cat >"$root$home/dovecot.conf" <<D
-base_dir = $home/run
-state_dir = $home/state
-log_path = $home/log
-protocols = lmtp
-ssl = no
-first_valid_uid = 1
-mail_location = maildir:~/Maildir
-passdb {
-  driver = static
-  args = nopassword=y
-}
-userdb {
-  driver = static
-  args = uid=mail gid=mail home=$home/mail/%2.20Nn allow_all_users=yes
-}
-service lmtp {
-  inet_listener lmtp {
-    address = 127.0.0.1
-    port = $2
-  }
-}
-D
-    AT_EXIT="$AT_EXIT dovecot_stop $1;"
-    in_root /usr/sbin/dovecot -c "$home/dovecot.conf"
-}
-
-dovecot_stop()
-{
-    home=/tmp/headroom-bench-$$-$1
-    [ ! -d "$root$home" ] || in_root /usr/sbin/dovecot -c "$home/dovecot.conf" stop || true
-    rm -rf "$root$home"
-}
-
-sessions()
-{
-    lines "$root/tmp/headroom-bench-$$-$1/log" 'Connect from'
-}
 
 # create NAME PORT COMMAND
 create()
@@ -107,7 +53,7 @@ one()
     : >"$d.sent"
     bench_send "$1" "r$2" --count "$messages" --size 200000 --sessions 8 --rcpt 'user%d@one.invalid'
     postfix_release "$d"
-    begun=$(sessions "$1")
+    begun=$(dovecot_sessions "$1")
     deferred=$(lines "$log" 'status=deferred')
     told=$(lines "$log" 'scache')
     want=$(($(lines "$log" 'status=sent') + messages))
@@ -121,10 +67,10 @@ one()
     kill "$looker"
     wait "$looker" || true
     bench_add workers "$1" "$(most "$1" 1)"
-    bench_add sessions "$1" $(($(sessions "$1") - begun))
+    bench_add sessions "$1" $(($(dovecot_sessions "$1") - begun))
     bench_add deferred "$1" $(($(lines "$log" 'status=deferred') - deferred))
     bench_add 'lines of scache' "$1" $(($(lines "$log" scache) - told))
-    rm -rf "$root/tmp/headroom-bench-$$-$1/mail/"*
+    dovecot_empty "$1"
 }
 
 create stock 10083 '100 lmtp'

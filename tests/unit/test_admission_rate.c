@@ -92,7 +92,7 @@ Test(admission_rate, nobody_gets_more_than_with_stock_before_the_rate_is_known)
 
 Test(admission_rate, who_takes_as_long_as_ever_gets_more_and_more)
 {
-    cr_expect_geq(waves(fixed, 8), 2 * STOCK);
+    cr_expect_geq(waves(fixed, 20), 2 * STOCK);
 }
 
 Test(admission_rate, who_delivers_no_more_beside_more_is_tried_with_a_quarter_more)

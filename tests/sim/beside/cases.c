@@ -435,6 +435,23 @@ static struct plan plans[] = {
      .none_more = true,
      .time_ratio = 1.1,
      .peak_most = 125},
+    {.name = "12s",
+     .what = "  120 ms each, so that a hundred take longer than slow_after",
+     .set_up = shared_slow,
+     OPEN_WIDE,
+     .until = 5 * MINUTE,
+     .none_more = true,
+     .time_ratio = 1.1,
+     .peak_most = 200},
+    {.name = "12k",
+     .what = "  to a known one",
+     .set_up = shared_slow,
+     OPEN_WIDE,
+     .warm = true,
+     .until = 5 * MINUTE,
+     .none_more = true,
+     .time_ratio = 1.1,
+     .peak_most = 100},
 };
 
 struct plan *cases_at(size_t number)

@@ -189,6 +189,16 @@ void shared_1200(struct plan *plan, struct model *model)
     burst(model, 0, domain, 1200, KIND_GOOD);
 }
 
+/* As busy as that a hundred of them take longer than `slow_after`. */
+void shared_slow(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_SHARED, 120 * MS);
+
+    (void)plan;
+    model->domains[domain].lines = 2;
+    burst(model, 0, domain, 1200, KIND_GOOD);
+}
+
 /* Postfix brings all of it back at once. */
 void flushed(struct plan *plan, struct model *model)
 {

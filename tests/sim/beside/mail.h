@@ -26,6 +26,7 @@ void own_queue(struct plan *plan, struct model *model);
 void own_lines(struct plan *plan, struct model *model);
 void sessions_20(struct plan *plan, struct model *model);
 void shared_1200(struct plan *plan, struct model *model);
+void shared_slow(struct plan *plan, struct model *model);
 void flushed(struct plan *plan, struct model *model);
 void over_age(struct plan *plan, struct model *model);
 void full_room(struct plan *plan, struct model *model);

@@ -302,6 +302,7 @@ static void warm(struct model *model)
                                           .failure_age = ADMISSION_NEVER,
                                           .answer_age = ADMISSION_NEVER,
                                           .service = model->domains[i].time,
+                                          .least = model->domains[i].time,
                                           .window =
                                               model->plan->limit < 20 ? model->plan->limit : 20};
         memcpy(memory.key, model->domains[i].name, sizeof model->domains[i].name);
