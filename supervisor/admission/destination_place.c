@@ -144,8 +144,8 @@ static void stand_spare(struct admission *admission, struct destination *destina
 }
 
 /*
- * What it could start, of which more workers would not raise the rate. To be called when all else is counted. Where the mean is half of
- * `slow_after` or more, what has taken that long does not hang: it waits for the others, too.
+ * What it could start, of which more workers would not raise the rate. To be called when all else is counted. What hangs at such a
+ * destination may wait for the others: Dovecot lets whom its process_limit does not serve wait, and more workers make more of them.
  */
 static void stand_stretched(struct admission *admission, struct destination *destination)
 {
@@ -159,10 +159,7 @@ static void stand_stretched(struct admission *admission, struct destination *des
     admission->stretched -= destination->stretched ? destination->counted_stretched : 0;
     admission->stretched_hanging -= destination->counted_hanging;
     destination->counted_stretched = all > gains ? all - gains : 0;
-    destination->counted_hanging =
-        stretched && destination->service * 2 >= admission->settings.slow_after
-            ? destination->hanging
-            : 0;
+    destination->counted_hanging = stretched ? destination->hanging : 0;
     destination->stretched = stretched;
     destination->stretched_lane = known ? destination->lane : destination->spare_lane;
     admission->lane[destination->stretched_lane].stretched += destination->counted_stretched;

@@ -9,8 +9,7 @@
  * each of a hundred, gets no more than `stock`, which stock would have had. Below that nobody is asked: a site with a few quick
  * bounces among its large messages looks stretched, too, and must not be slower for it than with stock.
  *
- * What hangs is not counted: it is somebody else's worker, and those that are counted come back within `slow_after`. But where
- * all take that long it is the others they wait for, and with more workers they would take longer still.
+ * What hangs elsewhere is not counted: with stock it might not have these workers.
  */
 
 #include "supervisor/admission/destination.h"

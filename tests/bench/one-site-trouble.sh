@@ -109,7 +109,7 @@ one()
     [ "$1" != stock ] || command='100 lmtp'
     d=$TEST_DIR/$1
     log=$(postfix_log "$d")
-    [ "$scene" != 'process_limit 20' ] || line='service lmtp { process_limit = 20 }'
+    [ "$scene" != 'process_limit 20' ] || line=$(printf 'service lmtp {\n  process_limit = 20\n}')
     if grouped; then
         # shellcheck disable=SC2086
         memory_create "$d" "unix:$root/tmp/headroom-bench-$$-$1/run/lmtp" $slowly
@@ -168,5 +168,6 @@ while IFS='|' read -r scene action <&3; do
     bench_value "$scene, deferred" headroom messages ''
     ! grouped || bench_value "$scene, OOM kills" stock '' ''
     ! grouped || bench_value "$scene, OOM kills" headroom '' '<= 0'
+    bench_so_far
 done 3<"$TEST_DIR/scenes"
 bench_end

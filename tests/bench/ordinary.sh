@@ -26,6 +26,7 @@ slow|ok 4|wide|--count 200 --rcpt user%d@good%d.invalid --cycle 20
 slow, few|ok 4|wide|--count 20 --rcpt user%d@good%d.invalid --cycle 20
 slow site|ok 2|default|--count 100 --rcpt user%d@one.invalid
 fallback|ok 0|fallback|--count 60 --rcpt user%d@one.invalid
+own queue|queue 0.1|wide|--count 300 --rcpt user%d@one.invalid
 many|ok 0|wide|--count 2000 --sessions 8 --rcpt user%d@good%d.invalid --cycle 50
 C
 }
@@ -48,7 +49,7 @@ create()
     bench_instance "$@"
     postfix_start "$TEST_DIR/$1"
     # shellcheck disable=SC2086
-    [ "$server" = 'ok 0' ] || sink_tell "$TEST_DIR/$1.sink" set ok slow ${server#ok }
+    [ "$server" = 'ok 0' ] || sink_tell "$TEST_DIR/$1.sink" set ok slow ${server#* }
 }
 
 # As it is before the mail is released: cold, warm, reload.
@@ -104,6 +105,45 @@ one()
     postfix_wait_empty "$d" 10 || fail "$all: mail was left in $1"
 }
 
+# Nothing is under way any more.
+over()
+{
+    [ -z "$(find "$TEST_DIR/$1/queue/active" "$TEST_DIR/$1/queue/incoming" -type f)" ]
+}
+
+half()
+{
+    [ "$(sink_value "$TEST_DIR/$1.sink" delivered)" -ge 150 ] || over "$1"
+}
+
+# full NAME ROUND: the server delivers one after the other, lets 30 wait, and has no place for more.
+full()
+{
+    d=$TEST_DIR/$1
+    s=$d.sink
+    rm -f "$d"/data/headroom.*/learned
+    # shellcheck disable=SC2086
+    bench_send "$1" "full$2" $mail
+    sink_tell "$s" set ok slow "${server#* }"
+    sink_tell "$s" queue 30
+    refused=$(sink_value "$s" refused)
+    parked=0
+    postsuper -c "$d/etc" -H ALL 2>>"$d/start.log"
+    postfix_flush "$d"
+    sleep 1
+    wait_for 60 half "$1" || fail "$name: $1 did not deliver half"
+    until over "$1"; do
+        now=$(sink_value "$s" ok.holding)
+        [ "$now" -le "$parked" ] || parked=$now
+        sleep 0.5
+    done
+    bench_add "$name, refused" "$1" "$(($(sink_value "$s" refused) - refused))"
+    bench_add "$name, waiting there" "$1" "$parked"
+    sink_tell "$s" heal
+    postfix_flush "$d"
+    wait_for 60 bench_delivered "$1" "$(wc -l <"$d.sent")" || fail "$name: $1 did not deliver all"
+}
+
 looked()
 {
     case $name in
@@ -126,6 +166,12 @@ memory()
 
 show()
 {
+    if [ "$name" = 'own queue' ]; then
+        bench_ratio "$name, refused" messages ''
+        bench_value "$name, refused" headroom messages '<= 30'
+        bench_value "$name, waiting there" headroom 'in the second half' '<= 8'
+        return
+    fi
     for phase in $phases; do
         goal='<= 1.1'
         all="$name, $phase"
@@ -155,9 +201,13 @@ while IFS='|' read -r name server settings mail <&3; do
     round=1
     while [ "$round" -le "$rounds" ]; do
         bench_round "$round of $name"
-        for phase in $phases; do
-            bench_turn "$round" one
-        done
+        if [ "$name" = 'own queue' ]; then
+            bench_turn "$round" full
+        else
+            for phase in $phases; do
+                bench_turn "$round" one
+            done
+        fi
         round=$((round + 1))
     done
     for each in stock headroom; do
@@ -168,5 +218,6 @@ while IFS='|' read -r name server settings mail <&3; do
         rm -rf "${TEST_DIR:?}/$each" "$TEST_DIR/$each".*
     done
     show
+    bench_so_far
 done 3<"$TEST_DIR/cases"
 bench_end

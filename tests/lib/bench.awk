@@ -1,4 +1,5 @@
-# The table and the JSON of a benchmark, from the figures of its rounds; see bench.sh. POSIX awk.
+# The table and the JSON of a benchmark, from the figures of its rounds; see bench.sh. The first `shown` lines were printed before.
+# POSIX awk.
 
 function sort(list, n,    i, j, x)
 {
@@ -98,9 +99,11 @@ FNR == NR {
     result_least = least
     result_most = most
     label = metric ", " $4 ($6 == "" ? "" : " (" $6 ")")
-    if (shows == 1)
+    if (shows == 1 && shown == 0)
         printf "  %-52s %-26s %-26s %-22s %-9s\n", "", "stock", "headroom", "ratio, or value", "goal"
-    if ($1 == "ratio")
+    if (shows <= shown)
+        ;
+    else if ($1 == "ratio")
         printf "  %-52s %-26s %-26s %-22s %-9s %s\n", label, column(metric, "stock"), column(metric, "headroom"), result, $5, verdict
     else
         printf "  %-52s %-26s %-26s %-22s %-9s %s\n", label ($3 == "headroom" ? "" : ", " $3), "", "", result, $5, verdict
@@ -132,5 +135,6 @@ END {
     }
     print "  ]\n}" >json
     close(json)
-    print "  load " (out == "" ? "not noted" : out) "; figures of all rounds in " json
+    if (last)
+        print "  load " (out == "" ? "not noted" : out) "; figures of all rounds in " json
 }

@@ -9,7 +9,8 @@
 #     bench_ratio METRIC UNIT GOAL [TEXT]  shows the metric and, as its result, headroom's figure divided by stock's of the
 #                                          same round: "bench_ratio rate msg/s '>= 1.0'"; GOAL '' for none
 #     bench_value METRIC VARIANT UNIT GOAL [TEXT]   shows one variant's figure, which is itself the result
-#     bench_end                            prints the table, writes $BUILD/bench/NAME.json
+#     bench_so_far                         prints what is shown since the last time, writes $BUILD/bench/NAME.json
+#     bench_end                            the same, at the end
 #     bench_instance NAME ADDRESS:PORT COMMAND [MAIN_CF_LINE...]   a Postfix and an LMTP server, in $TEST_DIR/NAME and
 #                                          $TEST_DIR/NAME.sink, with this command as its transport; not started yet
 #     bench_send NAME PREFIX MAILGEN_ARG...         mail to it, remembered in $TEST_DIR/NAME.sent
@@ -54,6 +55,7 @@ bench()
     bench_text="$*"
     : >"$bench_values"
     : >"$bench_shows"
+    bench_shown=0
     bench_loads=$(cut -d " " -f 1 /proc/loadavg)
     printf '%s: %s\nstock is that of Postfix %s\n' "$bench_name" "$bench_text" "$(postconf -dh mail_version)"
 }
@@ -81,13 +83,25 @@ bench_value()
     printf 'value\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "${5:-}" >>"$bench_shows"
 }
 
-bench_end()
+bench_write()
 {
     mkdir -p "$BUILD/bench"
     # The lines to show come second; the figures of all rounds first.
     awk -F '\t' -v json="$BUILD/bench/$bench_name.json" -v name="$bench_name" -v text="$bench_text" -v loads="$bench_loads" \
-        -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v cpus="$(nproc)" -v kernel="$(uname -r)" \
+        -v at="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v cpus="$(nproc)" -v kernel="$(uname -r)" -v shown="$bench_shown" -v last="$1" \
         -v postfix="$(postconf -dh mail_version)" -f "$LIBRARY/bench.awk" "$bench_values" "$bench_shows"
+    bench_shown=$(wc -l <"$bench_shows")
+}
+
+# Of a run that is cut off this is kept.
+bench_so_far()
+{
+    bench_write 0
+}
+
+bench_end()
+{
+    bench_write 1
 }
 
 bench_instance()
