@@ -20,6 +20,8 @@ static const struct {
     {"destinations", ctl_destinations, "[--transport-map[=retry|discard]] [SERVICE [DOMAIN...]]",
      "who is slow, waits, fails or was deferred, why, and what to do"},
     {"busy", ctl_busy, "[--longer=TIME] [SERVICE]", "deliveries that run for long"},
+    {"hold", ctl_hold, "[DESTINATION [for TIME] [SERVICE]]", "its mail waits from now on"},
+    {"release", ctl_release, "DESTINATION [SERVICE]", "and goes on"},
     {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
     {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
     {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},

@@ -84,6 +84,9 @@
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
  * because Postfix brings back together what was deferred together.
  *
+ * HELD. An operator may hold destinations (admission_hold()): their mail waits, but for what is exempt. It takes no worker, and
+ * leaves only when the room is full, in SHED, or after `waiting_most`, whatever is known of them.
+ *
  * MEMORY. 584 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
@@ -106,6 +109,9 @@
 /* The most parts and destinations that can be asked for; handles and sums stay far from overflow. */
 #define ADMISSION_PARTS_MAX 1000000
 #define ADMISSION_DESTINATIONS_MAX 1000000
+
+/* Destinations that can be held. */
+#define ADMISSION_HELD_MAX 64
 
 enum admission_lane {
     ADMISSION_PROVEN,
@@ -242,6 +248,10 @@ int admission_put_back(struct admission *admission, unsigned part, int64_t now);
 int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
                        int64_t service, int64_t now);
 
+/* Holds the destinations with these keys, at most ADMISSION_HELD_MAX, and no others. What runs goes on. */
+void admission_hold(struct admission *admission, const char *const *keys, size_t count,
+                    int64_t now);
+
 /* A waiting or chosen part is gone, nothing learned. */
 int admission_cancel(struct admission *admission, unsigned part, int64_t now);
 
@@ -301,6 +311,7 @@ struct admission_view {
     int64_t last_success; /* or ADMISSION_NEVER */
     int64_t last_failure; /* or ADMISSION_NEVER */
     uint64_t deferred;    /* parts that were deferred for its sake since it was first seen */
+    bool held;            /* by an operator */
 };
 
 /* -ENOENT when the destination is not in the table. */

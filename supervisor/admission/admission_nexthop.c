@@ -209,7 +209,7 @@ static struct destination *candidate(const struct admission *admission, struct n
 
         enum admission_lane lane = admission_nexthop_lane(destination);
 
-        if (destination_used(destination) < destination_window(destination) &&
+        if (!destination->held && destination_used(destination) < destination_window(destination) &&
             share_room(admission, lane, admission->limit, admission->in_flight,
                        share_nested(admission, lane)) > 0)
             return destination;

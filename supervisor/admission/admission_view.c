@@ -30,6 +30,7 @@ static void view_of(const struct destination *destination, struct admission_view
         .last_success = destination->last_success,
         .last_failure = destination->last_failure,
         .deferred = destination->deferred,
+        .held = destination->held,
     };
     memcpy(view->key, destination->key, sizeof view->key);
 }

@@ -88,9 +88,10 @@ static bool must_leave(struct admission *admission, const struct part *part, int
 {
     int64_t most = admission->settings.waiting_most;
 
-    return destination_hopeless(part->destination) ||
-           admission_nexthop_down(admission, part->destination) ||
-           (most > 0 && now - part->since >= most);
+    if (most > 0 && now - part->since >= most)
+        return true;
+    return !part->destination->held && (destination_hopeless(part->destination) ||
+                                        admission_nexthop_down(admission, part->destination));
 }
 
 /* The first part that waited too long for a slow or dead destination; those that wait for memory are passed by. */

@@ -165,6 +165,7 @@ struct destination *destination_get(struct admission *admission, const char *key
     for (int i = 0; i < QUEUES; i++)
         list_init(&destination->queue[i]);
     destination->window = 1;
+    destination->held = admission_holds(admission, kept);
     destination->lane = ADMISSION_UNKNOWN;
     destination->charge = ADMISSION_UNKNOWN;
     destination->since = ADMISSION_NEVER;

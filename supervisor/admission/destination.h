@@ -123,7 +123,8 @@ struct destination {
     bool fewer;          /* `enough` is what is tried, not `reach` */
     bool more;           /* the next try is a larger number */
     bool unfit;          /* to be joined, until it has delivered alone */
-    uint8_t hold;        /* enum nexthop_hold: what waits for its next hop */
+    bool held;           /* by an operator */
+    uint8_t hold;        /* enum nexthop_hold: what waits for its next hop, or is held */
     int64_t since;       /* in this lane */
     int64_t first_since; /* as a newcomer */
     int64_t pace;
@@ -203,6 +204,9 @@ struct admission {
     unsigned nexthop_hand;   /* who is looked at first when a place is needed */
     bool nexthop_trouble;    /* one may be down, or was */
 
+    char held_key[ADMISSION_HELD_MAX][ADMISSION_KEY];
+    unsigned held; /* keys of destinations that an operator holds */
+
     unsigned newcomers; /* destinations in the list of the lane of first attempts */
     int64_t tokens;     /* millionths */
     int64_t credit;     /* the same, beyond the size of the bucket: quick answers lately */
@@ -226,6 +230,9 @@ struct admission {
 
     struct admission_counters count;
 };
+
+/* admission_hold.c: does an operator hold the destination of this key? */
+bool admission_holds(const struct admission *admission, const char *kept);
 
 /* destination.c: the table */
 /* The key as it is kept, see admission.h; returns its length. */

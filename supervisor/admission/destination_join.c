@@ -17,8 +17,8 @@ enum join destination_joins(const struct admission_settings *settings,
 {
     enum admission_lane lane = destination_evidence(settings, destination, now);
 
-    if (destination->unfit || destination->failures > 0 || destination->pace > 0 ||
-        destination->most > 0)
+    if (destination->held || destination->unfit || destination->failures > 0 ||
+        destination->pace > 0 || destination->most > 0)
         return JOIN_NOT;
     if (lane == ADMISSION_PROVEN && destination_alive(destination))
         return JOIN_PROVEN;

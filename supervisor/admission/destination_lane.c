@@ -184,7 +184,7 @@ unsigned destination_excess(const struct admission_settings *settings,
 {
     int64_t keep = settings->backlog;
 
-    if (!destination_hopeless(destination))
+    if (destination->held || !destination_hopeless(destination))
         return 0;
     if (destination->lane == ADMISSION_SLOW && destination->service > 0) {
         int64_t deliverable =

@@ -195,6 +195,8 @@ void destination_place(struct admission *admission, struct destination *destinat
     int64_t pace;
     bool works;
 
+    if (destination->held && waiting > 0)
+        hold = destination->exempt > 0 ? NEXTHOP_EXEMPT_ONLY : NEXTHOP_HELD;
     admission->count.steps++;
     admission->changed = true;
     if (lane != destination->lane || destination->since == ADMISSION_NEVER) {

@@ -110,6 +110,8 @@ int ctl_exit_of(const struct status *status, enum ctl_life life);
 int ctl_status(struct ctl *ctl, int argc, char **argv);
 int ctl_watch(struct ctl *ctl, int argc, char **argv);
 int ctl_busy(struct ctl *ctl, int argc, char **argv);
+int ctl_hold(struct ctl *ctl, int argc, char **argv);
+int ctl_release(struct ctl *ctl, int argc, char **argv);
 int ctl_history(struct ctl *ctl, int argc, char **argv);
 int ctl_destinations(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);

@@ -32,6 +32,16 @@ uint64_t ctl_waiting_for_trouble(const struct status *status)
     return sum;
 }
 
+uint64_t ctl_waiting_held(const struct status *status)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        if (status->destination[i].held)
+            sum += status->destination[i].waiting;
+    return sum;
+}
+
 uint64_t ctl_hanging(const struct status *status)
 {
     uint64_t sum = 0;
@@ -95,6 +105,8 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_NEXTHOP;
     if (!waits && ctl_hanging(status) == 0)
         return nothing_waits(status);
+    if (waits && ctl_waiting_held(status) * 2 >= status->requests.waiting)
+        return CTL_HELD;
     if (ctl_trouble_holds(status))
         return CTL_OTHER_SIDE;
     if (used >= status->state.limit && status->state.memory)

@@ -20,6 +20,7 @@ enum ctl_cause {
     CTL_GROWING,    /* us, for seconds: the limit grows with demand */
     CTL_NEXTHOP,    /* a next hop does not answer */
     CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
+    CTL_HELD,       /* an operator holds the destinations of half of what waits, or more */
     CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
 };
 
@@ -42,6 +43,9 @@ uint64_t ctl_hanging(const struct status *status);
 
 /* Parts that wait for such destinations. The snapshot has the slowest and the longest queues. */
 uint64_t ctl_waiting_for_trouble(const struct status *status);
+
+/* Parts that wait for destinations that an operator holds. */
+uint64_t ctl_waiting_held(const struct status *status);
 
 /* Whether such destinations have half of the deliveries, or of what waits. */
 bool ctl_trouble_holds(const struct status *status);

@@ -15,6 +15,7 @@
 #include "supervisor/config/json.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_advice.h"
+#include "supervisor/ctl/ctl_hold.h"
 #include "supervisor/ctl/ctl_words.h"
 
 struct wish {
@@ -61,7 +62,7 @@ static bool is_dead(const struct status_destination *at)
 
 static bool shown(const struct status_destination *at)
 {
-    return at->waiting > 0 || at->deferred > 0 || at->hanging > 0 || at->failures > 0 ||
+    return at->waiting > 0 || at->deferred > 0 || at->hanging > 0 || at->failures > 0 || at->held ||
            strcmp(at->lane, "slow") == 0 || strcmp(at->lane, "dead") == 0;
 }
 
@@ -140,6 +141,17 @@ static void print_reason(const struct status_destination *at, int64_t now)
     putchar('\n');
 }
 
+static void print_holds(const struct ctl *ctl, const char *service)
+{
+    struct holds holds;
+
+    if (ctl_hold_read(ctl, &holds) != 0)
+        return;
+    for (size_t i = 0; i < holds.count; i++)
+        if (hold_is_of(&holds.hold[i], service))
+            ctl_hold_print(stdout, &holds.hold[i], clock_wall());
+}
+
 static void print_list(const struct status *status)
 {
     int64_t now = clock_wall();
@@ -182,6 +194,7 @@ static int show(const struct ctl *ctl, const char *service, const struct wish *w
         return print_map(wish, status);
     if (!first)
         putchar('\n');
+    print_holds(ctl, service);
     print_list(status);
     return 0;
 }

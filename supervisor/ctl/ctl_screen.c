@@ -141,6 +141,12 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
     case CTL_OTHER_SIDE:
         put_other_side(out, status);
         break;
+    case CTL_HELD:
+        fprintf(out,
+                "an operator: %" PRIu64 " of %" PRIu64
+                " waiting are for destinations that are held (headroomctl hold shows them)",
+                ctl_waiting_held(status), status->requests.waiting);
+        break;
     case CTL_PACED:
         fputs("neither: destinations get few workers until they have delivered", out);
         break;

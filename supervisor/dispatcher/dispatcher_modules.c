@@ -105,6 +105,7 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
     };
     int result = clients_create(&router->clients, &clients);
 
+    router->service = settings->service;
     router->queue_directory = settings->queue_directory;
     router->failures = calloc(1, sizeof *router->failures);
     if (result == 0 && !router->failures)
@@ -122,6 +123,8 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
     }
     if (result == 0)
         result = regulator_create(&router->regulator, &regulator);
+    if (result == 0)
+        router_holds(router);
     return result;
 }
 

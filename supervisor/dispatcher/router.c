@@ -324,5 +324,6 @@ uint64_t router_turn(struct router *router)
 void router_tick(struct router *router)
 {
     router->budget->descriptors_short = false;
+    router_holds(router);
     router_defer(router);
 }

@@ -9,6 +9,7 @@
  *   router_join.c    parts go to one worker together
  *   router_end.c     a part ends
  *   router_defer.c   a part is deferred; how many may wait
+ *   router_holds.c   destinations that an operator holds
  *   router_leave.c   the last turns, after a reload
  *
  *   clients  CLIENT_READ ---> a job, divided into parts, which wait in admission
@@ -29,6 +30,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "agents/postconf.h"
 #include "agents/reuse.h"
@@ -65,6 +68,13 @@ struct router {
     struct spawn spawn;
     struct room room; /* of what waits */
     struct reuse reuse;
+    const char *service;
+    struct { /* by an operator; the file as it was read */
+        ino_t inode;
+        struct timespec changed;
+        int64_t until; /* s since 1970: the first of them ends; 0: none does by itself */
+        unsigned count;
+    } held;
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
@@ -105,6 +115,9 @@ void router_leave(struct router *router);
 
 /* Once a second: defers what is due by then. */
 void router_tick(struct router *router);
+
+/* At the start, and once a second: which destinations are held. */
+void router_holds(struct router *router);
 
 /* --- shared by the files of the router ----------------------------------------------------- */
 

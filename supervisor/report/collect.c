@@ -239,6 +239,7 @@ static void collect_destinations(struct snapshot *snapshot, const struct report_
         to->last_success = wall_of(status, view, found[i].last_success);
         to->last_failure = wall_of(status, view, found[i].last_failure);
         to->deferred = found[i].deferred;
+        to->held = found[i].held;
         collect_failure(view, status, to);
         status->destinations++;
     }

@@ -74,6 +74,7 @@ struct status_destination {
     int64_t failed;                  /* the last of them */
     char reason[STATUS_REASON_SIZE]; /* what the other side said last, or the agent: DSN and text */
     int64_t reason_time;
+    bool held; /* by an operator */
 };
 
 /* A delivery that has been running for longer than destination.slow_after. */

@@ -155,6 +155,7 @@ static const struct status_field destination_fields[] = {
     PLAIN(STATUS_TIME, status_destination, failed),
     WORDS(status_destination, reason),
     PLAIN(STATUS_TIME, status_destination, reason_time),
+    PLAIN(STATUS_FLAG, status_destination, held),
 };
 
 static const struct status_field delivery_fields[] = {

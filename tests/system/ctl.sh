@@ -146,6 +146,46 @@ sink_tell "$s" set busy ok
 postfix_flush "$p"
 postfix_wait_empty "$p" 30 || fail 'what had failed is not delivered'
 
+say 'hold and release'
+ctl_exit 0 hold
+shows '^no destination is held'
+ctl_exit 0 hold Held.invalid for 1h "$SERVICE"
+shows "^held.invalid is held by root since [0-9:]* until [-0-9: ]*, for $SERVICE\$"
+ctl_exit 4 hold held.invalid for ever
+ctl_exit 4 hold 'held.invalid x'
+ctl_exit 4 hold held.invalid for 1h nowhere
+ctl_exit 4 release other.invalid
+held_said()
+{
+    [ "$(journald_show -q -o cat HEADROOM_EVENT=holds | grep -c 'held by an operator: 1;')" -ge "$1" ]
+}
+wait_for 15 held_said 1 || fail 'it is not held'
+send held 5 --rcpt 'user%d@held.invalid'
+held_wait()
+{
+    ctl destinations "$SERVICE" >"$TEST_DIR/out" 2>&1 && grep -q "^held.invalid [a-z -]*[0-9:]*  *0  *$1 " "$TEST_DIR/out"
+}
+wait_for 15 held_wait 5 || fail "held: $(cat "$TEST_DIR/out")"
+shows "^held.invalid is held by root since"
+wait_for 15 status_shows 'Cause  *an operator: 5 of 5 waiting are for destinations that are held' || fail "status: $(ctl status)"
+send beside 5
+beside()
+{
+    [ "$(lines "$s/delivered" ' <beside')" -ge 5 ]
+}
+wait_for 15 beside || fail 'mail to others does not go on'
+# Over a reload, too: what waited comes back from qmgr(8), and one more.
+postfix_reload "$p"
+send held-more 1 --rcpt 'user%d@held.invalid'
+wait_for 15 held_said 2 || fail 'it is not held after a reload'
+postfix_flush "$p"
+wait_for 80 held_wait 6 || fail "after a reload: $(cat "$TEST_DIR/out")"
+expect 'held and delivered' "$(lines "$s/delivered" 'held.invalid')" 0
+status_shows 'Deferred  *nothing by us' || fail "status: $(ctl status)"
+ctl_exit 0 release held.invalid
+postfix_wait_empty "$p" 30 || fail 'what was released is not delivered'
+expect 'released' "$(lines "$s/delivered" 'held.invalid')" 6
+
 say 'dead domains'
 for dead in 1 2 3; do
     send "dead$dead" 60 --rcpt "silent%d@dead$dead.invalid"

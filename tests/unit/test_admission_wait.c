@@ -324,3 +324,36 @@ Test(admission_wait, nobody_waits_for_ever)
         admission_destroy(admission);
     }
 }
+
+/* What an operator holds takes no worker, and is not deferred for what its destination is; what may not be deferred goes. */
+Test(admission_wait, what_is_held_waits)
+{
+    static const char *const held[] = {"dead", "new"};
+    struct admission *admission = harness_create(100, 20);
+    int64_t again = 0;
+
+    for (unsigned i = 0; i < 3; i++)
+        harness_once(admission, 0, "dead", ADMISSION_FAILED, 30 * SECOND, (int64_t)i * 40 * SECOND);
+    admission_hold(admission, held, 2, 200 * SECOND);
+    for (unsigned i = 0; i < 30; i++)
+        harness_arrive(admission, i, i % 2 == 0 ? "dead" : "new", i < 10 ? FIRST : RETRY,
+                       200 * SECOND);
+    cr_expect(harness_look(admission, "dead").held);
+    cr_expect(harness_look(admission, "new").held, "seen after it was held");
+    cr_expect_eq(harness_start(admission, 64, 201 * SECOND), -1);
+    cr_expect_eq(admission_runnable(admission, 64, 201 * SECOND, 64, 30), 0);
+    cr_expect_eq(admission_expire(admission, 3000 * SECOND, &again), -1, "dead, and over its time");
+    /* Another is not kept out, and when the room is full they are the ones that leave. */
+    harness_arrive(admission, 40, "other", FIRST, 3000 * SECOND);
+    cr_expect_eq(harness_start(admission, 64, 3000 * SECOND), 40);
+    cr_expect_geq(admission_victim(admission, 3000 * SECOND), 0);
+    /* Too old to be deferred: it goes, and it alone. */
+    harness_arrive(admission, 50, "new", EXEMPT, 3000 * SECOND);
+    cr_expect_eq(harness_start(admission, 64, 3000 * SECOND), 50);
+    cr_expect_eq(harness_start(admission, 64, 3000 * SECOND), -1);
+    /* Another list: the first is released, and goes at once. */
+    admission_hold(admission, held, 1, 3001 * SECOND);
+    cr_expect_not(harness_look(admission, "new").held);
+    cr_expect_eq(harness_start(admission, 64, 3001 * SECOND) % 2, 1);
+    admission_destroy(admission);
+}
