@@ -30,6 +30,13 @@
  * the small ones that are measured with it. */
 #define FORKED_START (1.0 * MIB)
 #define FORKED_MIN (0.25 * MIB)
+/*
+ * What one has after some messages, and how much of that it takes only when its first one ends: it
+ * writes pages then that it shared with the others. Where a server that was silent answers all of
+ * them at once, a pool that is full of such workers would be killed for want of memory.
+ */
+#define FORKED_GROWN (0.8 * MIB)
+#define FORKED_END (0.2 * MIB)
 #define FOOTPRINT_MAX (64.0 * MIB)
 /* Where there is no group of the pool's own, it is estimated from what is used more than with no
  * workers. That may be somebody else's, so the estimate is kept within these; too large a figure
@@ -154,6 +161,17 @@ static double pool_used(const struct limit_settings *settings, struct limit_stat
         state->base = all - live * FOOTPRINT_START;
     state->base_known = true;
     return at_least(all - state->base, 0.0);
+}
+
+/* Bytes that busy forked workers will still take when what they have in hand ends. */
+static double ends_promised(const struct limit_demand *demand, double used)
+{
+    /* A predecessor's have something in hand, too. */
+    unsigned busy = demand->busy + demand->strangers;
+
+    if (!demand->forked || used <= 0.0)
+        return 0.0;
+    return at_most(busy * FORKED_END, at_least(busy * FORKED_GROWN - used, 0.0));
 }
 
 static void footprint_update(const struct limit_settings *settings, struct limit_state *state,
@@ -343,6 +361,8 @@ void limit_view_take(const struct limit_settings *settings, struct limit_state *
     young_update(state, state->time, demand->failed);
     footprint_update(settings, state, sample, demand, used, view->tick);
     view->promised = young_promised(state, demand->live, used);
+    if (measured)
+        view->promised += ends_promised(demand, used);
     room_find(settings, state, sample, measured ? used : demand->live * FOOTPRINT_START, view);
     events_update(state, sample, view);
     stall_update(settings, state, sample, demand, view);

@@ -12,7 +12,7 @@
 #     memory_in COMMAND...                          runs it in the test's groups ("memory_in postfix_start DIR")
 #     memory_enter, memory_enter_pool               moves the shell itself: "(memory_enter_pool; exec COMMAND) &"
 #     memory_pool                                   directory of the pool's v1 group, "" without one
-#     memory_pool_pids                              what runs in it
+#     memory_pool_pids                              the workers in it, without the one that forks them
 #     memory_unshared                               unshared memory of each pid on standard input in KiB, one a line
 #     memory_watch_start FILE                       appends a line every 250 ms (memory_watch.c), to FILE
 #     memory_watch_max FILE COLUMN [FROM [TO]]      the largest figure in a column, within these times
@@ -131,7 +131,13 @@ memory_pool()
 
 memory_pool_pids()
 {
-    cat "$(memory_pool)/cgroup.procs" 2>/dev/null || true
+    for memory_pid in $(cat "$(memory_pool)/cgroup.procs" 2>/dev/null || true); do
+        { read -r memory_comm <"/proc/$memory_pid/comm"; } 2>/dev/null || continue
+        case $memory_comm in
+        *-template) ;;
+        *) echo "$memory_pid" ;;
+        esac
+    done
 }
 
 memory_pool_processes()

@@ -11,7 +11,8 @@
 
 limit=260
 
-memory_begin '{"workers": {"max": 24}, "destination": {"slow_after": "1h"}}' 20 4 "${limit}M"
+# Executed ones: what the neighbour leaves is measured in their size.
+memory_begin '{"workers": {"max": 24, "start": "exec"}, "destination": {"slow_after": "1h"}}' 20 4 "${limit}M"
 
 say 'half busy, half idle'
 sink_tell "$s" set silent slow 1

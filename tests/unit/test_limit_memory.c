@@ -214,6 +214,23 @@ Test(limit_memory, the_footprint_is_that_of_workers_as_they_are_started_now)
     cr_assert_leq(s.state.footprint, MIB);
 }
 
+/* All that wait for a silent server end at once, and have 0.8 MB each then: that fits. */
+Test(limit_memory, forked_workers_grow_when_their_first_message_ends)
+{
+    struct scene s;
+    pool_begin(&s, 64 * MIB);
+    s.demand.forked = true;
+    s.state.law = 1000;
+    scene_workers(&s, 71, 71, 6 * MIB / 10);
+    scene_run(&s, 300, 1, 0, 0);
+    cr_assert_geq(s.decision.limit, 70);
+    cr_assert_leq(s.decision.limit, 64 * 9 / 8);
+    /* Those that have grown do so no more. */
+    scene_workers(&s, 66, 66, 8 * MIB / 10);
+    scene_run(&s, 300, 1, 0, 0);
+    cr_assert_geq(s.decision.limit, 66);
+}
+
 Test(limit_memory, the_shared_part_of_an_empty_pool_is_not_a_footprint)
 {
     struct scene s;
