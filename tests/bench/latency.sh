@@ -29,8 +29,8 @@ one()
     bench_send "$1" "r$2" --rate 10 --time $((messages / 10)) --sessions 1 --rcpt 'user%d@good.invalid' &
 }
 
-# times NAME: seconds of its last deliveries, in order
-times()
+# sorted NAME: seconds of its last deliveries, in order
+sorted()
 {
     sed -n 's/.*delays=[^/]*\/\([0-9.e-]*\)\/\([0-9.e-]*\)\/\([0-9.e-]*\),.*status=sent.*/\1 \2 \3/p' \
         "$(postfix_log "$TEST_DIR/$1")" | tail -n "+$(($(cat "$TEST_DIR/$1.before") + 1))" |
@@ -40,7 +40,7 @@ times()
 figures()
 {
     postfix_wait_empty "$TEST_DIR/$1" 10 || fail "mail was left in $1"
-    times "$1"
+    sorted "$1"
     expect "deliveries of $1 in the log" "$(wc -l <"$TEST_DIR/$1.times")" "$messages"
     for percent in 50 90 99; do
         bench_add "p$percent" "$1" "$(awk -v at=$(((messages * percent + 99) / 100)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$1.times")"
@@ -89,7 +89,7 @@ while [ "$pause" -le "$pauses" ]; do
     pause=$((pause + 1))
 done
 for each in stock headroom; do
-    times "$each"
+    sorted "$each"
     expect "deliveries of $each in the log" "$(wc -l <"$TEST_DIR/$each.times")" "$pauses"
     bench_add 'after a pause' "$each" "$(awk -v at=$(((pauses + 1) / 2)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$each.times")"
 done
