@@ -1,13 +1,22 @@
 #include "supervisor/dispatcher/confine.h"
 
 #include <errno.h>
-#include <malloc.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Instructions, as many as the kernel takes. */
+#define PROGRAM_MAX 4096
+#define PROBE_SECONDS 60
+#define PROBE_CPU_SECONDS 2 /* of the CPU; it takes 0.01 */
 
 /*
  * By name: one that an architecture, or this version of the library, does not have is left out.
@@ -65,11 +74,11 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *name, unsign
     return seccomp_rule_add_array(filter, action, call, count, comparisons);
 }
 
-static int add_all(scmp_filter_ctx filter)
+static int add_all(scmp_filter_ctx filter, pid_t whose)
 {
     const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
     /* Of its own process only: abort(3). */
-    const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+    const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)whose, 0);
     const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, 0, 0);
     const struct scmp_arg_cmp death = SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0);
     int result = 0;
@@ -91,46 +100,86 @@ static int add_all(scmp_filter_ctx filter)
     return result;
 }
 
+/* The filter as the kernel takes it, made by a child process. */
+static struct sock_filter program[PROGRAM_MAX];
+static size_t length;
+
+static int load(void)
+{
+    const struct sock_fprog loaded = {.len = (unsigned short)length, .filter = program};
+
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &loaded) < 0)
+        return -errno;
+    return 0;
+}
+
 int confine_calls(void)
 {
     const struct rlimit none = {0, 0};
-    scmp_filter_ctx filter;
-    int result;
 
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
         setrlimit(RLIMIT_NPROC, &none) < 0)
         return -errno;
+    return length > 0 ? load() : -ENOMEM;
+}
+
+/* Reads up to its end. How many instructions there are; 0: they are not whole. */
+static size_t take(int reader)
+{
+    size_t size = 0;
+    ssize_t got;
+
+    do {
+        got = read(reader, (char *)program + size, sizeof program - size);
+        size += got > 0 ? (size_t)got : 0;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    if (got < 0 || size == sizeof program || size % sizeof program[0] != 0)
+        return 0;
+    return size / sizeof program[0];
+}
+
+/* However it was started, it ends: without memory libseccomp 2.5.4 crashes, or spins. */
+_Noreturn static void child(pid_t whose, int writer)
+{
+    scmp_filter_ctx filter;
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGALRM, SIG_DFL);
+    alarm(PROBE_SECONDS);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){PROBE_CPU_SECONDS, PROBE_CPU_SECONDS});
     filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (!filter)
-        return -ENOMEM;
-    result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     /* A tree: a line of a hundred comparisons is felt where each message costs fifty calls. */
-    if (result == 0)
-        result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (result == 0)
-        result = add_all(filter);
-    if (result == 0)
-        result = seccomp_load(filter);
-    seccomp_release(filter);
-    /* To make a filter takes 150 kB, for an instant. */
-    (void)malloc_trim(0);
-    return result;
+    if (!filter || seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
+        add_all(filter, whose) < 0 || seccomp_export_bpf(filter, writer) < 0)
+        _exit(1);
+    close(writer);
+    (void)confine_files(NULL, 0);
+    (void)seccomp_load(filter);
+    _exit(0);
 }
 
 int confine_probe(void)
 {
-    pid_t pid = fork();
-    int status;
+    int ends[2], status;
+    pid_t pid;
 
-    if (pid < 0)
+    length = 0;
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    if (pid == 0) {
-        (void)confine_files(NULL, 0);
-        (void)confine_calls();
-        _exit(0);
-    }
+    pid = fork();
+    if (pid == 0)
+        child(getppid(), ends[1]);
+    status = errno;
+    close(ends[1]);
+    if (pid > 0)
+        length = take(ends[0]);
+    close(ends[0]);
+    if (pid < 0)
+        return -status;
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return -errno;
-    return WIFSIGNALED(status) ? -EPERM : 0;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? -EPERM : 0;
 }

@@ -20,9 +20,10 @@
 #include <stddef.h>
 
 /*
- * Whether another filter lets both be: systemd's SystemCallFilter= may end a process that calls
- * seccomp(2) or landlock(7). Tried in a child process. 0; -EPERM: the child was ended; or another
- * negative errno.
+ * Makes the filter for this process, and finds out whether another filter lets both be: systemd's
+ * SystemCallFilter= may end a process that calls seccomp(2) or landlock(7). Both in a child process,
+ * because libseccomp crashes or spins when there is no memory. 0, also when no filter could be made;
+ * -EPERM: the child was ended when it tried; or another negative errno.
  */
 int confine_probe(void);
 
@@ -33,7 +34,8 @@ int confine_probe(void);
  */
 int confine_files(const char *const *writable, size_t count);
 
-/* 0 or a negative errno; -EINVAL and -ENOSYS when the kernel has no seccomp. */
+/* The filter that confine_probe() made; -ENOMEM when it made none. 0 or a negative errno; -EINVAL
+ * and -ENOSYS when the kernel has no seccomp. */
 int confine_calls(void);
 
 #endif

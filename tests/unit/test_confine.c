@@ -49,6 +49,7 @@ static void be_confined(int *files)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(NOT_CONFINED);
+    (void)confine_probe();
     *files = confine_files(writable, 2);
     if (confine_calls() < 0)
         _exit(NOT_CONFINED);
