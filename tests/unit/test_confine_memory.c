@@ -1,6 +1,6 @@
 /*
- * supervisor/dispatcher/confine.h when memory cannot be had. libseccomp 2.5.4 then crashes or spins for
- * ever in seccomp_load(3), which was found by `make check-faults`: the dispatcher never came up.
+ * supervisor/dispatcher/confine.h when memory cannot be had. libseccomp 2.5.4 then crashes, spins for
+ * ever, or makes a filter without some of the calls: found by `make check-faults`.
  */
 
 #include "supervisor/dispatcher/confine.h"
@@ -28,6 +28,8 @@ static bool fails(void)
     return failing > 0 && (++calls == failing || (lasting && calls > failing));
 }
 
+/* The sanitizer's are its own. */
+#ifndef __SANITIZE_ADDRESS__
 void *malloc(size_t size)
 {
     return fails() ? NULL : __libc_malloc(size);
@@ -42,6 +44,7 @@ void *realloc(void *old, size_t size)
 {
     return fails() ? NULL : __libc_realloc(old, size);
 }
+#endif
 
 static int status_of(unsigned long number, bool on)
 {
@@ -55,6 +58,7 @@ static int status_of(unsigned long number, bool on)
         result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? confine_probe() : 1;
         if (result == 0)
             result = confine_calls();
+        /* The C library crashes when its last call is not in the filter. */
         _exit(result < 0 ? -result : result);
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
@@ -63,11 +67,14 @@ static int status_of(unsigned long number, bool on)
 
 Test(confine_memory, the_dispatcher_goes_on_without)
 {
-    static const unsigned long numbers[] = {1, 2, 10, 500, 1336, 1337, 2384, 2600};
+    static const unsigned long numbers[] = {1, 10, 1336, 1337, 2384, 5000};
     int status;
 
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
         cr_skip_test("this kernel, or what runs this, has no seccomp");
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("the sanitizer takes malloc(3) over");
+#endif
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         for (int on = 0; on < 2; on++) {
             status = status_of(numbers[i], on == 1);
