@@ -10,8 +10,8 @@ static const char *const texts[SPAWN_WHYS] = {
     [SPAWN_DESCRIPTORS] = "there is no descriptor for it: raise LimitNOFILE= of Postfix's unit",
     [SPAWN_MAX] = "workers.max is reached",
     [SPAWN_AT_ONCE] = "as many are starting as may at a time",
-    [SPAWN_RATE] = "more than stock has would not raise the rate, or did not yet: deliveries wait "
-                   "for each other",
+    [SPAWN_RATE] = ("more than stock has would not raise the rate, or did not yet: deliveries wait "
+                    "for each other"),
     [SPAWN_FASTER] = "those that there are come back sooner than a new one would start",
     [SPAWN_MEMORY] = "the limit allows no more now",
 };

@@ -15,21 +15,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static _Atomic unsigned long calls, failing; /* 0: none */
+static _Atomic bool lasting;                 /* this one and all that follow */
+
+/* The sanitizer's are its own. */
+#ifndef __SANITIZE_ADDRESS__
 /* The C library's own. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
-
-static _Atomic unsigned long calls, failing; /* 0: none */
-static _Atomic bool lasting;                 /* this one and all that follow */
 
 static bool fails(void)
 {
     return failing > 0 && (++calls == failing || (lasting && calls > failing));
 }
 
-/* The sanitizer's are its own. */
-#ifndef __SANITIZE_ADDRESS__
 void *malloc(size_t size)
 {
     return fails() ? NULL : __libc_malloc(size);
