@@ -15,11 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static _Atomic unsigned long calls, failing; /* 0: none */
-static _Atomic bool lasting;                 /* this one and all that follow */
+static _Atomic unsigned long failing; /* the number of the call; 0: none */
+static _Atomic bool lasting;          /* and all that follow */
 
 /* The sanitizer's are its own. */
 #ifndef __SANITIZE_ADDRESS__
+static _Atomic unsigned long calls;
+
 /* The C library's own. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
