@@ -175,6 +175,7 @@ struct destination *destination_get(struct admission *admission, const char *key
     destination->last_answer = ADMISSION_NEVER;
     destination->last_hang = ADMISSION_NEVER;
     destination->any_number = ADMISSION_NEVER;
+    destination->doubted = ADMISSION_NEVER;
     destination->join_until = ADMISSION_NEVER;
     list_push_head(&admission->idle, &destination->use);
     admission->count.destinations++;

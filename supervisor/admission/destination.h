@@ -98,6 +98,8 @@ struct destination {
     unsigned round_count;   /* deliveries of a round */
     unsigned round_levels;  /* sum of their levels */
     unsigned refused_level; /* with `most`: beside so many it refused */
+    unsigned refusals;      /* beside so many or more, less what was delivered there */
+    unsigned score;         /* refused where others were delivered, less what was delivered */
     unsigned level;         /* the highest beside which it delivered lately */
     unsigned delivered;     /* since `most` was changed */
     unsigned turn;          /* starts, to let retries in between first attempts */
@@ -134,6 +136,7 @@ struct destination {
     int64_t last_failure;
     int64_t last_answer; /* a quick answer that was not a success */
     int64_t level_time;  /* of `level` */
+    int64_t doubted;     /* what began before says nothing of levels */
     int64_t any_number;  /* when it refused a part that was alone */
     int64_t last_hang;   /* start of the newest part that was seen hanging */
     int64_t join_until;  /* a first attempt went along with others: the next waits for its answer */

@@ -102,6 +102,13 @@ kills()
     if grouped; then sed -n 's/^oom_kill //p' "$MEMORY_GROUP/memory.oom_control"; else echo 0; fi
 }
 
+more()
+{
+    paste "$TEST_DIR/headroom-deferred" "$TEST_DIR/stock-deferred" | awk '{ print $1 > $2 ? $1 - $2 : 0 }' >"$TEST_DIR/more"
+    bench_add "$scene, deferred more than by stock" headroom "$(cat "$TEST_DIR/more")"
+    rm "$TEST_DIR/headroom-deferred" "$TEST_DIR/stock-deferred"
+}
+
 # one NAME ROUND
 one()
 {
@@ -113,7 +120,6 @@ one()
     if grouped; then
         # shellcheck disable=SC2086
         memory_create "$d" "unix:$root/tmp/headroom-bench-$$-$1/run/lmtp" $slowly
-        memory_hide_stall
         memory_limit "${size}M"
     else
         # shellcheck disable=SC2086
@@ -146,10 +152,16 @@ one()
     bench_add "$scene, delivered" "$1" "$(lines "$log" 'status=sent')"
     bench_add "$scene, deferred" "$1" "$(waiting deferred)"
     bench_add "$scene, OOM kills" "$1" "$(kills)"
+    # The second one of the round knows of both.
+    waiting deferred >"$TEST_DIR/$1-deferred"
+    [ ! -s "$TEST_DIR/stock-deferred" ] || [ ! -s "$TEST_DIR/headroom-deferred" ] || more
     # What the OOM killer did to master is not what is asked here.
     postfix_stop "$d" || say "$1 left something behind"
     dovecot_stop "$1"
-    ! grouped || memory_close
+    if grouped; then
+        memory_close
+        AT_EXIT=$(echo "$AT_EXIT" | sed 's/ memory_close;//')
+    fi
     rm -rf "${d:?}" "$d".*
 }
 
@@ -161,11 +173,16 @@ while IFS='|' read -r scene action <&3; do
         bench_turn "$round" one
         round=$((round + 1))
     done
-    bench_ratio "$scene, time" s '<= 1.1'
+    # Where stock defers most, it is soon done.
+    case $scene in
+    restarted | 'socket away'*) bench_ratio "$scene, time" s '' ;;
+    *) bench_ratio "$scene, time" s '<= 1.1' ;;
+    esac
     bench_ratio "$scene, workers" '' ''
     bench_ratio "$scene, delivered" '' '>= 1.0'
     bench_value "$scene, deferred" stock messages ''
     bench_value "$scene, deferred" headroom messages ''
+    bench_value "$scene, deferred more than by stock" headroom messages '<= 0'
     ! grouped || bench_value "$scene, OOM kills" stock '' ''
     ! grouped || bench_value "$scene, OOM kills" headroom '' '<= 0'
     bench_so_far

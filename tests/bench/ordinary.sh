@@ -169,7 +169,7 @@ show()
     if [ "$name" = 'own queue' ]; then
         bench_ratio "$name, refused" messages ''
         bench_value "$name, refused" headroom messages '<= 30'
-        bench_value "$name, waiting there" headroom 'in the second half' '<= 8'
+        bench_value "$name, waiting there" headroom 'in the second half' '<= 4'
         return
     fi
     for phase in $phases; do

@@ -169,6 +169,13 @@ void own_lines(struct plan *plan, struct model *model)
     model->domains[model->domain_count - 1].lines = 3;
 }
 
+/* Agents and server have their own work to do. */
+void own_jitter(struct plan *plan, struct model *model)
+{
+    own_queue(plan, model);
+    model->domains[model->domain_count - 1].jitter = 300 * MS;
+}
+
 /* So many sessions; the time of each does not depend on the others. One in ten is a quick bounce. */
 void sessions_20(struct plan *plan, struct model *model)
 {

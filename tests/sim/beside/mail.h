@@ -24,6 +24,7 @@ void restarted(struct plan *plan, struct model *model);
 void restarted_one(struct plan *plan, struct model *model);
 void own_queue(struct plan *plan, struct model *model);
 void own_lines(struct plan *plan, struct model *model);
+void own_jitter(struct plan *plan, struct model *model);
 void sessions_20(struct plan *plan, struct model *model);
 void shared_1200(struct plan *plan, struct model *model);
 void shared_slow(struct plan *plan, struct model *model);

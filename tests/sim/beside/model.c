@@ -438,6 +438,8 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
             }
         } else if (event.kind == EVENT_END) {
             model_end(model, event.index);
+        } else if (event.kind == EVENT_REACH) {
+            server_reached(model, event.index);
         } else if (event.kind == EVENT_SHARED) {
             server_shares(model, event.index, event.order);
         }

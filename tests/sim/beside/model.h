@@ -59,6 +59,7 @@ struct domain {
     enum server server;
     int64_t time;
     unsigned lines, queue;
+    int64_t jitter; /* in order: messages are there after up to so long, each after another time */
     int64_t free_at[4];   /* of the lines */
     unsigned busy;        /* messages that it has */
     struct queue running; /* shared: in order of their ends */
@@ -124,7 +125,7 @@ struct hop {
     bool dead;
 };
 
-enum event_kind { EVENT_ARRIVE, EVENT_END, EVENT_SHARED, EVENT_WAKE };
+enum event_kind { EVENT_ARRIVE, EVENT_REACH, EVENT_END, EVENT_SHARED, EVENT_WAKE };
 
 struct event {
     int64_t at;
@@ -186,6 +187,8 @@ void model_end(struct model *model, int index);
 /* server.c */
 /* A process has the message: what the server does with it, and when that is over. */
 void server_takes(struct model *model, int index);
+/* It is there, at a server with jitter. */
+void server_reached(struct model *model, int index);
 /* An event of a shared server. */
 void server_shares(struct model *model, int domain, uint64_t order);
 

@@ -31,6 +31,15 @@ static void serve_in_order(struct model *model, struct domain *domain, struct me
     domain->free_at[best] = model->now + *service;
 }
 
+void server_reached(struct model *model, int index)
+{
+    struct message *message = &model->messages[index];
+    int64_t service;
+
+    serve_in_order(model, &model->domains[message->domain], message, &service);
+    model_push(model, model->now + service, EVENT_END, index);
+}
+
 /* How much of a processor each has. */
 static double part_of(const struct domain *domain)
 {
@@ -117,6 +126,10 @@ void server_takes(struct model *model, int index)
         refuse(message, &service);
     } else if (message->kind == KIND_BOUNCE) {
         service = REFUSAL;
+    } else if (domain->server == SERVER_ORDER && domain->jitter > 0) {
+        service = (int64_t)(model_uniform(model) * (double)domain->jitter);
+        model_push(model, model->now + service, EVENT_REACH, index);
+        return;
     } else if (domain->server == SERVER_ORDER) {
         serve_in_order(model, domain, message, &service);
     } else if (domain->server == SERVER_SHARED) {
