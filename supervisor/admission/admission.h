@@ -84,6 +84,9 @@
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
  * because Postfix brings back together what was deferred together.
  *
+ * HELD. An operator may hold destinations (admission_hold()): their mail waits, but for what is exempt. It takes no worker, and
+ * leaves only when the room is full, in SHED, or after `waiting_most`, whatever is known of them.
+ *
  * MEMORY. 608 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
