@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Long queue ids count in base 52: digits and letters, but no vowels. */
@@ -130,4 +131,19 @@ int queue_file_lock(int queue_directory_fd, const char *path)
 fail:
     close(fd);
     return rc;
+}
+
+int queue_writable(int queue_directory_fd)
+{
+    struct statvfs status;
+
+    if (fstatvfs(queue_directory_fd, &status) < 0)
+        return 0;
+    if ((status.f_flag & ST_RDONLY) != 0)
+        return -EROFS;
+    /* Some file systems have no number of inodes. */
+    if ((status.f_blocks > 0 && status.f_bavail == 0) ||
+        (status.f_files > 0 && status.f_favail == 0))
+        return -ENOSPC;
+    return 0;
 }

@@ -33,4 +33,10 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
  */
 int queue_file_lock(int queue_directory_fd, const char *path);
 
+/*
+ * Can the queue be written to? 0; -EROFS: it is read-only; -ENOSPC: for who is not root there is no block or no inode left.
+ * Where that cannot be told, 0.
+ */
+int queue_writable(int queue_directory_fd);
+
 #endif

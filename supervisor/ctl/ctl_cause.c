@@ -95,6 +95,8 @@ enum ctl_cause ctl_cause_of(const struct status *status)
     bool waits = status->requests.waiting > 0;
     uint64_t used = status->workers.busy + status->workers.connecting + status->workers.starting;
 
+    if (status->faults.queue_read_only || (status->faults.queue_full && waits))
+        return CTL_QUEUE;
     if (status->faults.failed_starts > 0)
         return CTL_STARTS;
     if (none_is_ready(status))

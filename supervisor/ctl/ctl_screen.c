@@ -106,6 +106,12 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
     case CTL_FAILING:
         put_failing(out, status);
         break;
+    case CTL_QUEUE:
+        fputs(status->faults.queue_read_only
+                  ? "this machine: the queue is read-only, so no delivery begins"
+                  : "this machine: the disk of the queue is full, so nothing is deferred",
+              out);
+        break;
     case CTL_STARTS:
         fprintf(out, "us: %" PRIu64 " starts of workers failed (%s); see `headroomctl check`",
                 status->faults.failed_starts,
@@ -292,6 +298,12 @@ static void put_faults(FILE *out, const struct status *status)
                 "%" PRIu64 " deferred without service retry: master.cf must have "
                 "\"retry unix - - y - - error\"\n",
                 status->totals.unrecorded);
+    }
+    if (status->faults.queue_read_only || status->faults.queue_full) {
+        ctl_screen_label(out, "Queue");
+        fprintf(out, "%s; mail waits, and goes on by itself when that is mended\n",
+                status->faults.queue_read_only ? "its file system is read-only"
+                                               : "its file system has no space or inode left");
     }
     if (status->faults.lines_lost > 0) {
         ctl_screen_label(out, "Log");

@@ -173,6 +173,7 @@ struct report_view dispatcher_view(const struct router *router,
         .start_error = fleet.start_error,
         .starting = fleet_starting_since(router->fleet),
         .why = router->spawn.why,
+        .queue = router->queue,
         .lines_lost = router->journal ? journal_lost(router->journal) : 0,
     };
 }

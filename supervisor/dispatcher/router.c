@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "agents/queue_file.h"
 #include "cgroup/schedstat.h"
 #include "supervisor/limits.h"
 
@@ -310,8 +311,10 @@ uint64_t router_turn(struct router *router)
             router->again = UINT64_MAX;
         router_defer(router);
     }
-    hand_out(router);
-    start_workers(router);
+    if (router->queue != -EROFS) {
+        hand_out(router);
+        start_workers(router);
+    }
     router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
     /* With few places left, mail behind a flood would wait for its deferrals. */
     due = retry_turn(router->retry, most - clients_view(router->clients).held <= most / 8);
@@ -321,8 +324,27 @@ uint64_t router_turn(struct router *router)
     return due < regulator_due(router->regulator) ? due : regulator_due(router->regulator);
 }
 
+/* A line for each change. */
+static void look_at_queue(struct router *router)
+{
+    int before = router->queue;
+
+    router->queue = queue_writable(router->queue_directory);
+    if (router->queue == before)
+        return;
+    journal_log(router->journal, EVENT_QUEUE, router->queue == 0 ? LOG_INFO : LOG_WARNING, NULL, 0,
+                "%s %s", router->postconf->queue_directory,
+                router->queue == 0 ? "can be written to again: mail goes on"
+                : router->queue == -EROFS
+                    ? "is read-only: no agent could mark what it has delivered, so no delivery "
+                      "begins, and mail waits until it can be written to"
+                    : "has no space or inode left: what would be deferred waits, until there is; "
+                      "deliveries go on");
+}
+
 void router_tick(struct router *router)
 {
+    look_at_queue(router);
     router->budget->descriptors_short = false;
     router_holds(router);
     router_defer(router);

@@ -57,6 +57,7 @@ struct router {
     struct totals *totals;
     struct failures *failures; /* why deliveries failed */
     int queue_directory;
+    int queue; /* queue_writable() of the last tick */
     struct budget *budget;
     struct clients *clients;
     struct parts *parts;

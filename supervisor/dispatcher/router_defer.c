@@ -95,6 +95,9 @@ void router_defer(struct router *router)
     int64_t again = ADMISSION_NEVER;
     int handle;
 
+    /* No record could be written. */
+    if (router->queue != 0)
+        return;
     while (router_room_full(router) && (handle = admission_victim(router->admission, now)) >= 0)
         defer(router, handle, DEFERRAL_FULL);
     while ((handle = admission_expire(router->admission, now, &again)) >= 0)

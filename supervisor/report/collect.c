@@ -2,6 +2,7 @@
  * From the view into the values of a snapshot.
  */
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,6 +82,8 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->faults.failed_starts = pool->failures;
     status_text(status->faults.start_error, sizeof status->faults.start_error, view->start_error);
     status->faults.lines_lost = view->lines_lost;
+    status->faults.queue_read_only = view->queue == -EROFS;
+    status->faults.queue_full = view->queue == -ENOSPC;
 }
 
 static void collect_memory(const struct report_view *view, struct status *status)

@@ -193,6 +193,8 @@ struct status {
         uint64_t failed_starts;
         char start_error[STATUS_REASON_SIZE];
         uint64_t lines_lost; /* of the journal */
+        bool queue_read_only;
+        bool queue_full; /* no space, or no inode */
     } faults;
 
     uint64_t nexthops; /* those that do not answer */

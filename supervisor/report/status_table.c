@@ -118,6 +118,8 @@ static const struct status_field fields[] = {
     INNER(STATUS_COUNT, faults, failed_starts),
     INNER_WORDS(faults, start_error),
     INNER(STATUS_COUNT, faults, lines_lost),
+    INNER(STATUS_FLAG, faults, queue_read_only),
+    INNER(STATUS_FLAG, faults, queue_full),
 };
 
 static const struct status_field change_fields[] = {

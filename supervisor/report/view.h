@@ -50,6 +50,7 @@ struct report_view {
     const char *start_error; /* reason why starts fail; "": they do not */
     uint64_t starting;       /* time of the oldest start without a greeting; 0: none */
     enum spawn_why why;      /* the last answer of spawn_ask() */
+    int queue;               /* queue_writable() */
     uint64_t lines_lost;     /* lines that the journal could not write */
 };
 

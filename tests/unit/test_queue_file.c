@@ -183,3 +183,12 @@ Test(queue_file, no_descriptor_leaks)
     close(qmgr);
     queue_remove(&queue, "active/A1");
 }
+
+Test(queue_file, writable)
+{
+    int fd = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    cr_expect_eq(queue_writable(fd), 0);
+    close(fd);
+    cr_expect_eq(queue_writable(-1), 0, "what cannot be told");
+}

@@ -25,6 +25,29 @@ Test(router, to_a_worker_and_back)
     expect_empty();
 }
 
+/* No agent could mark what it delivers: nothing begins, until the next tick finds that it can be written to again. */
+Test(router, a_queue_that_is_read_only)
+{
+    int number, fd;
+
+    launch(2, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    settle_down();
+    t.tick = UINT64_MAX;
+    t.router.queue = -EROFS;
+    fd = ask("AAA");
+    for (int i = 0; i < 20; i++)
+        turn();
+    cr_expect_eq(parts_view(t.router.parts).waiting, 1);
+    cr_expect_eq(pool_idle(fleet_view(t.router.fleet).pool), number);
+    t.tick = 0;
+    turn();
+    cr_expect_eq(t.router.queue, 0);
+    reply(serve(number, "AAA"), WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* How long it took, without the time that it waited. */
 Test(router, the_time_of_a_delivery_is_learned)
 {

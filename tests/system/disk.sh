@@ -1,0 +1,49 @@
+#!/bin/sh
+# The disk of the queue fills up while mail waits: nothing is deferred, since no record could be written, one line says so, status
+# names it, and deliveries go on, which makes room. A second line when it is over.
+
+# shellcheck source=tests/lib/test.sh
+. "${0%/*}/../lib/test.sh"
+# shellcheck source=tests/lib/postfix.sh
+. "$LIBRARY/postfix.sh"
+# shellcheck source=tests/lib/headroom.sh
+. "$LIBRARY/headroom.sh"
+
+[ -n "${TEST_ISOLATED:-}" ] || skip 'needs a mount namespace of its own: start it with tests/run'
+
+ctl()
+{
+    "$BUILD/headroomctl" -c "$p/etc" "$@"
+}
+
+status_shows()
+{
+    ctl status "$SERVICE" 2>/dev/null | grep -q -e "$1"
+}
+
+scene
+mkdir "$TEST_DIR/disk"
+mount -t tmpfs -o size=16m,mode=755 tmpfs "$TEST_DIR/disk"
+cp -a "$p/queue/." "$TEST_DIR/disk/"
+mount --move "$TEST_DIR/disk" "$p/queue" 2>/dev/null || mount --bind "$TEST_DIR/disk" "$p/queue"
+configure "{\"defaults\": {$unpressed, \"waiting\": {\"max\": 20}}}"
+begin
+ctl hold site.invalid
+send first 1
+postfix_wait_empty "$p" 20 || fail 'not delivered'
+send held 15 --rcpt 'user%d@site.invalid'
+wait_for 15 status_shows '15 waiting' || fail "status: $(ctl status)"
+
+say 'the disk is full'
+dd if=/dev/zero of="$p/queue/filler" bs=1M 2>"$TEST_DIR/dd" && fail 'it is not full'
+expect_said 'lines that it is full' 'has no space or inode left: ' 1
+wait_for 15 status_shows 'Cause  *this machine: the disk of the queue is full, so nothing is deferred' || fail "status: $(ctl status)"
+status_shows '^  Queue ' || fail "status: $(ctl status)"
+ctl release site.invalid
+postfix_wait_empty "$p" 20 || fail "not delivered with a full disk: $(ctl status)"
+rm "$p/queue/filler"
+expect_said 'lines that it is not any more' 'can be written to again' 1
+expect 'deferred' "$(said 'status=deferred')" 0
+accounts || fail 'see above'
+calm
+postfix_stop "$p" || fail 'something was left'
