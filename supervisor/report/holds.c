@@ -68,7 +68,7 @@ int holds_read(const char *directory, unsigned owner, int64_t now, struct holds 
     close(fd);
     if (result < 0)
         return result;
-    line = strndup(text, length);
+    line = text ? strndup(text, length) : NULL;
     free(text);
     if (!line)
         return -ENOMEM;
