@@ -125,6 +125,20 @@ fewer
 deliver fresh 30
 wait_for 5 gone "$old" || fail 'it was not made again'
 
+say 'the program is replaced in mid-delivery'
+forks_again
+old=$(template)
+send slow 20 --rcpt 'slow%d@good%d.invalid' --cycle 20
+total=$((total + 20))
+cp -a "$p/daemon/lmtp" "$p/daemon/lmtp.new"
+mv "$p/daemon/lmtp.new" "$p/daemon/lmtp"
+wait_for 20 settled "$total" || fail "not delivered: $(accounts)"
+fewer
+deliver fresh 30
+wait_for 5 gone "$old" || fail 'it was not made again'
+forks_again
+expect 'what forks' "$(readlink "/proc/$(template)/exe")" "$(realpath "$p/daemon/lmtp")"
+
 say 'reload, kill of the parent, stop: nothing is left'
 forks_again
 old=$(template)
