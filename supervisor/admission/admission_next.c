@@ -80,14 +80,19 @@ static bool in_first(enum admission_lane lane)
     return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
 }
 
-static bool may_start(const struct admission *admission, enum admission_lane lane, unsigned limit)
+static bool has_room(const struct admission *admission, enum admission_lane lane, unsigned limit)
 {
-    if (list_empty(&admission->lane[lane].ring))
-        return false;
     if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
         return false;
     return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
            0;
+}
+
+/* Most lanes are empty most of the time. */
+static inline bool may_start(const struct admission *admission, enum admission_lane lane,
+                             unsigned limit)
+{
+    return !list_empty(&admission->lane[lane].ring) && has_room(admission, lane, limit);
 }
 
 static int pick_lane(const struct admission *admission, unsigned limit)

@@ -32,24 +32,28 @@ static inline void hash_round(struct hash_state *state)
     state->c = rotate(state->c, 32);
 }
 
+static inline void hash_word(struct hash_state *state, uint64_t word)
+{
+    state->d ^= word;
+    hash_round(state);
+    state->a ^= word;
+}
+
 static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t length)
 {
     struct hash_state state = {seed[0] ^ 0x736f6d6570736575U, seed[1] ^ 0x646f72616e646f6dU,
                                seed[0] ^ 0x6c7967656e657261U, seed[1] ^ 0x7465646279746573U};
     size_t at = 0;
+    uint64_t word;
 
-    while (at <= length) { /* the last word holds the length and up to seven bytes */
-        size_t take = length - at < 8 ? length - at : 8;
-        uint64_t word = 0;
-        memcpy(&word, bytes + at, take);
-        word = le64toh(word);
-        if (take < 8)
-            word |= (uint64_t)length << 56;
-        state.d ^= word;
-        hash_round(&state);
-        state.a ^= word;
-        at += 8;
+    for (; length - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        hash_word(&state, le64toh(word));
     }
+    /* The last word holds the length and up to seven bytes. */
+    word = 0;
+    memcpy(&word, bytes + at, length - at);
+    hash_word(&state, le64toh(word) | (uint64_t)length << 56);
     state.c ^= 0xff;
     for (int i = 0; i < 3; i++)
         hash_round(&state);
@@ -227,13 +231,11 @@ static void length_link(struct admission *admission, struct destination *destina
  * are more steps needed, down to the next one: no more than it had parts. `longer` and `shorter` are the neighbours in
  * the list of those with the same length; the names only say the direction.
  */
-void destination_length(struct admission *admission, struct destination *destination,
-                        enum length_order order, unsigned count)
+void destination_length_change(struct admission *admission, struct destination *destination,
+                               enum length_order order, unsigned count)
 {
     unsigned *longest = &admission->longest[order];
 
-    if (destination->length[order].count == count)
-        return;
     if (destination->length[order].count > 0)
         length_unlink(admission, destination, order);
     if (count > 0)

@@ -249,8 +249,14 @@ bool destination_busy(const struct destination *destination);
 /* To be called when it went from idle to busy or back. */
 void destination_use(struct admission *admission, struct destination *destination);
 /* Its place in an order, with so many deferrable parts. */
-void destination_length(struct admission *admission, struct destination *destination,
-                        enum length_order order, unsigned count);
+void destination_length_change(struct admission *admission, struct destination *destination,
+                               enum length_order order, unsigned count);
+static inline void destination_length(struct admission *admission, struct destination *destination,
+                                      enum length_order order, unsigned count)
+{
+    if (destination->length[order].count != count)
+        destination_length_change(admission, destination, order, count);
+}
 
 /* destination_lane.c: evidence */
 /* What hangs is not the destination's fault when it delivered something that began later. */
@@ -279,8 +285,11 @@ void destination_most(const struct admission_settings *settings, struct destinat
 void destination_round(const struct admission_settings *settings, struct destination *destination,
                        unsigned level, int64_t service, int64_t now);
 /* So many at a time, whatever else is free; 0: no bound. */
-unsigned destination_number(const struct destination *destination);
-/* For so many more it is worth to start workers. */
+static inline unsigned destination_number(const struct destination *destination)
+{
+    return destination->enough > 0 ? destination->enough : destination->most;
+}
+/* For so many more it is worth to start workers, where it is not stretched. */
 unsigned destination_gains(const struct admission_settings *settings,
                            const struct destination *destination);
 /* destination_rate.c */

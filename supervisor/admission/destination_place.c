@@ -153,8 +153,14 @@ static void stand_stretched(struct admission *admission, struct destination *des
     bool known = lane == ADMISSION_PROVEN || lane == ADMISSION_SLOW;
     bool stretched = destination_stretched(destination);
     unsigned all = destination->counted_spare + (known ? destination->counted_ready : 0);
-    unsigned gains = destination_gains(&admission->settings, destination);
+    unsigned gains = stretched ? 0 : destination_gains(&admission->settings, destination);
 
+    /* Nothing is counted, and nothing was. */
+    if (!stretched && all <= gains && destination->counted_stretched == 0 &&
+        destination->counted_hanging == 0) {
+        destination->stretched = false;
+        return;
+    }
     admission->lane[destination->stretched_lane].stretched -= destination->counted_stretched;
     admission->stretched -= destination->stretched ? destination->counted_stretched : 0;
     admission->stretched_hanging -= destination->counted_hanging;

@@ -50,8 +50,8 @@ void destination_rate(struct destination *destination, int64_t service, int64_t 
 
 bool destination_stretched(const struct destination *destination)
 {
-    return (destination->lane == ADMISSION_PROVEN || destination->lane == ADMISSION_SLOW) &&
-           destination->least > 0 && destination->service >= SERVICE_LEAST &&
+    return destination->service >= SERVICE_LEAST && destination->least > 0 &&
+           (destination->lane == ADMISSION_PROVEN || destination->lane == ADMISSION_SLOW) &&
            destination->service / STRETCH >= destination->least;
 }
 

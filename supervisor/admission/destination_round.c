@@ -40,18 +40,11 @@
 /* Deliveries of a round. */
 #define ROUND 16
 
-unsigned destination_number(const struct destination *destination)
-{
-    return destination->enough > 0 ? destination->enough : destination->most;
-}
-
 unsigned destination_gains(const struct admission_settings *settings,
                            const struct destination *destination)
 {
     unsigned reach = destination->reach > 0 ? destination->reach : settings->stock;
 
-    if (destination_stretched(destination))
-        return 0;
     /* Its share of the limit is less at first, and it must make up for that: 3w. */
     if (destination->lane == ADMISSION_SLOW && destination->level < reach)
         reach = settings->stock * 2 > reach ? settings->stock * 2 : reach;
