@@ -288,11 +288,14 @@ while [ "$number" -le "$lanes" ]; do
     esac
     number=$((number + 1))
 done
-say "of $(wc -l <"$base/result/cases") faults $(wc -l <"$base/result/tried") were tried, $(lines "$base/result/tried" ' hit ') hit"
-echo 'role        call     fails with    often  tried  reached  most lines'
-awk '{ key = sprintf("%-11s %-8s %-13s %-5s", $1, $2, $4, $5); tried[key]++; hit[key] += $6 == "hit"
-       if ($7 > most[key]) most[key] = $7 }
-    END { for (key in tried) printf "%s %6d %8d %11d\n", key, tried[key], hit[key], most[key] }' "$base/result/tried" | sort
+{
+    echo "of $(wc -l <"$base/result/cases") faults $(wc -l <"$base/result/tried") were tried, $(lines "$base/result/tried" ' hit ') hit"
+    echo 'role        call     fails with    often  tried  reached  most lines'
+    awk '{ key = sprintf("%-11s %-8s %-13s %-5s", $1, $2, $4, $5); tried[key]++; hit[key] += $6 == "hit"
+           if ($7 > most[key]) most[key] = $7 }
+        END { for (key in tried) printf "%s %6d %8d %11d\n", key, tried[key], hit[key], most[key] }' \
+        "$base/result/tried" | sort
+} | tee "$BUILD/fault/table"
 if [ -s "$base/result/problems" ]; then
     cat "$base/result/problems"
     fail "$(lines "$base/result/problems" '^[a-z]') faults were felt"
