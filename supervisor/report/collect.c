@@ -203,8 +203,7 @@ static size_t failing(const struct report_view *view, struct admission_view *vie
     const struct failure *failure = NULL;
     size_t found = 0;
 
-    while (found < most &&
-           (failure = failures_newest(view->failures, failure ? failure->last : UINT64_MAX)))
+    while (found < most && (failure = failures_newest(view->failures, failure)))
         if (admission_look(view->admission, failure->key, strlen(failure->key), &views[found]) == 0)
             found++;
     return found;

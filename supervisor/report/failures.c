@@ -68,14 +68,20 @@ void failure_text(struct failure *failure, const char *text, uint64_t now)
     failure->text_time = now;
 }
 
-const struct failure *failures_newest(const struct failures *failures, uint64_t before)
+/* Of the same time: by their places. */
+static bool is_older(const struct failure *a, const struct failure *b)
+{
+    return a->last < b->last || (a->last == b->last && a > b);
+}
+
+const struct failure *failures_newest(const struct failures *failures, const struct failure *then)
 {
     const struct failure *newest = NULL;
 
     for (size_t i = 0; i < FAILURES_MAX; i++) {
         const struct failure *at = &failures->place[i];
 
-        if (at->count > 0 && at->last < before && (!newest || at->last > newest->last))
+        if (at->count > 0 && (!then || is_older(at, then)) && (!newest || is_older(newest, at)))
             newest = at;
     }
     return newest;

@@ -41,7 +41,7 @@ void failure_text(struct failure *failure, const char *text, uint64_t now);
 /* NULL: nothing is known of it. */
 const struct failure *failures_find(const struct failures *failures, const char *key);
 
-/* The one that failed last of those that failed before `before`, or NULL. Walks the table. */
-const struct failure *failures_newest(const struct failures *failures, uint64_t before);
+/* The one that failed last; with `then`, the next one back from that; NULL: there is none. Walks the table. */
+const struct failure *failures_newest(const struct failures *failures, const struct failure *then);
 
 #endif
