@@ -253,8 +253,11 @@ Test(admission_join, who_takes_only_so_many_goes_alone)
 
     request(admission, 0, 0, 1, FIRST, SECOND);
     request(admission, 1, 0, 1, FIRST, SECOND);
-    cr_assert_eq(harness_start_all(admission, LIMIT, SECOND, NULL), 2);
+    request(admission, 2, 0, 1, FIRST, SECOND);
+    cr_assert_eq(harness_start_all(admission, LIMIT, SECOND, NULL), 3);
     cr_assert(may_join(admission, "d0", SECOND));
+    harness_finish(admission, 2, ADMISSION_DEFERRED, MS, SECOND);
+    cr_assert(may_join(admission, "d0", SECOND), "one refusal may be one mailbox");
     harness_finish(admission, 1, ADMISSION_DEFERRED, MS, SECOND);
     cr_expect_eq(harness_look(admission, "d0").lane, ADMISSION_PROVEN);
     cr_expect_not(may_join(admission, "d0", SECOND));

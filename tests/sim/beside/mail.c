@@ -119,6 +119,15 @@ void poison_10(struct plan *plan, struct model *model)
     poison(plan, model, 10, 20);
 }
 
+void poison_middle(struct plan *plan, struct model *model)
+{
+    int domain = model_domain(model, SERVER_DELAY, 20 * MS);
+
+    (void)plan;
+    stream(model, 0, 2 * MINUTE, 20, domain, 1, KIND_GOOD);
+    burst(model, 30 * SECOND, domain, 10, KIND_POISON);
+}
+
 void locked(struct plan *plan, struct model *model)
 {
     int domain = model_domain(model, SERVER_DELAY, 50 * MS);

@@ -18,6 +18,7 @@ void poison_1(struct plan *plan, struct model *model);
 void poison_4(struct plan *plan, struct model *model);
 void poison_5(struct plan *plan, struct model *model);
 void poison_10(struct plan *plan, struct model *model);
+void poison_middle(struct plan *plan, struct model *model);
 void locked(struct plan *plan, struct model *model);
 void refused_user(struct plan *plan, struct model *model);
 void restarted(struct plan *plan, struct model *model);
