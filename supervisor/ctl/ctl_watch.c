@@ -151,12 +151,13 @@ static void draw(const struct watch *watch)
         size_t step = strcspn(at, "\n");
 
         ctl_plain(at, step, columns, line, sizeof line);
-        printf("%s\033[K\n", line);
+        /* Cleared before: after the last column it would clear that one. */
+        printf("\033[K%s\n", line);
         at += step + (at[step] == '\n');
     }
     fputs("\033[J", stdout);
     ctl_plain(PROMPT, strlen(PROMPT), columns, line, sizeof line);
-    printf("%s\033[K", line);
+    fputs(line, stdout);
     fflush(stdout);
     free(text);
 }
