@@ -2,7 +2,7 @@
  * The life of a part. See admission.h.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_share.h"
 
 #include <errno.h>
 

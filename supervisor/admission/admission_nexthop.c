@@ -2,7 +2,7 @@
  * The table of next hops, and what one that is down means for the destinations behind it. See nexthop.h and admission.h, NEXT HOPS.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_share.h"
 
 #include <string.h>
 

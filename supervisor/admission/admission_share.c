@@ -2,7 +2,7 @@
  * How many a lane may start: shares, what is kept free for the lanes above, and tokens.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_share.h"
 
 /*
  * The constants were chosen with tests/sim/queueing.c (64 workers, dead servers hold 30 s); at the end of this file is what
