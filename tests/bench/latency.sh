@@ -91,7 +91,7 @@ done
 for each in stock headroom; do
     sorted "$each"
     expect "deliveries of $each in the log" "$(wc -l <"$TEST_DIR/$each.times")" "$pauses"
-    bench_add 'after a pause' "$each" "$(awk -v at=$(((pauses + 1) / 2)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$each.times")"
+    [ "$pauses" -eq 0 ] || bench_add 'after a pause' "$each" "$(awk -v at=$(((pauses + 1) / 2)) 'NR == at { print $1 * 1000 }' "$TEST_DIR/$each.times")"
 done
 
 # Of all rounds together: a hundredth of one round is few messages.
@@ -103,5 +103,5 @@ bench_ratio p99 ms '<= 1.2'
 bench_ratio 'p99 of all' ms ''
 bench_ratio p90 ms ''
 bench_ratio p50 ms ''
-bench_ratio 'after a pause' ms '<= 1.1'
+[ "$pauses" -eq 0 ] || bench_ratio 'after a pause' ms '<= 1.1'
 bench_end
