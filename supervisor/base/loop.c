@@ -78,9 +78,9 @@ void watch_change(struct loop *loop, struct watch *watch, uint32_t events)
 
     if (!watch->on || watch->events == events)
         return;
-    watch->events = events;
-    /* A change takes no memory: it cannot fail. */
-    epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event);
+    /* A change takes no memory, so the kernel does not fail it. */
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event) == 0)
+        watch->events = events;
 }
 
 void watch_forget(struct loop *loop, struct watch *watch)

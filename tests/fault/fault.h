@@ -33,8 +33,9 @@ enum fault_class {
     FAULT_UNLINK, /* and rmdir */
     FAULT_FSYNC,
     FAULT_STAT,
-    FAULT_EPOLL, /* epoll_ctl */
-    FAULT_WAIT,  /* epoll_wait, poll, waitpid, nanosleep */
+    FAULT_EPOLL,  /* epoll_ctl that adds */
+    FAULT_CHANGE, /* epoll_ctl that changes or removes: it takes no memory, so it never fails */
+    FAULT_WAIT,   /* epoll_wait, poll, waitpid, nanosleep */
     FAULT_KILL,
     FAULT_THREAD,
     FAULT_RIGHTS, /* setresuid, seteuid, initgroups, fchmod, flock, prctl, setrlimit */
@@ -42,8 +43,8 @@ enum fault_class {
 };
 #define FAULT_CLASS_NAMES                                                                          \
     "calls", "malloc", "open", "read", "write", "cgroup", "send", "recv", "socket", "connect",     \
-        "bind", "accept", "fork", "mkdir", "rename", "unlink", "fsync", "stat", "epoll", "wait",   \
-        "kill", "thread", "rights"
+        "bind", "accept", "fork", "mkdir", "rename", "unlink", "fsync", "stat", "epoll", "change", \
+        "wait", "kill", "thread", "rights"
 
 /* In the place of an errno value. */
 #define FAULT_SHORT (-1) /* one byte is read or written, of a file, pipe or stream */

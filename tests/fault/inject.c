@@ -342,8 +342,8 @@ int fstatat(int at, const char *path, struct stat *status, int flags);
 TAKE(int, -1, FAULT_STAT, fstatat, (int at, const char *path, struct stat *status, int flags),
      (at, path, status, flags))
 TAKE(int, -1, FAULT_STAT, access, (const char *path, int mode), (path, mode))
-TAKE(int, -1, FAULT_EPOLL, epoll_ctl, (int loop, int what, int fd, struct epoll_event *event),
-     (loop, what, fd, event))
+TAKE(int, -1, what == EPOLL_CTL_ADD ? FAULT_EPOLL : FAULT_CHANGE, epoll_ctl,
+     (int loop, int what, int fd, struct epoll_event *event), (loop, what, fd, event))
 TAKE(int, -1, FAULT_WAIT, epoll_wait,
      (int loop, struct epoll_event *events, int most, int milliseconds),
      (loop, events, most, milliseconds))
