@@ -111,7 +111,7 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
     qsort(services->name, services->count, sizeof services->name[0], by_name);
     if (services->count > 0)
         return 0;
-    ctl_error("no service in master.cf of %s runs headroom; `headroomctl check` says how to begin",
+    ctl_error("no service in master.cf of %s runs headroom; `headroomctl setup` shows how to begin",
               ctl->postconf.config_directory);
     return CTL_FAILED;
 }
