@@ -55,6 +55,27 @@ shows "^ok .*service $SERVICE runs headroom" "^ok .*$p/etc/headroom.json can be 
     '^ok .*/lmtp is there' '^ok .*data_directory' '^[a-z]* *memory group.*seen from this shell' 'memory pressure' \
     '^  workers.max  *30  *(workers.max in headroom.json)$' "^  waiting.time  *\"5m\"  *(default)" '^0 wrong'
 
+# A service of which headroomctl knows nothing says what to do next.
+ctl_exit 3 status nowhere
+grep -q 'no service nowhere in master.cf' "$TEST_DIR/err" || fail "$(cat "$TEST_DIR/err")"
+ctl_exit 3 status retry
+grep -q 'service retry runs error, not headroom' "$TEST_DIR/err" || fail "$(cat "$TEST_DIR/err")"
+
+say 'completion'
+# complete WORD...: what bash offers for the last one.
+completed()
+{
+    PATH="$BUILD:$PATH" MAIL_CONFIG="$p/etc" bash -c '. "$0"; COMP_WORDS=(headroomctl "$@"); COMP_CWORD=$#
+        _headroomctl; printf "%s\n" "${COMPREPLY[*]}"' "${0%/*}/../../packaging/headroomctl.bash" "$@" 2>&1
+}
+expect 'verbs' "$(completed '' | tr ' ' '\n' | sort | tr '\n' ' ')" \
+    "$("$BUILD/headroomctl" -h | sed -n 's/^  \([a-z][a-z]*\)  *.*[]A-Z]$/\1/p' | sort | tr '\n' ' ')"
+expect 'verb' "$(completed -c /tmp des)" destinations
+expect 'option' "$(completed status --j)" --json
+expect 'service' "$(completed watch lm)" "$SERVICE"
+expect 'transport' "$(completed setup --apply '')" "$SERVICE"
+expect 'for' "$(completed hold a.invalid f)" for
+
 say 'a sound service'
 begin 'set slow slow 0.1'
 send plain 60
