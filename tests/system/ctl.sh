@@ -159,6 +159,8 @@ shows '^    -> the server is busy'
 ctl_exit 0 status --json
 "$BUILD/lib/json_get" 0.status.destinations.0.reason <"$TEST_DIR/out" >"$TEST_DIR/value"
 grep -q ' said: 4[25]1 ' "$TEST_DIR/value" || fail "the reason, for programs: $(cat "$TEST_DIR/value")"
+expect 'advice, for programs' "$("$BUILD/lib/json_get" 0.advice.0.destination <"$TEST_DIR/out")" busy.invalid
+expect 'limits, for programs' "$("$BUILD/lib/json_get" 0.limits.0.most <"$TEST_DIR/out")" 30
 ctl_exit 0 busy
 shows 'no delivery runs for longer than 10 min'
 ctl_exit 4 busy --longer=soon
@@ -172,6 +174,7 @@ ctl_exit 0 hold
 shows '^no destination is held'
 ctl_exit 0 hold Held.invalid for 1h "$SERVICE"
 shows "^held.invalid is held by root since [0-9:]* until [-0-9: ]*, for $SERVICE\$"
+grep -q 'held.invalid is not among what headroomctl destinations shows' "$TEST_DIR/err" || fail "no doubt: $(cat "$TEST_DIR/err")"
 ctl_exit 4 hold held.invalid for ever
 ctl_exit 4 hold 'held.invalid x'
 ctl_exit 4 hold held.invalid for 1h nowhere
