@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Long queue ids count in base 52: digits and letters, but no vowels. */
@@ -132,14 +133,11 @@ fail:
     return rc;
 }
 
-int queue_writable(int queue_directory_fd, struct statvfs *found)
+int queue_writable(int queue_directory_fd)
 {
-    struct statvfs status = {0};
-    bool known = fstatvfs(queue_directory_fd, &status) == 0;
+    struct statvfs status;
 
-    if (found)
-        *found = status;
-    if (!known)
+    if (fstatvfs(queue_directory_fd, &status) < 0)
         return 0;
     if ((status.f_flag & ST_RDONLY) != 0)
         return -EROFS;

@@ -25,9 +25,7 @@ static const struct {
     {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
     {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
     {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},
-    {"check", ctl_check, "[--quiet] [FILE]", "the configuration and the set-up, with cures"},
-    {"setup", ctl_setup, "[--out] [--apply] [SERVICE]",
-     "the commands that put it into master.cf, and take it out"},
+    {"check", ctl_check, "[FILE]", "the configuration and the set-up, with cures"},
 };
 
 #define VERBS (sizeof verbs / sizeof verbs[0])

@@ -5,7 +5,6 @@
  * What `headroomctl check` finds: one line each on standard output, and below it the cure.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Findings that are remembered; more are rare, and were shown. */
@@ -15,7 +14,6 @@
 enum ctl_severity { CTL_GOOD, CTL_WARNING, CTL_WRONG };
 
 struct ctl_findings {
-    bool quiet; /* what is good is not said */
     unsigned warnings;
     unsigned wrong;
     size_t count;
