@@ -175,7 +175,7 @@ static int take(struct program *program)
                     postconf->data_directory, service, postconf->mail_owner, strerror(-result),
                     setup_cure(result));
     snprintf(path, sizeof path, STATUS_WORD_FILE, service);
-    result = setup_word(path);
+    result = setup_word(path, STATUS_WORD_SIZE_IN_FILE);
     program->word = result < 0 ? -1 : result;
     if (result < 0)
         journal_log(program->journal, EVENT_STATE_FILE, LOG_WARNING, NULL, 0,

@@ -115,6 +115,7 @@ struct config {
     uint64_t destination_slow_after;       /* microseconds */
 
     bool journal_domains;
+    bool status_public;
 
     char metrics_textfile[CONFIG_PATH_SIZE]; /* empty: none; %s in it is the service */
 };

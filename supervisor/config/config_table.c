@@ -103,6 +103,10 @@ static const struct config_key keys[] = {
     {"journal.domains", CONFIG_BOOLEAN, "", .standard = 0,
      .meaning = "Whether the journal may name the domains of recipients.", FIELD(journal_domains)},
 
+    {"status.public", CONFIG_BOOLEAN, "", .standard = 0,
+     .meaning = "Whether everybody may read a summary of the state, without domains.",
+     FIELD(status_public)},
+
     {"metrics.textfile", CONFIG_PATH, "", .standard_text = "",
      .meaning =
          "File with metrics for Prometheus (name it *.prom), in a directory that mail_owner may "

@@ -82,6 +82,9 @@ static int add_running(const struct ctl *ctl, struct ctl_services *services)
     const struct dirent *entry;
     DIR *found = opendir(directory);
 
+    /* Who may not read there may still see what is public. */
+    if (!found && errno == EACCES && services->count > 0)
+        return 0;
     if (!found) {
         ctl_error("%s: %s; run this as root or %s", directory, strerror(errno),
                   ctl->postconf.mail_owner);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "supervisor/ctl/ctl_limits.h"
 #include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
+#include "supervisor/ctl/ctl_words.h"
+#include "supervisor/report/status_word.h"
 
 #define DESTINATIONS 8
 #define CHANGES 5
@@ -76,6 +79,43 @@ static int load(const struct ctl *ctl, const char *service, bool runs, struct st
     return result;
 }
 
+/* What everybody may read (status.public). The exit status, or -1 where there is nothing. */
+static int show_public(const struct ctl *ctl, const char *service)
+{
+    char path[PATH_MAX + STATUS_NAME_SIZE + 32], state[STATUS_WORD_SIZE] = "", line[256],
+                                                 plain[256], span[CTL_WORD_SIZE];
+    struct status word = {0};
+    enum ctl_life life;
+    int64_t seconds = 0;
+    int used = snprintf(path, sizeof path, "%s/", ctl->postconf.queue_directory);
+    FILE *file;
+
+    snprintf(path + used, sizeof path - (size_t)used, STATUS_WORD_FILE, service);
+    file = fopen(path, "re");
+    if (!file || fscanf(file, "%31[A-Z] %" SCNd64 " %255[^\n]", state, &seconds, line) != 3) {
+        if (file)
+            fclose(file);
+        return -1;
+    }
+    word.written = seconds * 1000000;
+    status_text(word.state.name, sizeof word.state.name, state);
+    life = clock_wall() - word.written > CTL_SILENT_AFTER ? CTL_ENDED : CTL_ANSWERS;
+    printf("%s: %s, %s ago; this is what everybody may see\n", service,
+           life == CTL_ANSWERS ? state : "NOT RUNNING or not answering; what follows was true",
+           ctl_span(clock_wall() - word.written, span));
+    do {
+        ctl_plain(line, strcspn(line, "\n"), sizeof plain - 1, plain, sizeof plain);
+        if (sscanf(plain, "since %" SCNd64, &seconds) == 1 ||
+            sscanf(plain, "started %" SCNd64, &seconds) == 1)
+            printf("  %.*s %s\n", (int)strcspn(plain, " "), plain,
+                   ctl_date(seconds * 1000000, span));
+        else if (plain[strspn(plain, " ")] != '\0')
+            printf("  %s\n", plain);
+    } while (fgets(line, sizeof line, file));
+    fclose(file);
+    return ctl_exit_of(&word, life);
+}
+
 /* What is printed. */
 enum form { SCREEN, JSON, LIMITS };
 
@@ -87,8 +127,14 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
     struct ctl_view view = {0};
     bool first = !*shown;
     bool never = never_needed(ctl, service, running, status);
-    int result = never ? 0 : load(ctl, service, running == CTL_RUNS, status);
+    int result;
 
+    if (!never && form == SCREEN && ctl_load(ctl, service, status) == -EACCES) {
+        result = show_public(ctl, service);
+        if (result >= 0)
+            return result;
+    }
+    result = never ? 0 : load(ctl, service, running == CTL_RUNS, status);
     if (result != 0)
         return running == CTL_RUNS_NOT ? CTL_STOPPED : result;
     *shown = true;

@@ -120,14 +120,14 @@ int setup_copy_directory(const char *service)
     return fd < 0 ? -errno : fd;
 }
 
-int setup_word(const char *path)
+int setup_word(const char *path, off_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
 
     if (fd < 0)
         return -errno;
-    /* Whatever umask(2) says. */
-    if (fchmod(fd, 0644) == 0)
+    /* Whatever umask(2) says. A summary that was public before may not be now. */
+    if (fchmod(fd, 0644) == 0 && ftruncate(fd, size) == 0)
         return fd;
     close(fd);
     return -EPERM;

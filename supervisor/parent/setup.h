@@ -7,6 +7,7 @@
  */
 
 #include <pwd.h>
+#include <sys/types.h>
 
 /*
  * Takes the exclusive lock of the service, pid/headroom.SERVICE below the current directory: of two
@@ -48,9 +49,9 @@ int setup_copy_directory(const char *service);
 
 /*
  * The file with the state in a word, for everybody (report/status_word.h): `path` below the current
- * directory. Made when it is not there. A descriptor to write, or a negative errno.
+ * directory. Made when it is not there, and cut to `size`. A descriptor to write, or a negative errno.
  */
-int setup_word(const char *path);
+int setup_word(const char *path, off_t size);
 
 /* Raises the soft limit of open files to the hard limit. 0 or a negative errno. */
 int setup_descriptors(void);

@@ -171,6 +171,8 @@ static void write_files(struct snapshot *snapshot, const struct report_view *vie
     if (snapshot->word >= 0)
         (void)status_word_write(snapshot->word, limit_mode_name(view->decision->mode),
                                 clock_wall());
+    if (snapshot->word >= 0 && view->config->status_public)
+        (void)status_public_write(snapshot->word, &snapshot->status);
     took = clock_monotonic() - began;
     if (took * WRITE_SLOW_PAUSE > WRITE_SLOW_LONGEST)
         took = WRITE_SLOW_LONGEST / WRITE_SLOW_PAUSE;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/report/status.h"
+
 /* printf(3) format: below queue_directory, of a service. */
 #define STATUS_WORD_FILE "pid/headroom-state.%s"
 
@@ -24,6 +26,15 @@
 
 /* `wall` is us since 1970. 0 or a negative errno. */
 int status_word_write(int fd, const char *state, int64_t wall);
+
+/*
+ * With status.public a summary follows, for people: lines "name value", without any domain. The
+ * file then has this size, with blanks at its end.
+ */
+#define STATUS_PUBLIC_SIZE 1024
+
+/* Writes it behind the line. 0 or a negative errno. */
+int status_public_write(int fd, const struct status *status);
 
 /* Does a line, read at `wall`, say that mail is shed? False for what is no such line. Pure. */
 bool status_word_sheds(const char *line, size_t length, int64_t wall);

@@ -268,7 +268,7 @@ else
 fi
 
 say 'no memory'
-configure '{"defaults": {"workers": {"max": 30}, '"$unpressed"', "memory": {"min_available": "60000G"}, "shed": {"after": "6s", "grace": "1h"}}}'
+configure '{"defaults": {"workers": {"max": 30}, '"$unpressed"', "memory": {"min_available": "60000G"}, "shed": {"after": "6s", "grace": "1h"}, "status": {"public": true}}}'
 ctl_exit 0 check
 shows 'was changed after service' 'memory.min_available *"60000G"'
 # Otherwise the workers of before count, and are at the limit, until they have finished.
@@ -285,6 +285,13 @@ shows "^$SERVICE: HOLD since .*memory available [0-9.]*[MG] is below memory.min_
     'Cause  *us: memory keeps the limit at 1 (memory.min_available)' 'Last changes' '^  [0-9:]* HOLD '
 wait_for 30 status_shows ': SHED since' || fail "status: $(ctl status)"
 ctl_exit 2 status
+# For those who may not see more.
+got=0
+setpriv --reuid=nobody --regid=nogroup --clear-groups "$p/daemon/headroomctl" -c "$p/etc" status >"$TEST_DIR/out" 2>&1 || got=$?
+cat "$TEST_DIR/out"
+expect 'status for everybody' "$got" 2
+shows "^$SERVICE: SHED, [0-9]* s ago; this is what everybody may see" '^  delivered [0-9]' '^  since 20[0-9-]* [0-9:]*$' '^  reason memory available'
+! grep -q 'invalid' "$TEST_DIR/out" || fail 'domains'
 
 say 'a broken file'
 configure '{"defaults": {"workers": {"max": "many"}}'

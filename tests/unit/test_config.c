@@ -99,6 +99,7 @@ static const struct {
     {"destination.paces", "{}"},
     {"destination.slow_after", "\"5s\""},
     {"journal.domains", "false"},
+    {"status.public", "false"},
     {"metrics.textfile", "\"\""},
 };
 
@@ -410,12 +411,12 @@ Test(config, unknown_keys_are_warnings_with_the_nearest_key)
          "f:1:14: \"workers.max\" is not a known key: write \"workers\": {\"max\": ...}"},
         {"{\"colour\": 1}",
          "f:1:14: \"colour\" is not a known key, known are: agent, workers, "
-         "waiting, memory, pressure, shed, destination, cgroup, journal, metrics"},
+         "waiting, memory, pressure, shed, destination, cgroup, journal, status, metrics"},
         {"{\"shed\": {\"everything\": 1}}",
          "f:1:23: \"everything\" is not a known key of shed, known are: after, grace"},
         {"{\"a\\u001b[31m\\n\": 1}",
          "f:1:14: \"a?[31m?\" is not a known key, known are: agent, workers, waiting, memory, "
-         "pressure, shed, destination, cgroup, journal, metrics"},
+         "pressure, shed, destination, cgroup, journal, status, metrics"},
     };
 
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {

@@ -233,13 +233,13 @@ Test(setup, everybody_may_read_the_word_and_a_link_is_not_followed)
     int fd;
 
     umask(077);
-    fd = setup_word("pid/headroom-state.lmtp");
+    fd = setup_word("pid/headroom-state.lmtp", 8);
     cr_assert_geq(fd, 0);
     cr_assert_eq(fstat(fd, &found), 0);
     cr_expect_eq(found.st_mode, S_IFREG | 0644);
     close(fd);
     cr_assert_eq(symlink("headroom-state.lmtp", "pid/headroom-state.link"), 0);
-    cr_expect_eq(setup_word("pid/headroom-state.link"), -ELOOP);
+    cr_expect_eq(setup_word("pid/headroom-state.link", 8), -ELOOP);
 }
 
 Test(setup, descriptors_to_the_hard_limit)

@@ -433,6 +433,19 @@ Test(snapshot, metrics)
     cr_expect_not_null(strstr(text, "headroom_delivered_total{service=\"relay\"} 4711\n"));
 }
 
+/* status.public: behind the word, and nothing of a destination in it. */
+Test(snapshot, a_summary_for_everybody)
+{
+    char text[STATUS_PUBLIC_SIZE + 64] = "";
+
+    t.config.status_public = true;
+    t.totals.delivered = 4711;
+    tick_after(10 * SECOND);
+    cr_expect_eq(pread(t.word, text, sizeof text - 1, 0), STATUS_PUBLIC_SIZE);
+    cr_expect_not_null(strstr(text, "\ndelivered 4711\n"));
+    cr_expect_null(strstr(text, "example"));
+}
+
 /* What the policy service reads, and for how long it believes it. */
 Test(snapshot, the_state_is_a_word_for_everybody)
 {
@@ -452,5 +465,6 @@ Test(snapshot, the_state_is_a_word_for_everybody)
     length = pread(t.word, line, sizeof line, 0);
     cr_expect_not(status_word_sheds(line, (size_t)length, WALL + now));
     cr_expect_not(status_word_sheds("SHED", 4, WALL + now));
+    cr_expect_eq(length, STATUS_WORD_SIZE_IN_FILE, "nothing else is public");
     cr_expect_not(status_word_sheds("SHED 999999999999999999999999999", 32, WALL + now));
 }
