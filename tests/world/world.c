@@ -243,8 +243,7 @@ int main(int argc, char **argv)
             run(first + n, verbose);
             memcpy(account->figures, figures, sizeof figures);
         }
-        fflush(stdout);
-        _exit(0);
+        exit(EXIT_SUCCESS);
     }
     for (uint64_t i = 0; i < processes; i++)
         failed |= ended(&accounts[i]);
