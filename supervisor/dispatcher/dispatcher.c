@@ -48,6 +48,7 @@ struct dispatcher {
     int signal_descriptor;
     bool ended;          /* by a signal */
     bool master_gone;    /* or a reload: the end of master's status channel */
+    bool late;           /* the last tick came late, and gave nobody up */
     bool leaving;        /* what is to be said at the end is said */
     uint64_t tick;       /* when the next one is due */
     uint64_t remembered; /* when the learned was last written */
@@ -111,22 +112,12 @@ static void on_left(void *context, int fd)
 
 static void on_stepped(void *context, enum limit_mode before);
 
-static void on_signal(void *owner, int fd, uint32_t events)
+/* The owner is the flag that says so. */
+static void on_end(void *owner, int fd, uint32_t events)
 {
-    struct dispatcher *dispatcher = owner;
-
     (void)fd;
     (void)events;
-    dispatcher->ended = true;
-}
-
-static void on_master(void *owner, int fd, uint32_t events)
-{
-    struct dispatcher *dispatcher = owner;
-
-    (void)fd;
-    (void)events;
-    dispatcher->master_gone = true;
+    *(bool *)owner = true;
 }
 
 static int ends_watch(struct dispatcher *dispatcher)
@@ -141,11 +132,12 @@ static int ends_watch(struct dispatcher *dispatcher)
     dispatcher->signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (dispatcher->signal_descriptor < 0)
         return -errno;
-    result = watch_on(loop, &dispatcher->signals, dispatcher->signal_descriptor, EPOLLIN, on_signal,
-                      dispatcher);
+    result = watch_on(loop, &dispatcher->signals, dispatcher->signal_descriptor, EPOLLIN, on_end,
+                      &dispatcher->ended);
     if (result < 0)
         return result;
-    return watch_on(loop, &dispatcher->master, MASTER_STATUS_FD, EPOLLIN, on_master, dispatcher);
+    return watch_on(loop, &dispatcher->master, MASTER_STATUS_FD, EPOLLIN, on_end,
+                    &dispatcher->master_gone);
 }
 
 static int prepare(struct dispatcher *dispatcher)
@@ -299,12 +291,17 @@ static void report(struct dispatcher *dispatcher, bool last)
 static void tick(struct dispatcher *dispatcher)
 {
     struct router *router = &dispatcher->router;
+    bool late = dispatcher->loop.now - dispatcher->tick >= TICK;
 
     dispatcher->tick = dispatcher->loop.now + TICK;
     router_tick(router);
     clients_tick(router->clients);
-    fleet_tick(router->fleet);
-    retry_tick(router->retry);
+    /* After a stop, answers that have come meanwhile are read before anybody is given up. */
+    dispatcher->late = late && !dispatcher->late;
+    if (!dispatcher->late) {
+        fleet_tick(router->fleet);
+        retry_tick(router->retry);
+    }
     if (dispatcher->leaving)
         return;
     if (dispatcher->loop.now - dispatcher->remembered >= REMEMBER_EVERY)

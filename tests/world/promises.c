@@ -143,7 +143,7 @@ static void refused(const struct mail *mail, int id)
     }
     figures[UNRECORDED]++;
     if (!plan_has(RETRY_GONE) && !plan_has(RETRY_MUTE) && !plan_has(RETRY_FULL) &&
-        !plan_has(RETRY_LIES) && !plan_has(NO_MEMORY))
+        !plan_has(RETRY_LIES) && !plan_has(NO_MEMORY) && !world.dozed)
         broken("2: an answer is an agent's", "mail %d was given to none", id);
 }
 

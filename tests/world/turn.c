@@ -116,6 +116,7 @@ static void jump(void)
     }
     if (world.now < until)
         world.now = until;
+    world.dozed |= world.woken > 0 && world.now - world.woken < SECONDS(60);
     world.woken = kernel.fed = world.now;
 }
 

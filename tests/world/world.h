@@ -108,6 +108,7 @@ struct world {
     uint64_t now;
     int64_t wall;   /* of the date, less `now` */
     uint64_t woken; /* the last jump of the clock ended */
+    bool dozed;     /* and two were close together: whoever is asked may be given up */
     uint64_t steps; /* turns of the dispatcher's loop */
     bool ending;    /* the signal or the reload has come */
     bool over;      /* dispatcher_run() has returned */
