@@ -12,7 +12,7 @@
  * has the place of the listening socket (6). Nothing of Postfix is changed: an agent that the
  * object does not reach ends at the first wish, because the status channel says something.
  *
- *   template -> caller   TEMPLATE_READY    it may fork
+ *   template -> caller   TEMPLATE_READY    it may fork; `value` is 1 when it speaks TLS, else 0
  *                        TEMPLATE_REFUSED  it must not; `value` is an enum template_reason
  *                        TEMPLATE_STARTED  wish `number` is process `value`
  *                        TEMPLATE_FAILED   wish `number` made no process; `value` is an errno
@@ -50,7 +50,7 @@
 #include <sys/types.h>
 
 /* Raised with each change of what is said; the object and the caller must agree. */
-#define TEMPLATE_VERSION "1"
+#define TEMPLATE_VERSION "2"
 #define TEMPLATE_OBJECT "headroom-template.so"
 #define TEMPLATE_ENVIRONMENT "HEADROOM_TEMPLATE"
 

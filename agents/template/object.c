@@ -30,9 +30,11 @@
 #define PLACES_FD 100
 
 __attribute__((visibility("default"))) void event_loop(int delay);
+__attribute__((visibility("default"))) void *tls_client_init(const void *properties);
 
 static char process_name[16]; /* as it was executed */
 static bool asked;            /* we are the template; false in a worker */
+static bool tls;              /* it is prepared to speak TLS */
 static struct template_places places = {.root = -1, .proc = -1, .pipe = {-1, -1}};
 static struct template_postfix postfix;
 
@@ -216,7 +218,7 @@ static void serve(void)
     alarm(0);
     /* Should the parent be killed while we are stopped, so are we. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!tell(TEMPLATE_READY, 0, 0, ""))
+    if (!tell(TEMPLATE_READY, 0, tls, ""))
         _exit(0);
     while (wish_read(&wish, descriptors)) {
         pid = fork_worker(wish.number, descriptors);
@@ -265,4 +267,14 @@ void event_loop(int delay)
         take_over();
     else
         postfix.event_loop(delay);
+}
+
+/* Called before the loop, where any server may be spoken TLS to. */
+void *tls_client_init(const void *properties)
+{
+    void *(*real)(const void *properties);
+
+    *(void **)&real = template_symbol("tls_client_init");
+    tls = true;
+    return real(properties);
 }

@@ -359,6 +359,7 @@ struct fleet_view fleet_view(const struct fleet *fleet)
         .start_after = fleet->pool.start_after,
         .most = fleet->most,
         .forked = fleet->forked,
+        .tls = fleet->tls,
         .start = fleet->start,
     };
 }

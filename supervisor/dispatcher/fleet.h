@@ -126,6 +126,7 @@ struct fleet_view {
     uint64_t start_after;    /* back-off: nothing is started before */
     unsigned most;           /* workers at a time, so far */
     bool forked;             /* the last one was, or the next one will be again in a moment */
+    bool tls;                /* forked ones speak TLS */
     const char *start; /* how the last one was started, a phrase; "": as workers.start wants it */
 };
 

@@ -134,6 +134,7 @@ void fleet_worker_started(struct worker *worker, const struct channel_message *n
     /* The one that forks may just be made again. */
     if (reason != TEMPLATE_NOT_YET)
         fleet->forked = reason == TEMPLATE_FINE;
+    fleet->tls = news->tls != 0;
     if (reason == TEMPLATE_FINE)
         snprintf(fleet->start, sizeof fleet->start, "forked");
     else if (reason != TEMPLATE_OFF)

@@ -53,6 +53,7 @@ struct fleet {
     uint64_t start_failed;               /* when the last one did */
     bool start_said;                     /* that they fail was logged: then a success is, too */
     bool forked;                         /* workers are, at present */
+    bool tls;                            /* and these speak TLS */
     char start[START_SIZE];              /* how the last one was started, a phrase */
     char greeting[GREETING_MAX];
     size_t greeting_length;

@@ -206,6 +206,7 @@ struct limit_demand router_demand(const void *context)
         .waiting = waiting,
         .barred = waiting > 0 && router->runnable == 0,
         .forked = fleet.forked,
+        .tls = fleet.tls,
         .failed = regulator_view(router->regulator).failed,
     };
 }

@@ -108,6 +108,7 @@ struct limit_demand {
     unsigned waiting; /* requests that wait for a worker */
     bool barred;      /* some wait, and none of them may start at this L: lanes have shares of it */
     bool forked;      /* new workers are forked, not executed: they take less */
+    bool tls;         /* and speak TLS: they take more when they do */
     unsigned failed;  /* starts of those taken since the last step that failed because fork did */
 };
 

@@ -34,9 +34,11 @@
  * What one has after some messages, and how much of that it takes only when its first one ends: it
  * writes pages then that it shared with the others. Where a server that was silent answers all of
  * them at once, a pool that is full of such workers would be killed for want of memory.
+ * OpenSSL makes its tables of algorithms with the first session.
  */
-#define FORKED_GROWN (0.8 * MIB)
-#define FORKED_END (0.2 * MIB)
+#define FORKED_GROWN (0.55 * MIB)
+#define FORKED_END (0.1 * MIB)
+#define FORKED_TLS (0.35 * MIB)
 #define FOOTPRINT_MAX (64.0 * MIB)
 /* Where there is no group of the pool's own, it is estimated from what is used more than with no
  * workers. That may be somebody else's, so the estimate is kept within these; too large a figure
@@ -168,10 +170,11 @@ static double ends_promised(const struct limit_demand *demand, double used)
 {
     /* A predecessor's have something in hand, too. */
     unsigned busy = demand->busy + demand->strangers;
+    double tls = demand->tls ? FORKED_TLS : 0.0;
 
     if (!demand->forked || used <= 0.0)
         return 0.0;
-    return at_most(busy * FORKED_END, at_least(busy * FORKED_GROWN - used, 0.0));
+    return at_most(busy * (FORKED_END + tls), at_least(busy * (FORKED_GROWN + tls) - used, 0.0));
 }
 
 static void footprint_update(const struct limit_settings *settings, struct limit_state *state,

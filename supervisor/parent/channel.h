@@ -42,6 +42,7 @@ struct channel_message {
     int32_t pid;
     int32_t status;
     int32_t executed; /* STARTED: why it was, an enum template_reason; 0: it was forked */
+    int32_t tls;      /* STARTED: it was forked and speaks TLS */
 };
 
 /* Makes the pair. 0 or a negative errno. */

@@ -173,7 +173,8 @@ int children_start(struct children *children, const struct channel_message *wish
          (struct channel_message){.kind = CHANNEL_STARTED,
                                   .pid = pid,
                                   .status = renewed,
-                                  .executed = children->forks.reason});
+                                  .executed = children->forks.reason,
+                                  .tls = children->forks.tls});
     return 0;
 }
 

@@ -148,6 +148,7 @@ void forks_read(struct forks *forks)
             if (!forks->ready)
                 continue;
             forks->reason = TEMPLATE_FINE;
+            forks->tls = message.value != 0;
             say(forks, "");
         } else if (message.kind == TEMPLATE_REFUSED && !forks->ready) {
             give_up(forks, (enum template_reason)message.value, message.detail);

@@ -38,6 +38,7 @@ struct forks {
     pid_t pid;          /* 0: there is none; else not reaped yet */
     int control;        /* -1: it is not asked any more */
     bool ready;
+    bool tls;      /* its workers speak TLS: they take more */
     bool expected; /* its end: we ended it, or it said why */
     uint32_t number;
     uint64_t since; /* when it was started */

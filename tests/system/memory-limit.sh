@@ -16,14 +16,14 @@ set -- $(memory_others "$p")
 sink_tell "$s" set silent silent
 memory_load "$p" 500 50
 wait_for 20 memory_at_least 30 || fail "only $(memory_pool_processes) workers after 20 s"
-# What Headroom leaves free is the limit's last tenth, the kernel's part of a worker, and what a forked one takes only when its
-# first message ends: that is twice as much as it has now.
+# What Headroom leaves free is the limit's last tenth, and what a forked worker takes only when its first message ends: a quarter
+# of what it has now.
 enough()
 {
-    fit=$(memory_fit 65536)
-    [ "$(memory_watch_max "$watch" 4)" -ge $((fit * 4 / 10)) ]
+    [ "$(memory_watch_max "$watch" 5)" -ge $((65536 * 6 / 10)) ]
 }
 wait_for 60 enough || fail 'far fewer workers than fit'
+fit=$(memory_fit 65536)
 # Time for the pool to grow beyond what fits, if it would.
 sleep 3
 say "workers now $(memory_pool_processes), unshared KiB of each:" \

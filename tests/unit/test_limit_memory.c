@@ -214,21 +214,31 @@ Test(limit_memory, the_footprint_is_that_of_workers_as_they_are_started_now)
     cr_assert_leq(s.state.footprint, MIB);
 }
 
-/* All that wait for a silent server end at once, and have 0.8 MB each then: that fits. */
-Test(limit_memory, forked_workers_grow_when_their_first_message_ends)
+/* All that wait for a silent server end at once, and have this much each then: that fits. */
+static void grow_at_once(bool tls, double waiting, double ended, unsigned least)
 {
     struct scene s;
+    unsigned most;
     pool_begin(&s, 64 * MIB);
     s.demand.forked = true;
+    s.demand.tls = tls;
     s.state.law = 1000;
-    scene_workers(&s, 71, 71, 6 * MIB / 10);
+    most = (unsigned)(64 / ended);
+    scene_workers(&s, least, least, (uint64_t)(waiting * MIB));
     scene_run(&s, 300, 1, 0, 0);
-    cr_assert_geq(s.decision.limit, 70);
-    cr_assert_leq(s.decision.limit, 64 * 9 / 8);
+    cr_assert_geq(s.decision.limit, least);
+    cr_assert_leq(s.decision.limit, most);
     /* Those that have grown do so no more. */
-    scene_workers(&s, 66, 66, 8 * MIB / 10);
+    least = (unsigned)(0.85 * 64 / ended);
+    scene_workers(&s, least, least, (uint64_t)(ended * MIB));
     scene_run(&s, 300, 1, 0, 0);
-    cr_assert_geq(s.decision.limit, 66);
+    cr_assert_geq(s.decision.limit, least);
+}
+
+Test(limit_memory, forked_workers_grow_when_their_first_message_ends)
+{
+    grow_at_once(false, 0.45, 0.55, 104);
+    grow_at_once(true, 0.45, 0.9, 64);
 }
 
 Test(limit_memory, the_shared_part_of_an_empty_pool_is_not_a_footprint)
