@@ -9,7 +9,6 @@
 #include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Long queue ids count in base 52: digits and letters, but no vowels. */
@@ -133,11 +132,14 @@ fail:
     return rc;
 }
 
-int queue_writable(int queue_directory_fd)
+int queue_writable(int queue_directory_fd, struct statvfs *found)
 {
-    struct statvfs status;
+    struct statvfs status = {0};
+    bool known = fstatvfs(queue_directory_fd, &status) == 0;
 
-    if (fstatvfs(queue_directory_fd, &status) < 0)
+    if (found)
+        *found = status;
+    if (!known)
         return 0;
     if ((status.f_flag & ST_RDONLY) != 0)
         return -EROFS;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/statvfs.h>
 
 /* Letters and digits, 1 to QUEUE_NAME_MAX of them; ids may have `_`, too, and QUEUE_ID_MAX. So no
  * path leaves the queue. */
@@ -35,8 +36,8 @@ int queue_file_lock(int queue_directory_fd, const char *path);
 
 /*
  * Can the queue be written to? 0; -EROFS: it is read-only; -ENOSPC: for who is not root there is no block or no inode left.
- * Where that cannot be told, 0.
+ * Where that cannot be told, 0. *found is what was looked at, for a line about it; it may be NULL.
  */
-int queue_writable(int queue_directory_fd);
+int queue_writable(int queue_directory_fd, struct statvfs *found);
 
 #endif

@@ -43,6 +43,9 @@
  *   tables of type hash and btree             opened again for each worker, where the agent's user
  *                                             may; else refused
  *   anything else that is open                TEMPLATE_REFUSED
+ *
+ * One thing differs in a forked worker: across the loopback interface its TCP connections have the
+ * segments of an Ethernet with large frames, and buffers of 36 kB, not 0.3 MB (template/segments.c).
  */
 
 #include <stddef.h>

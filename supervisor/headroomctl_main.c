@@ -25,7 +25,9 @@ static const struct {
     {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
     {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
     {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},
-    {"check", ctl_check, "[FILE]", "the configuration and the set-up, with cures"},
+    {"check", ctl_check, "[--quiet] [FILE]", "the configuration and the set-up, with cures"},
+    {"setup", ctl_setup, "[--out] [--apply] [SERVICE]",
+     "the commands that put it into master.cf, and take it out"},
 };
 
 #define VERBS (sizeof verbs / sizeof verbs[0])

@@ -114,7 +114,7 @@ int ctl_services(const struct ctl *ctl, const char *named, struct ctl_services *
     qsort(services->name, services->count, sizeof services->name[0], by_name);
     if (services->count > 0)
         return 0;
-    ctl_error("no service in master.cf of %s runs headroom; `headroomctl check` says how to begin",
+    ctl_error("no service in master.cf of %s runs headroom; `headroomctl setup` shows how to begin",
               ctl->postconf.config_directory);
     return CTL_FAILED;
 }
@@ -171,6 +171,29 @@ int ctl_load(const struct ctl *ctl, const char *service, struct status *status)
     return result == 0 && strcmp(status->service, service) != 0 ? -EINVAL : result;
 }
 
+/* Why a service has no snapshot, and what to do next. */
+static void say_absent(const struct ctl *ctl, const char *service)
+{
+    struct master_file *master = malloc(sizeof *master);
+    const struct master_line *line = NULL;
+    char *text = NULL;
+
+    if (master && ctl_read_master(ctl, &text, master) == 0)
+        line = master_file_find(master, service, "unix", NULL);
+    if (!line)
+        ctl_error("no service %s in master.cf of %s; postconf -M shows those that there are",
+                  service, ctl->postconf.config_directory);
+    else if (strcmp(line->command, "headroom") != 0)
+        ctl_error("service %s runs %s, not headroom; headroomctl setup %s shows how to put it in",
+                  service, line->command, service);
+    else
+        ctl_error("service %s has written no status yet: the first mail starts it, once Postfix "
+                  "runs; headroomctl check says what is in its way",
+                  service);
+    free(text);
+    free(master);
+}
+
 int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *status)
 {
     int result = ctl_load(ctl, service, status);
@@ -178,9 +201,7 @@ int ctl_load_or_say(const struct ctl *ctl, const char *service, struct status *s
     if (result == 0)
         return 0;
     if (result == -ENOENT)
-        ctl_error("service %s has written no status yet: it is not in use with headroom, or was "
-                  "never started; `headroomctl check` tells",
-                  service);
+        say_absent(ctl, service);
     else if (result == -EACCES || result == -EPERM)
         ctl_error("%s/" PREFIX "%s/" STATUS_FILE ": %s; run this as root or %s",
                   ctl->postconf.data_directory, service, strerror(-result),

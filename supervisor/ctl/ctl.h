@@ -117,5 +117,6 @@ int ctl_destinations(struct ctl *ctl, int argc, char **argv);
 int ctl_check(struct ctl *ctl, int argc, char **argv);
 int ctl_plot(struct ctl *ctl, int argc, char **argv);
 int ctl_policy(struct ctl *ctl, int argc, char **argv);
+int ctl_setup(struct ctl *ctl, int argc, char **argv);
 
 #endif

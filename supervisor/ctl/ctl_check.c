@@ -1,5 +1,5 @@
 /*
- * headroomctl check [FILE]: what is wrong with the configuration and the set-up, and what would be
+ * headroomctl check [--quiet] [FILE]: what is wrong with the configuration and the set-up, and what would be
  * in force.
  *
  * Exit status: 0 when mail can go through headroom as configured (warnings allowed), 1 when
@@ -191,30 +191,34 @@ static int run(struct check *check, const char *given)
     for (size_t i = 0; i < count; i++)
         check_service(check, service[i].line, given, &service[i].last, &service[i].config);
     if (count == 0) {
-        ctl_found(&check->findings, CTL_WRONG,
-                  "write headroom in the place of lmtp as the command of your transport, then "
-                  "postfix reload: see headroom(8)",
-                  "no service in master.cf of %s runs headroom",
-                  check->ctl->postconf.config_directory);
+        ctl_found(
+            &check->findings, CTL_WRONG, "headroomctl setup shows the commands for this machine",
+            "no service in master.cf of %s runs headroom", check->ctl->postconf.config_directory);
         /* The file may be checked before it is used. */
         if (given && read_config(check, given, "lmtp", true, &service[0].config) == 0)
             print_config("lmtp", &service[0].config);
     }
     ctl_check_lines(&check->master, &check->findings);
     ctl_check_machine(check->ctl, &check->findings);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && !check->findings.quiet; i++)
         print_config(service[i].line->name, &service[i].config);
-    print_verdict(&check->findings);
+    if (!check->findings.quiet)
+        print_verdict(&check->findings);
     return check->findings.wrong > 0 ? 1 : 0;
 }
 
 int ctl_check(struct ctl *ctl, int argc, char **argv)
 {
+    static const struct option options[] = {{"quiet", no_argument, NULL, 'q'}, {0}};
     struct check *check;
-    int result;
+    bool quiet = false;
+    int option, result;
 
-    if (getopt(argc, argv, "") != -1)
-        return CTL_FAILED;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option != 'q')
+            return CTL_FAILED;
+        quiet = true;
+    }
     if (argc - optind > 1) {
         ctl_error("check takes one file, or none for the one that is configured");
         return CTL_FAILED;
@@ -225,6 +229,7 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
     if (!check)
         return CTL_FAILED;
     check->ctl = ctl;
+    check->findings.quiet = quiet;
     result = run(check, argv[optind]);
     free(check->text);
     free(check);

@@ -15,6 +15,9 @@
 #include "supervisor/ctl/ctl_words.h"
 #include "supervisor/report/metrics.h"
 
+/* ProcSubset=pid of systemd.exec(5): /proc shows processes only. */
+#define PROC_SUBSET "subset=pid"
+
 /* How long the program may take to tell its version. */
 #define RUN_MS 5000
 
@@ -45,21 +48,32 @@ static void check_directory(const struct ctl *ctl, struct ctl_findings *findings
                   "the file system of data_directory %s is full", path);
 }
 
-/* Whether /proc shows processes only: ProcSubset=pid of systemd.exec(5). */
-static bool proc_is_subset(void)
+/* Whether a mount of a process, "self" or a number, has both words in its line. */
+static bool has_mount(const char *process, const char *where, const char *option)
 {
-    static const char path[] = "/proc/self/mountinfo";
+    char path[64];
     char *line = NULL;
     size_t size = 0;
     bool found = false;
-    FILE *file = fopen(path, "re");
+    FILE *file;
 
+    snprintf(path, sizeof path, "/proc/%s/mountinfo", process);
+    file = fopen(path, "re");
     while (file && !found && getline(&line, &size, file) > 0)
-        found = strstr(line, " /proc ") && strstr(line, "subset=pid");
+        found = strstr(line, where) && strstr(line, option);
     free(line);
     if (file)
         fclose(file);
     return found;
+}
+
+bool ctl_check_hidden(pid_t master)
+{
+    char process[32];
+
+    snprintf(process, sizeof process, "%ld", (long)master);
+    return has_mount(process, " /proc ", PROC_SUBSET) ||
+           has_mount(process, " /sys/fs/cgroup ro,", "cgroup2");
 }
 
 static void check_pressure(struct ctl_findings *findings)
@@ -71,7 +85,7 @@ static void check_pressure(struct ctl_findings *findings)
 
     if (length > 0)
         ctl_found(findings, CTL_GOOD, NULL, "memory pressure is shown by the kernel");
-    else if (proc_is_subset())
+    else if (has_mount("self", " /proc ", PROC_SUBSET))
         ctl_found(findings, CTL_WARNING,
                   "ProcSubset=all in a drop-in of Postfix's unit, systemctl daemon-reload, and "
                   "restart Postfix",

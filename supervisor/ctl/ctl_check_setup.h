@@ -12,6 +12,12 @@
 /* What is needed whatever the service. */
 void ctl_check_machine(const struct ctl *ctl, struct ctl_findings *findings);
 
+/*
+ * Whether the unit of the running master(8) hides its groups or parts of /proc, as that of Debian 13
+ * does without headroom's drop-in: it takes a restart to show them.
+ */
+bool ctl_check_hidden(pid_t master);
+
 /* What one service needs. */
 void ctl_check_service(const struct ctl *ctl, const struct master_line *line,
                        const struct config *config, struct ctl_findings *findings);

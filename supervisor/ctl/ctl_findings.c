@@ -15,6 +15,8 @@ void ctl_found(struct ctl_findings *findings, enum ctl_severity severity, const 
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
+    if (findings->quiet && severity == CTL_GOOD)
+        return;
     printf("%-8s %s\n", words[severity], text);
     if (cure)
         printf("%-8s cure: %s\n", "", cure);

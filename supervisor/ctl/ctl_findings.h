@@ -5,6 +5,7 @@
  * What `headroomctl check` finds: one line each on standard output, and below it the cure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Findings that are remembered; more are rare, and were shown. */
@@ -14,6 +15,7 @@
 enum ctl_severity { CTL_GOOD, CTL_WARNING, CTL_WRONG };
 
 struct ctl_findings {
+    bool quiet; /* what is good is not said */
     unsigned warnings;
     unsigned wrong;
     size_t count;

@@ -41,10 +41,8 @@ int ctl_hold_read(const struct ctl *ctl, struct holds *holds)
 
     if (result == 0)
         return 0;
-    ctl_error("%s/" HOLDS_FILE ": %s", ctl->postconf.config_directory,
-              result == -EPERM ? "others than root may write it, so that it is not heeded; chown "
-                                 "root and chmod go-w"
-                               : strerror(-result));
+    ctl_error("%s/" HOLDS_FILE ": %s; nothing is held until that is mended",
+              ctl->postconf.config_directory, result == -EPERM ? holds->cure : strerror(-result));
     return CTL_FAILED;
 }
 
@@ -146,6 +144,24 @@ static size_t take_out(struct holds *holds, const struct hold *hold)
     return before - kept;
 }
 
+/* A slip of the pen holds nothing; but mail to a new name may be what is to be held. */
+static void doubt(const struct ctl *ctl, const struct hold *hold)
+{
+    struct ctl_services services = {0};
+    struct status *status = malloc(sizeof *status);
+    bool known = !status || ctl_services(ctl, NULL, &services) != 0;
+
+    for (size_t i = 0; i < services.count && !known; i++)
+        if (hold_is_of(hold, services.name[i]) && ctl_load(ctl, services.name[i], status) == 0)
+            for (uint64_t n = 0; n < status->destinations && !known; n++)
+                known = strcasecmp(status->destination[n].name, hold->destination) == 0;
+    free(status);
+    if (!known)
+        ctl_error("%s is not among what headroomctl destinations shows now: its mail will wait "
+                  "when it comes, if the name is right",
+                  hold->destination);
+}
+
 static int list(const struct ctl *ctl)
 {
     struct holds holds;
@@ -182,8 +198,10 @@ int ctl_hold(struct ctl *ctl, int argc, char **argv)
             result = end(ctl, &holds);
         }
     }
-    if (result == 0)
+    if (result == 0) {
         ctl_hold_print(stdout, &hold, now);
+        doubt(ctl, &hold);
+    }
     if (lock >= 0)
         close(lock);
     return result;

@@ -14,26 +14,61 @@
 /* hash_queue_depth is 1 as a rule, and 16 at most. */
 #define QUEUE_DEPTH 16
 
-void ctl_limits_row(FILE *out, const struct ctl_bound *bound)
+static const char *write_value(const struct ctl_bound *bound, double value, char *text)
 {
-    char most[24] = "no limit", now[24] = "?";
-
-    if (bound->most >= 0)
-        snprintf(most, sizeof most, "%.0f", bound->most);
-    if (bound->now >= 0)
-        snprintf(now, sizeof now, "%.0f", bound->now);
-    fprintf(out, "%c %-28s %9s %9s  %s\n",
-            bound->most >= 0 && bound->now >= bound->most ? '*' : ' ', bound->name, now, most,
-            bound->moved_by);
+    if (bound->kind == CTL_BOUND_BYTES || bound->kind == CTL_BOUND_LEAST)
+        return ctl_size(value, text);
+    snprintf(text, CTL_WORD_SIZE, "%.0f", value);
+    return text;
 }
 
-static void row(FILE *out, const char *name, double now, double most, const char *moved_by)
+static bool is_reached(const struct ctl_bound *bound)
 {
-    ctl_limits_row(out, &(struct ctl_bound){name, now, most, moved_by});
+    if (bound->kind == CTL_BOUND_NONE)
+        return bound->now > 0;
+    if (bound->most < 0 || bound->now < 0)
+        return false;
+    return bound->kind == CTL_BOUND_LEAST ? bound->now <= bound->most : bound->now >= bound->most;
+}
+
+/* Without the blanks that set it in. What is not known, or has no bound, is null. */
+static void add_object(cJSON *array, const struct ctl_bound *bound)
+{
+    cJSON *row = cJSON_CreateObject();
+
+    if (!row)
+        return;
+    cJSON_AddStringToObject(row, "name", bound->name + strspn(bound->name, " "));
+    cJSON_AddItemToObject(row, "now",
+                          bound->now < 0 ? cJSON_CreateNull() : cJSON_CreateNumber(bound->now));
+    cJSON_AddItemToObject(row, "most",
+                          bound->most < 0 ? cJSON_CreateNull() : cJSON_CreateNumber(bound->most));
+    cJSON_AddBoolToObject(row, "reached", is_reached(bound));
+    cJSON_AddStringToObject(row, "moved_by", bound->moved_by);
+    cJSON_AddItemToArray(array, row);
+}
+
+void ctl_limits_row(const struct ctl_limits *to, const struct ctl_bound *bound)
+{
+    char now[CTL_WORD_SIZE], most[CTL_WORD_SIZE];
+    const char *none = bound->kind == CTL_BOUND_NONE ? "" : "no limit";
+
+    if (to->array)
+        add_object(to->array, bound);
+    else
+        fprintf(to->out, "%c %-28s %9s %9s  %s\n", is_reached(bound) ? '*' : ' ', bound->name,
+                bound->now < 0 ? "?" : write_value(bound, bound->now, now),
+                bound->most < 0 ? none : write_value(bound, bound->most, most), bound->moved_by);
+}
+
+static void row(const struct ctl_limits *to, const char *name, double now, double most,
+                const char *moved_by)
+{
+    ctl_limits_row(to, &(struct ctl_bound){name, now, most, moved_by, CTL_BOUND_COUNT});
 }
 
 /* A lane's share is that of the lanes below it, too. */
-static void put_lanes(FILE *out, const struct status *status)
+static void put_lanes(const struct ctl_limits *to, const struct status *status)
 {
     const struct {
         const char *name;
@@ -51,57 +86,55 @@ static void put_lanes(FILE *out, const struct status *status)
 
     for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
         sum += lanes[i].used;
-        row(out, lanes[i].name, (double)sum, (double)lanes[i].share,
+        row(to, lanes[i].name, (double)sum, (double)lanes[i].share,
             i == 0 ? "shares of the limit, by what is known of a destination" : "");
     }
 }
 
-static void put_windows(FILE *out, const struct status *status)
+static void put_windows(const struct ctl_limits *to, const struct status *status)
 {
     unsigned full = 0;
 
     for (uint64_t i = 0; i < status->destinations; i++)
         full += status->destination[i].waiting > 0 &&
                 status->destination[i].in_flight >= status->destination[i].window;
-    fprintf(out, "%c %-28s %9u %9s  of those that headroomctl destinations shows\n",
-            full > 0 ? '*' : ' ', "windows in full use", full, "");
+    ctl_limits_row(to, &(struct ctl_bound){"windows in full use", full, -1,
+                                           "of those that headroomctl destinations shows",
+                                           CTL_BOUND_NONE});
 }
 
-static void put_memory(FILE *out, const struct status *status)
+static void put_memory(const struct ctl_limits *to, const struct status *status)
 {
-    char now[CTL_WORD_SIZE], most[CTL_WORD_SIZE];
+    double limit = status->memory.limit == STATUS_UNLIMITED ? -1 : (double)status->memory.limit;
 
     if (status->memory.machine_known)
-        fprintf(out, "%c %-28s %9s %9s  memory.min_available\n",
-                status->memory.available <= status->memory.min_available ? '*' : ' ',
-                "memory available, least", ctl_size((double)status->memory.available, now),
-                ctl_size((double)status->memory.min_available, most));
+        ctl_limits_row(to, &(struct ctl_bound){"memory available, least",
+                                               (double)status->memory.available,
+                                               (double)status->memory.min_available,
+                                               "memory.min_available", CTL_BOUND_LEAST});
     if (status->memory.pool_known)
-        fprintf(out, "%c %-28s %9s %9s  memory.limit, memory.high, MemoryMax= of the unit\n",
-                status->memory.limit != STATUS_UNLIMITED &&
-                        status->memory.working_set >= status->memory.limit
-                    ? '*'
-                    : ' ',
-                "memory of the group", ctl_size((double)status->memory.working_set, now),
-                status->memory.limit == STATUS_UNLIMITED
-                    ? "no limit"
-                    : ctl_size((double)status->memory.limit, most));
+        ctl_limits_row(to, &(struct ctl_bound){"memory of the group",
+                                               (double)status->memory.working_set, limit,
+                                               "memory.limit, memory.high, MemoryMax= of the unit",
+                                               CTL_BOUND_BYTES});
 }
 
-void ctl_limits_own(FILE *out, const struct status *status)
+void ctl_limits_own(const struct ctl_limits *to, const struct status *status)
 {
     double used = (double)(status->workers.live - status->workers.idle);
 
-    fprintf(out, "  %-28s %9s %9s  %s\n", "Bound (* reached)", "now", "most", "what moves it");
-    row(out, "workers", (double)status->workers.live, (double)status->settings.workers_max,
+    if (!to->array)
+        fprintf(to->out, "  %-28s %9s %9s  %s\n", "Bound (* reached)", "now", "most",
+                "what moves it");
+    row(to, "workers", (double)status->workers.live, (double)status->settings.workers_max,
         config_bound_text(config_bound_of(status->settings.workers_bound)));
-    row(out, "workers in use, of the limit", used, (double)status->state.limit,
+    row(to, "workers in use, of the limit", used, (double)status->state.limit,
         status->state.reason);
-    put_lanes(out, status);
-    put_windows(out, status);
-    row(out, "requests that wait", (double)status->requests.waiting,
+    put_lanes(to, status);
+    put_windows(to, status);
+    row(to, "requests that wait", (double)status->requests.waiting,
         (double)status->settings.waiting_max, "waiting.max");
-    put_memory(out, status);
+    put_memory(to, status);
 }
 
 /* The number in a small file; -1: it has none, or "max". */
@@ -143,7 +176,8 @@ static double count_files(const char *directory, int depth)
     return count;
 }
 
-static void put_descriptors(FILE *out, const struct status *status, const char *root)
+static void put_descriptors(const struct ctl_limits *to, const struct status *status,
+                            const char *root)
 {
     char path[PATH_SIZE], line[256];
     double most = -1;
@@ -157,15 +191,15 @@ static void put_descriptors(FILE *out, const struct status *status, const char *
     if (file)
         fclose(file);
     snprintf(path, sizeof path, "%s/proc/%" PRIu64 "/fd", root, status->pid);
-    row(out, "descriptors of headroom", count_files(path, 0), most,
+    row(to, "descriptors of headroom", count_files(path, 0), most,
         "LimitNOFILE= of Postfix's unit");
 }
 
 /* The tightest of a group and those above it. */
-static void put_group_tasks(FILE *out, char *directory, size_t mount)
+static void put_group_tasks(const struct ctl_limits *to, char *directory, size_t mount)
 {
     char path[PATH_SIZE], where[PATH_SIZE];
-    struct ctl_bound found = {"tasks", -1, -1, where};
+    struct ctl_bound found = {"tasks", -1, -1, where, CTL_BOUND_COUNT};
 
     for (char *end; strlen(directory) >= mount; *end = '\0') {
         double now, most;
@@ -184,10 +218,10 @@ static void put_group_tasks(FILE *out, char *directory, size_t mount)
             break;
     }
     if (found.most >= 0)
-        ctl_limits_row(out, &found);
+        ctl_limits_row(to, &found);
 }
 
-static void put_tasks(FILE *out, const struct status *status, const char *root)
+static void put_tasks(const struct ctl_limits *to, const struct status *status, const char *root)
 {
     char path[PATH_SIZE], line[PATH_MAX], directory[PATH_SIZE];
     FILE *file;
@@ -210,21 +244,21 @@ static void put_tasks(FILE *out, const struct status *status, const char *root)
             continue;
         snprintf(directory, sizeof directory, "%s%s%s", root, mount,
                  strcmp(group, "/") == 0 ? "" : group);
-        put_group_tasks(out, directory, strlen(root) + strlen(mount));
+        put_group_tasks(to, directory, strlen(root) + strlen(mount));
     }
     if (file)
         fclose(file);
 }
 
-void ctl_limits_system(FILE *out, const struct ctl *ctl, const struct status *status,
-                       const char *root)
+void ctl_limits_system(const struct ctl_limits *to, const struct ctl *ctl,
+                       const struct status *status, const char *root)
 {
     char path[PATH_SIZE];
 
-    put_descriptors(out, status, root);
-    put_tasks(out, status, root);
+    put_descriptors(to, status, root);
+    put_tasks(to, status, root);
     snprintf(path, sizeof path, "%s/active", ctl->postconf.queue_directory);
-    row(out, "active queue of Postfix", count_files(path, QUEUE_DEPTH),
+    row(to, "active queue of Postfix", count_files(path, QUEUE_DEPTH),
         ctl->postconf.qmgr_message_active_limit, "qmgr_message_active_limit");
-    row(out, "  requests of this service", (double)status->requests.held, -1, "");
+    row(to, "  requests of this service", (double)status->requests.held, -1, "");
 }

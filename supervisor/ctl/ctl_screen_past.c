@@ -83,8 +83,9 @@ static void put_figures(FILE *out, const struct status *status, const struct ctl
 
 static void put_waits(FILE *out, const struct status *status)
 {
-    fprintf(out, "%s: WAITS FOR MAIL; master(8) starts it with the next mail for it\n",
-            status->service);
+    fprintf(out, "%s: WAITS FOR MAIL; master(8) starts it with the next mail for it%s\n",
+            status->service,
+            status->written == 0 ? "; nothing to do but to send one, and to look again" : "");
 }
 
 void ctl_screen_past(FILE *out, const struct status *status, const struct ctl_view *view)

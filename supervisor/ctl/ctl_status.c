@@ -12,6 +12,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_limits.h"
 #include "supervisor/ctl/ctl_process.h"
@@ -26,15 +27,60 @@
 #define START_MS 2000
 #define START_LOOK_MS 20
 
-static int print_json(const struct status *status, enum ctl_life life, bool first)
+/* Prints what is not in the snapshot: `name` is an array. It is deleted. */
+static void print_array(const char *name, cJSON *array)
+{
+    char *text = array ? cJSON_PrintUnformatted(array) : NULL;
+
+    printf(", \"%s\": %s", name, text ? text : "[]");
+    cJSON_free(text);
+    cJSON_Delete(array);
+}
+
+static cJSON *limits_of(const struct ctl *ctl, const struct status *status, enum ctl_life life)
+{
+    const struct ctl_limits to = {.array = cJSON_CreateArray()};
+
+    if (to.array && life == CTL_ANSWERS) {
+        ctl_limits_own(&to, status);
+        ctl_limits_system(&to, ctl, status, "");
+    }
+    return to.array;
+}
+
+/* What to do about the destinations that fail, as headroomctl destinations says it. */
+static cJSON *advice_of(const struct status *status)
+{
+    cJSON *array = cJSON_CreateArray();
+
+    for (uint64_t i = 0; array && i < status->destinations; i++) {
+        const struct status_destination *at = &status->destination[i];
+        const char *advice = at->reason[0] != '\0' ? ctl_advice(at->reason) : NULL;
+        cJSON *one = advice ? cJSON_CreateObject() : NULL;
+
+        if (!one)
+            continue;
+        cJSON_AddStringToObject(one, "destination", at->name);
+        cJSON_AddStringToObject(one, "advice", advice);
+        cJSON_AddItemToArray(array, one);
+    }
+    return array;
+}
+
+static int print_json(const struct ctl *ctl, const struct status *status, enum ctl_life life,
+                      bool first)
 {
     char *text = malloc(STATUS_TEXT_MAX);
     int length = text ? status_write(status, text, STATUS_TEXT_MAX) : -ENOMEM;
 
-    if (length >= 0)
-        printf("%s\n{\"running\": %s, \"answering\": %s, \"waits_for_mail\": %s, \"status\": %s}",
+    if (length >= 0) {
+        printf("%s\n{\"running\": %s, \"answering\": %s, \"waits_for_mail\": %s, \"status\": %s",
                first ? "" : ",", life == CTL_ANSWERS || life == CTL_SILENT ? "true" : "false",
                life == CTL_ANSWERS ? "true" : "false", life == CTL_WAITS ? "true" : "false", text);
+        print_array("limits", limits_of(ctl, status, life));
+        print_array("advice", advice_of(status));
+        putchar('}');
+    }
     free(text);
     return length < 0 ? CTL_FAILED : 0;
 }
@@ -144,8 +190,8 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
     if (view.life == CTL_ENDED && running == CTL_RUNS_NOT)
         view.life = ended_how(ctl, service, false);
     if (form == JSON)
-        return print_json(status, view.life, first) != 0 ? CTL_FAILED
-                                                         : ctl_exit_of(status, view.life);
+        return print_json(ctl, status, view.life, first) != 0 ? CTL_FAILED
+                                                              : ctl_exit_of(status, view.life);
     if (view.life == CTL_ANSWERS)
         view.processes =
             ctl_private_sum(NULL, (pid_t)status->parent, (pid_t)status->pid, &view.unshared);
@@ -153,8 +199,8 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
         putchar('\n');
     if (form == LIMITS && view.life == CTL_ANSWERS) {
         printf("%s: %s\n", service, status->state.name);
-        ctl_limits_own(stdout, status);
-        ctl_limits_system(stdout, ctl, status, "");
+        ctl_limits_own(&(struct ctl_limits){.out = stdout}, status);
+        ctl_limits_system(&(struct ctl_limits){.out = stdout}, ctl, status, "");
         return ctl_exit_of(status, view.life);
     }
     ctl_screen_head(stdout, status, &view);

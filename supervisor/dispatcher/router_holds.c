@@ -44,7 +44,7 @@ void router_holds(struct router *router)
         journal_log(router->journal, EVENT_HOLDS, LOG_WARNING, NULL, 0,
                     "%s/" HOLDS_FILE ": %s; what it says is not heeded, and nothing is held",
                     router->postconf->config_directory,
-                    result == -EPERM   ? "others than root may write it"
+                    result == -EPERM   ? holds.cure
                     : result == -E2BIG ? "too many lines"
                                        : strerror(-result));
     if (result < 0)

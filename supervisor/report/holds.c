@@ -55,16 +55,22 @@ int holds_read(const char *directory, unsigned owner, int64_t now, struct holds 
     int fd, result;
 
     holds->count = 0;
+    holds->cure = "";
     snprintf(path, sizeof path, "%.4000s/" HOLDS_FILE, directory);
     fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
     if (fstat(fd, &status) < 0)
         result = -errno;
-    else if (status.st_uid != owner || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    else if (status.st_uid != owner) {
+        holds->cure = "belongs to another user than root (chown root)";
         result = -EPERM;
-    else
+    } else if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        holds->cure = "others than root may write it (chmod go-w)";
+        result = -EPERM;
+    } else {
         result = file_read(fd, HOLDS_TEXT_MAX, &text, &length);
+    }
     close(fd);
     if (result < 0)
         return result;

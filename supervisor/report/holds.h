@@ -29,6 +29,7 @@ struct hold {
 struct holds {
     size_t count;
     struct hold hold[HOLDS_MAX];
+    const char *cure; /* with -EPERM: who may change the file, and how to mend it */
 };
 
 /*

@@ -36,7 +36,7 @@ wait_for 15 status_shows '15 waiting' || fail "status: $(ctl status)"
 
 say 'the disk is full'
 dd if=/dev/zero of="$p/queue/filler" bs=1M 2>"$TEST_DIR/dd" && fail 'it is not full'
-expect_said 'lines that it is full' 'has no space or inode left: ' 1
+expect_said 'lines that it is full' 'has no space or inode left: free are 0 of [1-9][0-9]* blocks and [1-9][0-9]* of [1-9][0-9]* inodes; ' 1
 wait_for 15 status_shows 'Cause  *this machine: the disk of the queue is full, so nothing is deferred' || fail "status: $(ctl status)"
 status_shows '^  Queue ' || fail "status: $(ctl status)"
 ctl release site.invalid

@@ -87,6 +87,24 @@ expect 'its parent' "$(sed -n 's/^PPid:\t//p' "/proc/$1/status")" "$(parent)"
 expect 'LD_PRELOAD in it' "$(tr '\0' '\n' <"/proc/$1/environ" | grep -c -e LD_PRELOAD -e HEADROOM)" 0
 "$BUILD/headroomctl" -c "$p/etc" status "$SERVICE" | grep -q 'Starts *workers are forked' || fail 'status does not say it'
 
+# faults PID...: page faults so far
+faults()
+{
+    for pid in "$@"; do
+        sed 's/.*) //' "/proc/$pid/stat"
+    done | awk '{ sum += $8 } END { print sum }'
+}
+
+# With segments as large as those of the loopback interface it is 32 for each.
+say 'they get no memory from the kernel with each message'
+# shellcheck disable=SC2086
+before=$(faults $forked)
+deliver again 100 --sessions 8 --rcpt 'slow%d@good%d.invalid' --cycle 20
+# shellcheck disable=SC2086
+after=$(faults $forked)
+[ $((after - before)) -lt 1000 ] || fail "$((after - before)) page faults for 100 messages"
+say "$((after - before)) page faults for 100 messages"
+
 say 'log lines as those of stock lmtp'
 for of in stock ours; do
     for is in good bounce1 defer1; do

@@ -23,19 +23,37 @@ memory_in postfix_start "$p"
 memory_warm "$p" "$s" 20 4
 before=$(memory_pool_processes)
 
+# total: microseconds of stall in the pool, as the kernel says.
+total()
+{
+    sed -n 's/^some .*total=//p' "$MEMORY_UNIFIED"/headroom-*/memory.pressure
+}
+
 # Page cache alone, which fits after reclaim and stalls nobody: the limit is met again and again, and it is no shortage.
-dd if="$file" of=/dev/null iflag=nocache count=0 2>/dev/null
-met=$(cat "$(memory_pool)/memory.failcnt")
-(memory_enter_pool; exec dd if="$file" of=/dev/null bs=1M count=45 2>/dev/null)
-for mb in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    (memory_enter_pool; exec dd if="$file" of=/dev/null bs=1M count=1 skip=$((45 + mb)) 2>/dev/null)
-    sleep 0.1
+# Where others take the processor from reclaim it does stall: that is seen in the kernel's figure, and it is read again.
+round=0
+calm=false
+until $calm; do
+    round=$((round + 1))
+    [ $round -le 8 ] || fail 'reading page cache stalled each time'
+    [ -z "$(headroom_lines "$p" ' now ')" ] || wait_for 40 headroom_last_is "$p" OPEN || fail 'not OPEN'
+    lines=$(headroom_lines "$p" ' now ' | wc -l)
+    dd if="$file" of=/dev/null iflag=nocache count=0 2>/dev/null
+    met=$(cat "$(memory_pool)/memory.failcnt")
+    stall=$(total)
+    (memory_enter_pool; exec dd if="$file" of=/dev/null bs=1M count=45 2>/dev/null)
+    for mb in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        (memory_enter_pool; exec dd if="$file" of=/dev/null bs=1M count=1 skip=$((45 + mb)) 2>/dev/null)
+        sleep 0.1
+    done
+    sleep 2
+    met=$(($(cat "$(memory_pool)/memory.failcnt") - met))
+    stall=$(($(total) - stall))
+    say "a file was read in the group: its limit was met $met times, stall $stall us"
+    [ "$stall" -ge 4000 ] || calm=true
 done
-sleep 2
-met=$(($(cat "$(memory_pool)/memory.failcnt") - met))
-say "a file was read in the group: its limit was met $met times, stall $(cat "$MEMORY_UNIFIED"/headroom-*/memory.pressure | head -n 1)"
 [ "$met" -gt 0 ] || fail "the limit was not met"
-expect "lines for page cache" "$(headroom_lines "$p" " now ")" ""
+expect "lines for page cache" "$(headroom_lines "$p" ' now ' | tail -n +$((lines + 1)))" ""
 
 dd if="$file" of=/dev/null iflag=nocache count=0 2>/dev/null
 begin=$(now)
@@ -46,9 +64,9 @@ entered=$(now)
 line=$(headroom_lines "$p" 'now SHRINK' | tail -n 1)
 memory_load "$p" 20 20 meanwhile
 postfix_wait_empty "$p" 30 || fail 'no mail was delivered in SHRINK'
-stall=$(sed -n 's/^some .*total=//p' "$MEMORY_UNIFIED"/headroom-*/memory.pressure)
+stall=$(total)
 sleep 1
-stall=$((($(sed -n 's/^some .*total=//p' "$MEMORY_UNIFIED"/headroom-*/memory.pressure) - stall) / 10000))
+stall=$((($(total) - stall) / 10000))
 say "after $(memory_since "$begin" "$entered") s, with some stall of $stall % as the kernel says: $line"
 kill "$reader"
 ended=$(now)

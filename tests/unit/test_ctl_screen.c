@@ -369,6 +369,13 @@ Test(ctl_screen, changes_newest_first)
     free(status);
 }
 
+static void rows(const struct ctl_limits *to, const struct status *status)
+{
+    ctl_limits_own(to, status);
+    ctl_limits_row(to, &(struct ctl_bound){"tasks", 12, -1, "", CTL_BOUND_COUNT});
+    ctl_limits_row(to, &(struct ctl_bound){"descriptors", -1, 12, "", CTL_BOUND_COUNT});
+}
+
 /* status --limits: what is reached is marked, and nothing else. */
 Test(ctl_screen, limits_that_are_reached_are_marked)
 {
@@ -376,6 +383,7 @@ Test(ctl_screen, limits_that_are_reached_are_marked)
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
+    struct ctl_limits to = {0};
 
     status->workers.live = 45;
     status->workers.idle = 5;
@@ -386,9 +394,7 @@ Test(ctl_screen, limits_that_are_reached_are_marked)
     status->shares.slow = 7;
     status->shares.passed = status->shares.first = 35;
     status->shares.proven = 40;
-    ctl_limits_own(out, status);
-    ctl_limits_row(out, &(struct ctl_bound){"tasks", 12, -1, ""});
-    ctl_limits_row(out, &(struct ctl_bound){"descriptors", -1, 12, ""});
+    rows(&(struct ctl_limits){.out = out}, status);
     fclose(out);
     cr_expect(strstr(text, "\n  workers                             45       500  "), "%s", text);
     cr_expect(strstr(text, "\n* workers in use, of the limit        40        40  "), "%s", text);
@@ -397,5 +403,16 @@ Test(ctl_screen, limits_that_are_reached_are_marked)
     cr_expect(strstr(text, "\n  tasks                               12  no limit  "), "%s", text);
     cr_expect(strstr(text, "\n  descriptors                          ?        12  "), "%s", text);
     free(text);
+    /* The same for programs. */
+    to.array = cJSON_CreateArray();
+    rows(&to, status);
+    text = cJSON_PrintUnformatted(to.array);
+    cr_expect(strstr(text, "{\"name\":\"and slow ones\",\"now\":7,\"most\":7,\"reached\":true,"),
+              "%s", text);
+    cr_expect(strstr(text, "{\"name\":\"tasks\",\"now\":12,\"most\":null,\"reached\":false,"), "%s",
+              text);
+    cr_expect(strstr(text, "\"name\":\"descriptors\",\"now\":null,\"most\":12,"), "%s", text);
+    cJSON_free(text);
+    cJSON_Delete(to.array);
     free(status);
 }

@@ -31,7 +31,7 @@ TestSuite(holds, .init = set_up, .fini = tear_down);
 Test(holds, come_back)
 {
     static const struct holds some = {
-        2, {{"a.example", "-", 100, 0, "root"}, {"b.example", "lmtp", 100, 200, "joe"}}};
+        2, {{"a.example", "-", 100, 0, "root"}, {"b.example", "lmtp", 100, 200, "joe"}}, ""};
 
     cr_expect_eq(holds_read(place, getuid(), 150, &got), 0);
     cr_expect_eq(got.count, 0, "no file");
@@ -45,8 +45,10 @@ Test(holds, come_back)
     cr_expect_eq(holds_read(place, getuid(), 200, &got), 0);
     cr_expect_eq(got.count, 1, "the other has ended");
     cr_expect_eq(holds_read(place, getuid() + 1, 150, &got), -EPERM);
+    cr_expect(strstr(got.cure, "chown root"));
     chmod(path, 0664);
     cr_expect_eq(holds_read(place, getuid(), 150, &got), -EPERM);
+    cr_expect(strstr(got.cure, "chmod go-w"));
 }
 
 Test(holds, lines_that_are_none)

@@ -188,7 +188,7 @@ Test(queue_file, writable)
 {
     int fd = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    cr_expect_eq(queue_writable(fd), 0);
+    cr_expect_eq(queue_writable(fd, NULL), 0);
     close(fd);
-    cr_expect_eq(queue_writable(-1), 0, "what cannot be told");
+    cr_expect_eq(queue_writable(-1, NULL), 0, "what cannot be told");
 }

@@ -55,4 +55,4 @@ mount -t tmpfs -o mode=1777 tmpfs $root/tmp
 mount -t tmpfs -o mode=755 tmpfs $root/run
 # Not this machine's: what is set up for it may not be there.
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" \
-    ${AGENT:+AGENT="$AGENT"} chroot $root sh -c 'cd /headroom && exec "$@"' sh "$@"
+    ${AGENT:+AGENT="$AGENT"} ${STARTS:+STARTS="$STARTS"} ${AGAIN:+AGAIN="$AGAIN"} chroot $root sh -c 'cd /headroom && exec "$@"' sh "$@"
