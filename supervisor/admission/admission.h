@@ -59,7 +59,8 @@
  * (admission_join()). So the evidence is that of the moment of the start. destination_joins() is the rule:
  *
  *     proven     goes along with proven ones, as many as there are. Each counts in the window of its destination; beyond it only
- *                five eighths of the limit may have it along, so that one that dies does not take all workers with it.
+ *                five eighths of the limit may have it along, so that one that dies does not take all workers with it, or
+ *                as many as there are of the leader's destination: then nobody else wanted the slot.
  *     never seen goes along with others never seen, JOIN_NEW (4) in all, on a first attempt and only while nothing else is under
  *                way to it. Who hangs harms three others, once. The next mail to them waits for the answer, at most JOIN_WAIT (1 s),
  *                and so does what is proven in the same request: together they are one part then (admission_park()).

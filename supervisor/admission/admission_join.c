@@ -115,7 +115,7 @@ int admission_join(struct admission *admission, unsigned leader, unsigned number
         destination == head->destination)
         return 0;
     if (kind == JOIN_NEW ? head->members + 1 >= JOIN_NEW_MOST
-                         : !destination_has_seat(destination, limit))
+                         : !destination_has_seat(destination, head->destination, limit))
         return 0;
     if (part->state == PART_PARKED)
         admission_unpark_one(admission, part);

@@ -306,8 +306,9 @@ unsigned destination_excess(const struct admission_settings *settings,
 enum join destination_joins(const struct admission_settings *settings,
                             const struct destination *destination, bool first, unsigned others,
                             int64_t now);
-/* May one more of a proven destination go along, at this limit? */
-bool destination_has_seat(const struct destination *destination, unsigned limit);
+/* May one more of a proven destination go along with one of `leader`, at this limit? */
+bool destination_has_seat(const struct destination *destination, const struct destination *leader,
+                          unsigned limit);
 void destination_learn_joint(const struct admission_settings *settings,
                              struct destination *destination, enum admission_outcome outcome,
                              int64_t service, int64_t now);

@@ -384,6 +384,24 @@ Test(admission_join, one_destination_has_seats)
     admission_destroy(admission);
 }
 
+/* Where nobody else wants the slots: apart they would fill them one by one. */
+Test(admission_join, the_same_destinations_go_along_up_to_the_limit)
+{
+    struct admission *admission = harness_create(LIMIT * 16, LIMIT * 16);
+    unsigned leader;
+    char key[16];
+
+    for (unsigned i = 0; i < 16; i++) {
+        name(key, i);
+        harness_once(admission, 0, key, ADMISSION_DELIVERED, MS, 0);
+    }
+    for (unsigned i = 0; i < LIMIT; i++) {
+        request(admission, 16 * i, 0, 16, FIRST, SECOND);
+        cr_assert_eq(gather(admission, 16 * i, 16, &leader, SECOND), 15, "request %u", i);
+    }
+    admission_destroy(admission);
+}
+
 Test(admission_join, calls_that_do_not_fit)
 {
     struct admission *admission = proven(3, MS);
