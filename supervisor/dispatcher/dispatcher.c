@@ -29,6 +29,9 @@
 
 #define TICK UINT64_C(1000000) /* us */
 #define LEARNED_FILE "learned"
+/* The last line waits so long for who writes the log. Milliseconds. */
+#define LAST_LINE 200
+#define LAST_LINE_RELOAD 2000
 
 struct dispatcher {
     const struct dispatcher_settings *settings;
@@ -391,7 +394,12 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         close(dispatcher->signal_descriptor);
     if (dispatcher->router.schedstat >= 0)
         close(dispatcher->router.schedstat);
-    journal_close(dispatcher->journal, 200);
+    /* A reload ends postlogd(8), too: the parent goes now, and the last line waits for the next. */
+    if (dispatcher->master_gone && !dispatcher->leaving) {
+        prctl(PR_SET_PDEATHSIG, 0);
+        close(settings->channel);
+    }
+    journal_close(dispatcher->journal, dispatcher->master_gone ? LAST_LINE_RELOAD : LAST_LINE);
     free(dispatcher);
     return result;
 }

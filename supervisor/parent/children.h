@@ -24,6 +24,8 @@
 /* SIGTERM must end all within a second; a worker dies of it at once, unless it is stopped. */
 #define END_WORKERS UINT64_C(600000) /* us */
 #define REAP_KILLED UINT64_C(200000) /* us */
+/* After a reload nobody waits but a successor; a client of one that is killed gets no answer. */
+#define END_DISPATCHER UINT64_C(2000000) /* us */
 
 /* A worker's start and its end; its number is not used again before both are told. */
 #define NEWS_MAX 2

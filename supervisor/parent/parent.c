@@ -63,7 +63,7 @@ static void dispatcher_end(struct children *children, uint64_t deadline)
  */
 static void dispatcher_leave(struct children *children)
 {
-    uint64_t deadline = clock_monotonic() + END_WORKERS;
+    uint64_t deadline = clock_monotonic() + END_DISPATCHER;
     struct pollfd watch[] = {
         {.fd = children->signal_fd, .events = POLLIN},
         {.fd = children->parent->channel, .events = POLLRDHUP},

@@ -348,7 +348,7 @@ Test(parent, the_end_of_master_disturbs_no_worker)
         pid = started(&scene, 3, WORK);
         begin = fake_now_ms();
         shutdown(scene.fake.master, SHUT_RDWR);
-        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? 1000 : AT_ONCE_MS);
+        expect_end(&scene, EXIT_SUCCESS, begin, stubborn ? 5000 : AT_ONCE_MS);
         expect_goes_on(&scene, 3, pid);
         finish(&scene);
     }
