@@ -35,7 +35,7 @@ static void put_mail(FILE *out, const struct status *status)
 
     ctl_screen_label(out, "Mail");
     ctl_span((int64_t)status->minute.span, span);
-    if (!status->faults.greeting_known)
+    if (!status->faults.greeting_known && flight + status->requests.waiting > 0)
         fputs("does not move: no worker has been ready yet", out);
     else if (status->minute.delivered > 0)
         fprintf(out, "moves: %" PRIu64 " delivered in the last %s", status->minute.delivered, span);
