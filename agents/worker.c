@@ -78,9 +78,13 @@ int worker_sweep(void (*left)(void *context, int fd), void *context)
             (left && has_prefix(name, kept)))
             continue;
         snprintf(address.sun_path, sizeof address.sun_path, "%.100s", name);
-        fd = left ? conversation_connect(&address) : -ENOENT;
+        fd = left || has_prefix(name, PREFIX_LEFT) ? conversation_connect(&address) : -ENOENT;
         if (fd < 0) {
             unlink(name);
+            continue;
+        }
+        if (!left) {
+            close(fd);
             continue;
         }
         /* Its number is for a new worker, but a successor of ours must find it, too. */

@@ -25,7 +25,8 @@ int worker_connect(unsigned number);
  * Takes away the sockets of workers in the current directory. With `left`, those that still run are
  * kept, as `left.PID.N`: a predecessor's, or its predecessor's. `left` is given a connection to
  * each and owns the descriptor, which is readable when that worker has ended, or is done and about
- * to end. 0 or a negative errno.
+ * to end. Without `left`, those of a predecessor that still run are kept as they are. 0 or a
+ * negative errno.
  */
 int worker_sweep(void (*left)(void *context, int fd), void *context);
 

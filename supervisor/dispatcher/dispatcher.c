@@ -385,6 +385,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         result = EXIT_FAILURE;
     }
     /* A successor finds busy workers by their sockets. */
+    if (!dispatcher->leaving && dispatcher->ended)
+        sockets_end(&dispatcher->sockets);
     if (!dispatcher->leaving)
         sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);

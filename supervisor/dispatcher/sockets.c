@@ -172,6 +172,12 @@ int sockets_connect(struct sockets *sockets, unsigned number, int place)
     return result < 0 ? result : worker_connect(number);
 }
 
+void sockets_end(struct sockets *sockets)
+{
+    if (sockets->config.owner && enter(sockets, STATE) == 0)
+        worker_sweep(NULL, NULL);
+}
+
 void sockets_close(struct sockets *sockets)
 {
     /* It may never have been opened. */

@@ -67,6 +67,9 @@ int sockets_listen(struct sockets *sockets, unsigned number, int *place, uint64_
 /* worker_connect(agents/worker.h) to a worker of that place. */
 int sockets_connect(struct sockets *sockets, unsigned number, int place);
 
+/* The workers are ended, too: removes their sockets from the state directory. */
+void sockets_end(struct sockets *sockets);
+
 /* Removes what was made outside the state directory. */
 void sockets_close(struct sockets *sockets);
 

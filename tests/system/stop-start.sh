@@ -39,6 +39,7 @@ while [ "$round" -lt 3 ]; do
     [ -z "$group" ] || [ ! -d "$group" ] || fail "the memory group $group is still there"
     wait_for 5 not postfix_running "$p" || fail 'master is still there'
     wait_for 2 nobody || fail "after stop $round: $(for pid in $(postfix_processes "$p"); do cat "/proc/$pid/comm"; done)"
+    expect "sockets after stop $round" "$(find "$p/data" -type s)" ''
     # What a worker had delivered but not marked is delivered again, as with stock lmtp; here the server takes a second
     # to answer and is left in that time.
     accounts --may-double 40 >"$TEST_DIR/accounts" || fail "after stop $round: $(cat "$TEST_DIR/accounts")"

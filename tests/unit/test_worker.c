@@ -153,6 +153,14 @@ Test(worker, sweep_tells_of_those_that_run)
         close(left[i]);
     }
     sweep(0);
+    /* At the end, those of a predecessor stay while it runs. */
+    close(worker_listen(1));
+    listening[0] = worker_listen(2);
+    cr_assert_eq(rename("worker.2", "left.1.2"), 0);
+    cr_assert_eq(worker_sweep(NULL, NULL), 0);
+    cr_expect_eq(access("worker.1", F_OK), -1);
+    cr_expect_eq(access("left.1.2", F_OK), 0);
+    close(listening[0]);
     cr_assert_eq(worker_sweep(NULL, NULL), 0);
     leave_directory();
 }
