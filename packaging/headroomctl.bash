@@ -34,10 +34,11 @@ _headroomctl()
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
-    :*) words='status watch destinations busy hold release history plot policy check setup' ;;
+    :*) words='status watch destinations busy hold release retries history plot policy check setup' ;;
     status:*) words='--json --limits' ;;
     destinations:*) words='--transport-map --transport-map=discard' ;;
     busy:*) words='--longer=' ;;
+    retries:*) words='--json' ;;
     history:* | plot:*) words='--since=' ;;
     check:*) words='--quiet' ;;
     setup:*) words='--out --apply' ;;
@@ -49,7 +50,7 @@ _headroomctl()
         hold:0) words=$(_headroomctl_names destinations) ;;
         hold:1) words="for $(_headroomctl_names services)" ;;
         release:0) words=$(_headroomctl_names held) ;;
-        hold:3 | release:1 | status:0 | watch:0 | destinations:0 | busy:0 | history:0 | plot:0 | policy:*)
+        hold:3 | release:1 | status:0 | watch:0 | destinations:0 | busy:0 | retries:0 | history:0 | plot:0 | policy:*)
             words=$(_headroomctl_names services)
             ;;
         destinations:*) words=$(_headroomctl_names destinations) ;;

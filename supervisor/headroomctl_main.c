@@ -22,6 +22,7 @@ static const struct {
     {"busy", ctl_busy, "[--longer=TIME] [SERVICE]", "deliveries that run for long"},
     {"hold", ctl_hold, "[DESTINATION [for TIME] [SERVICE]]", "its mail waits from now on"},
     {"release", ctl_release, "DESTINATION [SERVICE]", "and goes on"},
+    {"retries", ctl_retries, "[--json] [SERVICE]", "how much deferred mail comes back when"},
     {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
     {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
     {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},

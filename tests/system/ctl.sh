@@ -164,6 +164,19 @@ expect 'limits, for programs' "$("$BUILD/lib/json_get" 0.limits.0.most <"$TEST_D
 ctl_exit 0 busy
 shows 'no delivery runs for longer than 10 min'
 ctl_exit 4 busy --longer=soon
+# qmgr(8) has moved both a moment after the replies were seen. Their times are set by hand: in 1000 s.
+deferred_are()
+{
+    [ "$(find "$p/queue/deferred" -type f | wc -l)" = "$1" ]
+}
+wait_for 15 deferred_are 2 || fail "deferred: $(find "$p/queue/deferred" -type f)"
+find "$p/queue/deferred" -type f -exec touch -d '1000 seconds' {} +
+ctl_exit 0 retries
+cat "$TEST_DIR/out"
+shows '^2 deferred messages in .*/queue, of all transports' '^  next queue run  *0$' '^  from [0-9:]*  *2  ####*$' \
+    '^At most 2 (100.0 %) ' "^$SERVICE: Headroom itself deferred 0 requests since"
+ctl_exit 0 retries --json "$SERVICE"
+expect 'retries, for programs' "$("$BUILD/lib/json_get" peak.messages <"$TEST_DIR/out")" 2
 sink_tell "$s" set defer ok
 sink_tell "$s" set busy ok
 postfix_flush "$p"
