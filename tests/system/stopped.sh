@@ -18,8 +18,8 @@ stops=${STOPS:-12}
 lengths=${LENGTHS:-}
 
 scene
-# Sixteen workers do not fit: the limit is met, and steps follow each other closely.
-configure '{"defaults": {"memory": {"limit": "16M"}, "destination": {"slow_after": "1h"}}}'
+# Sixteen executed workers do not fit: the limit is met, and steps follow each other closely.
+configure '{"defaults": {"workers": {"start": "exec"}, "memory": {"limit": "16M"}, "destination": {"slow_after": "1h"}}}'
 begin
 send known 100
 wait_for 20 settled 100 || fail "not delivered: $(accounts)"
