@@ -89,7 +89,9 @@ all_said()
 }
 wait_for 5 all_said || fail "not all that was lost is said: $(since_mark)"
 since_mark
-expect 'lines about it' "$(since_mark | wc -l)" 5
+expect 'lines about it' "$(since_mark | grep -c ' ended with ')" 5
+# Where others use the processors, the process that forks may be late; and no more is said.
+[ "$(since_mark | wc -l)" -le 8 ] || fail "$(since_mark | wc -l) lines"
 expect 'messages in hand' "$(since_mark | grep -c 'ended with it (signal 9); it is deferred and will be tried again')" 4
 # It is not less: an OOM kill would have halved it.
 [ "$(limit)" -ge "$limit_before" ] || fail "the limit was $limit_before and is $(limit)"
