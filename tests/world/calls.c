@@ -231,6 +231,9 @@ ssize_t __wrap_pread(int fd, void *into, size_t size, off_t offset)
     const struct mail *mail = &mails[find(fd, KIND_LOCK)->object];
     unsigned number = (unsigned)offset / 100 - 1;
 
+    *(char *)into = 'R';
+    if (mail->junk)
+        return 1;
     if (size != 1 || offset % 100 != 0 || number >= mail->count)
         broken("marks are read where they are", "%zu bytes at %ld", size, (long)offset);
     *(char *)into = mail->recipient[number].marked ? 'D' : 'R';

@@ -20,6 +20,7 @@
 #include "supervisor/dispatcher/dispatcher_modules.h"
 #include "supervisor/journal/journal.h"
 #include "supervisor/parent/channel.h"
+#include "supervisor/report/holds.h"
 #include "supervisor/report/snapshot.h"
 
 /* calls.c, turn.c */
@@ -103,6 +104,7 @@ void __wrap_dispatcher_confine_calls(struct dispatcher_confinement *confinement,
                                      const struct dispatcher_settings *settings,
                                      struct journal *journal);
 int __wrap_schedstat_open(void);
+int __wrap_holds_read(const char *directory, unsigned owner, int64_t now, struct holds *holds);
 int __wrap_lstat(const char *path, struct stat *status);
 
 /* workers.c */

@@ -207,7 +207,8 @@ void mail_reload(void)
 
         if (mail->state == MAIL_LATER)
             goes(mail);
-        else if (mail->state != MAIL_OVER && (!mail->local || mail->state != MAIL_WAITING))
+        else if (mail->state != MAIL_OVER &&
+                 (!mail->local || mail->junk || mail->state != MAIL_WAITING))
             mail->wake = mail->patience = world.now + draw_below(50000);
     }
 }

@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static struct outside {
     uint64_t time;       /* of the figures below */
     uint64_t some, full; /* us of stall */
     uint64_t failures;   /* the group ran into its limit */
+    uint64_t oom;        /* kills by the kernel */
     bool stalled;
     int listener[WORKERS_MAX]; /* by the worker's number; -1: none was made */
     uint64_t wall_due;         /* the date may change then */
@@ -34,6 +36,12 @@ void outside_begin(void)
 }
 
 /* --- memory --- */
+
+/* Of those that SIGKILL ends the kernel ended some. */
+void outside_killed(int status)
+{
+    outside.oom += status == SIGKILL && chance(500);
+}
 
 static void stall_goes_on(void)
 {
@@ -65,7 +73,7 @@ void __wrap_memory_source_read(const struct memory_source *source, struct memory
     *sample = (struct memory_sample){
         .time = world.now,
         .groups = 1,
-        .group[0] = {.known = world.plan.limit > 0,
+        .group[0] = {.known = world.plan.limit > 0 && !troubled(GROUP_GONE),
                      .usage = usage,
                      .working_set = usage,
                      .limit = world.plan.limit > 0 ? world.plan.limit : MEMORY_UNLIMITED},
@@ -74,7 +82,8 @@ void __wrap_memory_source_read(const struct memory_source *source, struct memory
         .available = available(),
         .pool = {.known = true, .some = outside.some, .full = outside.full},
         .machine = {.known = true, .some = outside.some, .full = outside.full},
-        .events_known = world.plan.limit > 0,
+        .events_known = world.plan.limit > 0 && !troubled(GROUP_GONE),
+        .oom_kill = outside.oom,
     };
 }
 
@@ -82,19 +91,19 @@ bool __wrap_memory_source_renew(struct memory_source *source, const struct pool_
 {
     (void)source;
     (void)group;
-    return false;
+    return !troubled(GROUP_GONE);
 }
 
 const char *__wrap_group_directory(const struct pool_group *group)
 {
     (void)group;
-    return "";
+    return world.plan.limit > 0 ? "/group" : "";
 }
 
 int __wrap_group_count_processes(const struct pool_group *group)
 {
     (void)group;
-    return -EOPNOTSUPP;
+    return troubled(GROUP_GONE) ? -ENODEV : (int)workers_live();
 }
 
 enum group_mode __wrap_group_mode(const struct pool_group *group)
@@ -156,20 +165,13 @@ int __wrap_defer_log_reason(int directory, const char *queue_id, const char *nam
     return 0;
 }
 
-int __wrap_lstat(const char *path, struct stat *status)
-{
-    (void)path;
-    (void)status;
-    errno = ENOENT;
-    return -1;
-}
-
 /* --- sockets of workers --- */
 
 void __wrap_sockets_open(struct sockets *sockets, const struct sockets_config *config, int state)
 {
     (void)state;
     *sockets = (struct sockets){.config = *config};
+    predecessor_left(config->left, config->context);
 }
 
 int __wrap_sockets_listen(struct sockets *sockets, unsigned number, int *place, uint64_t now)
@@ -246,14 +248,14 @@ uint64_t outside_next(void)
         if (episode->end > world.now && episode->end < when)
             when = episode->end;
     }
-    return when;
+    return predecessor_next() < when ? predecessor_next() : when;
 }
 
 static void memory_look(void)
 {
     uint64_t group = GROUP_SHARED + workers_live() * WORKER + GROUP_SPARE;
-    bool is_short = troubled(MEMORY_SHORT) || troubled(STALL) || troubled(FORK_FAILS) ||
-                    (world.plan.limit > 0 && group > world.plan.limit);
+    bool is_short = troubled(MEMORY_SHORT) || troubled(GROUP_GONE) || troubled(STALL) ||
+                    troubled(FORK_FAILS) || (world.plan.limit > 0 && group > world.plan.limit);
 
     stall_goes_on();
     if (is_short) {
@@ -279,6 +281,7 @@ static bool all_over(void)
 void outside_act(void)
 {
     memory_look();
+    predecessor_act();
     if (world.now >= outside.wall_due) {
         outside.wall_due = world.now + SECONDS(1);
         if (strikes(WALL_JUMPS, 100)) {

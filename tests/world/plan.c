@@ -10,10 +10,10 @@
 #include "tests/world/world.h"
 
 const char *const trouble_names[TROUBLES] = {
-    "memory short", "stall",      "fork fails",  "exec fails",    "workers die",
-    "workers lie",  "they sleep", "retry gone",  "retry mute",    "retry full",
-    "retry lies",   "clients go", "clients lie", "no descriptor", "no memory",
-    "queue ro",     "queue full", "clock jumps", "date jumps",    "parent deaf",
+    "memory short", "stall",         "fork fails", "exec fails", "workers die", "workers lie",
+    "they sleep",   "retry gone",    "retry mute", "retry full", "retry lies",  "clients go",
+    "clients lie",  "no descriptor", "no memory",  "queue ro",   "queue full",  "clock jumps",
+    "date jumps",   "parent deaf",   "group gone", "held",
 };
 
 /* From the last trouble on: failed starts pause for 60 s, a greeting is waited for as long, a dead
@@ -108,6 +108,9 @@ void plan_draw(struct plan *plan)
     plan->domains = (unsigned)draw_from(1, DOMAINS_MAX);
     for (unsigned i = 0; i < plan->domains; i++)
         plan->server[i] = plan->calm || chance(400) ? QUICK : (enum server)draw_below(SERVERS);
+    plan->held = (unsigned)draw_below(plan->domains);
+    if (!plan->calm && chance(200))
+        plan->strangers = (unsigned)draw_from(1, plan->config.workers_max);
     plan->mails = (unsigned)draw_from(1, chance(300) ? MAILS_MAX : 20);
     plan->last_mail = BEGIN + draw_below(SECONDS(chance(300) ? 120 : 10)) + 1;
     plan->quiet_from = plan->last_mail;

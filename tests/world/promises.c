@@ -31,6 +31,14 @@ static bool plan_has(enum trouble what)
     return false;
 }
 
+/* What may not be deferred runs, whatever is held. */
+static bool never_deferred(const struct mail *mail)
+{
+    int64_t age = ((int64_t)world.now + world.wall - mail->arrived) / 1000000;
+
+    return mail->probe || age > world.plan.postconf.bounce_queue_lifetime / 2 || age < 0;
+}
+
 void promise_given(const char *bytes, size_t length, uint64_t called)
 {
     unsigned number[RECIPIENTS_MAX], count;
@@ -48,6 +56,9 @@ void promise_given(const char *bytes, size_t length, uint64_t called)
     figures[SPLIT] += count < mail->count;
     if (mail->junk)
         return;
+    if (count == 1 && !never_deferred(mail) && held_for_sure(mail->recipient[number[0]].domain) &&
+        world.now - world.woken > SECONDS(3) && world.now - called < SECONDS(1))
+        broken("what is held waits", "mail %d goes to a worker", id);
     for (unsigned i = 0; i < count; i++) {
         struct recipient *recipient = &mail->recipient[number[i]];
 
@@ -102,14 +113,14 @@ void promise_deferred(const char *bytes, size_t length, int64_t wall)
 void promise_spawn(void)
 {
     const struct regulator_view view = regulator_view(world.router->regulator);
-    unsigned live = workers_live() + 1;
+    unsigned live = workers_live() + 1, all = live + predecessor_workers();
 
     note("worker %u is asked for, L is %u", live, view.decision->limit);
-    if (live > world.plan.config.workers_max)
-        broken("12: never more than somebody chose", "%u workers of %u", live,
+    if (all > world.plan.config.workers_max)
+        broken("12: never more than somebody chose", "%u workers of %u", all,
                world.plan.config.workers_max);
-    if (live > view.decision->limit)
-        broken("5: no more workers than L", "%u of %u", live, view.decision->limit);
+    if (live > view.decision->limit || (all > view.decision->limit && live > view.settings->min))
+        broken("5: no more workers than L", "%u of %u", all, view.decision->limit);
     if (view.settings->fixed || live <= view.settings->min || world.router->leaving)
         return;
     for (unsigned i = 0; i < world.plan.episodes; i++) {
@@ -211,7 +222,8 @@ void promise_step(void)
         world.now - since > SHED_MOST)
         broken("9: SHED ends 20 s after memory is back", "still there after %llu s",
                seconds(world.now - since));
-    if (world.ending && world.now - world.plan.end > SECONDS(600))
+    if (world.ending && world.now - world.plan.end > SECONDS(600) &&
+        world.now - world.woken > SECONDS(600))
         broken("8: it ends when its clients are answered", "still there after 600 s");
 }
 

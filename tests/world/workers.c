@@ -102,6 +102,7 @@ static void ends(struct process *process, int status)
     closes(process);
     listener_close(process->listener);
     stream_close(process->status);
+    outside_killed(status);
     figures[DIED] += status != 0;
     process->phase = GONE;
     tell(CHANNEL_EXITED, (unsigned)(process - processes), process->pid, status);
@@ -146,7 +147,8 @@ int __wrap_channel_send(int end, const struct channel_message *message, const in
     if (processes[message->worker].phase != GONE) {
         const struct process *process = &processes[message->worker];
 
-        if (process->phase == WORKING || process->phase == REPLIED)
+        /* Of one that has lied the dispatcher knows no better. */
+        if (!process->lied && (process->phase == WORKING || process->phase == REPLIED))
             broken("10: a busy worker is never killed", "worker %u", message->worker);
         ends(&processes[message->worker], SIGKILL);
     }

@@ -12,6 +12,7 @@
  *   turn.c      epoll_wait(2), in which the world goes on
  *   outside.c   what is taken over above the kernel: sockets' names, memory, queue files
  *   nothing.c   what is not simulated: the log, files, confinement
+ *   before.c    what a predecessor and an operator left behind
  *   mail.c      clients: qmgr(8) and local(8), what they say and when they go
  *   workers.c   processes of workers, started and reaped by the parent
  *   deferrals.c retry(8)
@@ -69,6 +70,8 @@ enum trouble {
     CLOCK_JUMPS, /* the machine sleeps for seconds */
     WALL_JUMPS,  /* the date changes by hours */
     PARENT_DEAF, /* it does not read its channel for a while */
+    GROUP_GONE,  /* somebody removed the memory group */
+    HELD,        /* an operator holds a destination */
     TROUBLES,
 };
 
@@ -92,6 +95,8 @@ struct plan {
     unsigned descriptors;
     unsigned domains;
     enum server server[DOMAINS_MAX];
+    unsigned held;      /* the destination that is */
+    unsigned strangers; /* workers of a predecessor */
     unsigned mails;
     unsigned episodes;
     struct episode episode[EPISODES_MAX];
@@ -165,6 +170,22 @@ bool troubled(enum trouble what);
 
 /* The same, and chance wants it. */
 bool strikes(enum trouble what, unsigned permille);
+
+/* --- before.c --- */
+
+/* Workers of a predecessor: they are told to `left`, and end by and by. How many are there? */
+void predecessor_left(void (*left)(void *context, int fd), void *context);
+uint64_t predecessor_next(void);
+void predecessor_act(void);
+unsigned predecessor_workers(void);
+
+/* An operator holds the destination, and has for so long that the dispatcher knows. */
+bool held_for_sure(unsigned domain);
+
+/* --- outside.c --- */
+
+/* A worker ended with this status of wait(2). */
+void outside_killed(int status);
 
 /* --- mail.c --- */
 
