@@ -29,7 +29,8 @@ static int read_with(struct postconf *postconf, const char *const *settings, cha
     return result;
 }
 
-int postconf_read_qmgr(struct postconf *postconf, char *error, size_t error_size)
+int postconf_read_qmgr(struct postconf *postconf, const char *const *overrides, char *error,
+                       size_t error_size)
 {
     struct master_file *file = malloc(sizeof *file);
     const struct master_line *line;
@@ -50,7 +51,8 @@ int postconf_read_qmgr(struct postconf *postconf, char *error, size_t error_size
     words = strdup(line ? line->arguments : "");
     if (words)
         master_line_settings(words, settings, SETTINGS_MAX);
-    result = read_with(postconf, settings, error, error_size);
+    if (settings[0] || (overrides && *overrides))
+        result = read_with(postconf, settings, error, error_size);
 out:
     free(words);
     free(text);

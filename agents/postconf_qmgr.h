@@ -10,9 +10,11 @@
 
 /*
  * Reads maximal_queue_lifetime, bounce_queue_lifetime and daemon_timeout again: as main.cf has them,
- * with the `-o` of qmgr's line in the master.cf beside it. For what postconf_read() has filled.
+ * with the `-o` of qmgr's line in the master.cf beside it. For what postconf_read() has filled with
+ * `overrides`; where neither line has any they are the same, and postconf(1) is not run.
  * A negative errno with a line in `error`; *postconf is then as it was.
  */
-int postconf_read_qmgr(struct postconf *postconf, char *error, size_t error_size);
+int postconf_read_qmgr(struct postconf *postconf, const char *const *overrides, char *error,
+                       size_t error_size);
 
 #endif

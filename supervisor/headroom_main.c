@@ -130,7 +130,7 @@ static int identify(struct program *program, int argc, char **argv)
         program->journal_options.postlog = program->postlog;
     }
     journal_open(&program->journal, &program->journal_options);
-    if (postconf_read_qmgr(&program->postconf, error, sizeof error) < 0)
+    if (postconf_read_qmgr(&program->postconf, program->arguments.setting, error, sizeof error) < 0)
         journal_log(program->journal, EVENT_CONFIGURATION, LOG_WARNING, NULL, 0,
                     "parameters of qmgr(8) cannot be read: %s; its times are taken to be those of "
                     "this service's line",

@@ -230,12 +230,13 @@ Test(postconf, parameters_of_qmgr)
         int lifetime;
         int bounces;
         int timeout;
+        int again;
     } cases[] = {
-        {"qmgr unix n - n 300 1 qmgr", 2 * 86400, 2 * 86400, 90},
-        {"qmgr fifo n - n 300 1 nqmgr\n  -o daemon_timeout=1h", 2 * 86400, 2 * 86400, 3600},
+        {"qmgr unix n - n 300 1 qmgr", 2 * 86400, 2 * 86400, 90, 11},
+        {"qmgr fifo n - n 300 1 nqmgr\n  -o daemon_timeout=1h", 2 * 86400, 2 * 86400, 3600, 3600},
         {"qmgr unix n - n 300 1 qmgr -v\n -o { maximal_queue_lifetime = 4h } -o max_use=9", 14400,
-         14400, 90},
-        {"other unix - - n - - qmgr -o maximal_queue_lifetime=4h", 2 * 86400, 2 * 86400, 90},
+         14400, 90, 90},
+        {"other unix - - n - - qmgr -o maximal_queue_lifetime=4h", 2 * 86400, 2 * 86400, 90, 11},
     };
     struct place place;
     struct postconf values;
@@ -251,14 +252,19 @@ Test(postconf, parameters_of_qmgr)
         cr_assert_eq(fclose(file), 0);
         cr_assert_eq(postconf_read(place.directory, ours, &values, error, sizeof error), 0);
         cr_expect_eq(values.maximal_queue_lifetime, 9 * 86400);
-        cr_expect_eq(postconf_read_qmgr(&values, error, sizeof error), 0, "%s", error);
+        cr_expect_eq(postconf_read_qmgr(&values, ours, error, sizeof error), 0, "%s", error);
         cr_expect_eq(values.maximal_queue_lifetime, cases[i].lifetime, "%zu", i);
         cr_expect_eq(values.bounce_queue_lifetime, cases[i].bounces, "%zu", i);
         cr_expect_eq(values.daemon_timeout, cases[i].timeout, "%zu", i);
         cr_expect_eq(values.max_use, 7);
+        /* Without overrides what is known of main.cf holds, and only those of qmgr's line count. */
+        values.daemon_timeout = 11;
+        cr_expect_eq(postconf_read_qmgr(&values, NULL, error, sizeof error), 0, "%s", error);
+        cr_expect_eq(values.daemon_timeout, cases[i].again, "%zu", i);
     }
+    values.daemon_timeout = 90;
     unlink(path);
-    cr_expect_eq(postconf_read_qmgr(&values, error, sizeof error), -ENOENT);
+    cr_expect_eq(postconf_read_qmgr(&values, NULL, error, sizeof error), -ENOENT);
     cr_expect_not_null(strstr(error, "/master.cf: "));
     cr_expect_eq(values.daemon_timeout, 90);
     place_remove(&place);
