@@ -18,6 +18,9 @@
 /* ProcSubset=pid of systemd.exec(5): /proc shows processes only. */
 #define PROC_SUBSET "subset=pid"
 
+/* ProtectControlGroups=yes: in a line of mountinfo. */
+#define READ_ONLY " /sys/fs/cgroup ro,"
+
 /* How long the program may take to tell its version. */
 #define RUN_MS 5000
 
@@ -72,8 +75,10 @@ bool ctl_check_hidden(pid_t master)
     char process[32];
 
     snprintf(process, sizeof process, "%ld", (long)master);
-    return has_mount(process, " /proc ", PROC_SUBSET) ||
-           has_mount(process, " /sys/fs/cgroup ro,", "cgroup2");
+    /* What systemd itself does not see, in a container, no restart shows. */
+    return (has_mount(process, " /proc ", PROC_SUBSET) &&
+            !has_mount("1", " /proc ", PROC_SUBSET)) ||
+           (has_mount(process, READ_ONLY, "cgroup2") && !has_mount("1", READ_ONLY, "cgroup2"));
 }
 
 static void check_pressure(struct ctl_findings *findings)
