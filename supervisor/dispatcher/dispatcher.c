@@ -401,7 +401,8 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         prctl(PR_SET_PDEATHSIG, 0);
         close(settings->channel);
     }
-    journal_close(dispatcher->journal, dispatcher->master_gone ? LAST_LINE_RELOAD : LAST_LINE);
+    journal_close(dispatcher->journal,
+                  dispatcher->master_gone && !dispatcher->ended ? LAST_LINE_RELOAD : LAST_LINE);
     free(dispatcher);
     return result;
 }

@@ -91,7 +91,7 @@ kill "$neighbour"
 calm=$(now)
 wait_for 60 headroom_last_is "$p" OPEN || fail 'OPEN was not reached within 60 s of calm'
 say "OPEN after $(memory_since "$calm" "$(now)") s of calm"
-wait_for 3 grep -q '^OPEN ' "$p/queue/pid/headroom-state.lmtp-test" || fail 'the front door was not told'
+wait_for 10 grep -q '^OPEN ' "$p/queue/pid/headroom-state.lmtp-test" || fail 'the front door was not told'
 expect 'turned away at the front door, and after it' "$(knock)" 1
 touch "$p/etc/headroom.closed"
 knock >/dev/null
