@@ -104,7 +104,7 @@ kills()
 
 more()
 {
-    paste "$TEST_DIR/headroom-deferred" "$TEST_DIR/stock-deferred" | awk '{ print $1 > $2 ? $1 - $2 : 0 }' >"$TEST_DIR/more"
+    paste "$TEST_DIR/headroom-deferred" "$TEST_DIR/stock-deferred" | awk '{ print ($1 > $2 ? $1 - $2 : 0) }' >"$TEST_DIR/more"
     bench_add "$scene, deferred more than by stock" headroom "$(cat "$TEST_DIR/more")"
     rm "$TEST_DIR/headroom-deferred" "$TEST_DIR/stock-deferred"
 }
