@@ -237,9 +237,13 @@ int main(int argc, char **argv)
         return 2;
     for (uint64_t i = 0; i < processes; i++) {
         account = &accounts[i];
-        account->pid = fork();
-        if (account->pid != 0)
+        pid_t pid = fork();
+
+        /* Not the child: it would write 0 to the memory that both have. */
+        if (pid != 0) {
+            account->pid = pid;
             continue;
+        }
         for (uint64_t n = i; n < seeds && (length == 0 || real_time() - began < (double)length);
              n += processes) {
             run(first + n, verbose);
