@@ -191,7 +191,7 @@ static void learn(struct admission *admission, struct part *part, enum admission
     if (outcome == ADMISSION_DELIVERED) {
         destination->unfit = false;
         destination_rate(destination, service, now);
-        destination_round(&admission->settings, destination, part->level, service, now);
+        destination_round(destination, part->level, service, now);
     }
 }
 

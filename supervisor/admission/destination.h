@@ -93,7 +93,6 @@ struct destination {
     unsigned most;     /* at a time, whatever else is free (destination_most.c); 0: not known */
     unsigned
         enough; /* with `most`: so many reach the same rate (destination_round.c); 0: not known */
-    unsigned reach;         /* without: workers are started up to so many; 0: `stock` */
     unsigned tried_from;    /* while one of them is tried: what it was */
     unsigned round_count;   /* deliveries of a round */
     unsigned round_levels;  /* sum of their levels */
@@ -122,7 +121,7 @@ struct destination {
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
     bool stretched;      /* so it was when it was counted */
-    bool fewer;          /* `enough` is what is tried, not `reach` */
+    bool rounds;         /* since `most` is known: destination_round.c */
     bool more;           /* the next try is a larger number */
     bool unfit;          /* to be joined, until it has delivered alone */
     bool held;           /* by an operator */
@@ -282,8 +281,8 @@ void destination_most(const struct admission_settings *settings, struct destinat
                       enum admission_outcome outcome, unsigned level, int64_t service, int64_t now);
 /* destination_round.c */
 /* A delivery that began as the `level`th took so long. To be called after destination_most(). */
-void destination_round(const struct admission_settings *settings, struct destination *destination,
-                       unsigned level, int64_t service, int64_t now);
+void destination_round(struct destination *destination, unsigned level, int64_t service,
+                       int64_t now);
 /* So many at a time, whatever else is free; 0: no bound. */
 static inline unsigned destination_number(const struct destination *destination)
 {
