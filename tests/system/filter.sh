@@ -39,7 +39,8 @@ check_says 0 "^ok .*service lmtp-test is a content filter (content_filter, main.
 sink_tell "$s" set ok slow 0.2
 send many 40
 wait_for 30 settled 120 || fail "not delivered: $(accounts)"
-[ "$(sink_value "$s" open.max)" -le 2 ] || fail "$(sink_value "$s" open.max) connections at once, with a process limit of 2"
+# Each of two may have one more, on its way to scache(8) or from it. Without the limit they were twenty.
+[ "$(sink_value "$s" open.max)" -le 4 ] || fail "$(sink_value "$s" open.max) connections at once, with a process limit of 2"
 
 postfix_main "$p" 'content_filter ='
 postfix_service "$p" smtpd "$(sed 's/$/ -o content_filter=lmtp-test:inet:[127.0.0.1]:10083/' "$p/master.d/smtpd")"
