@@ -44,7 +44,8 @@ rendered()
 deployed()
 {
     postfix_service "$p" lmtp-filtermail "$(rendered "$1" | sed -n '/^lmtp-filtermail/,$p')"
-    expect "postconf, headroom = $1" "$(postconf -c "$p/etc" 2>&1 >/dev/null)" ''
+    # Postfix 3.9 and later warn of a parameter that the test's own main.cf has.
+    expect "postconf, headroom = $1" "$(postconf -c "$p/etc" 2>&1 >/dev/null | grep -v ' parameter "disable_dns_lookups" ')" ''
 }
 
 say 'into the deployment'
@@ -116,7 +117,7 @@ deployed False
 postfix_reload "$p"
 send back 100
 drain 20 || fail 'stock lmtp did not deliver after the way back'
-within 1000 no_supervisor || fail 'the supervisor is still there'
+within 5000 no_supervisor || fail 'the supervisor is still there'
 
 # column UNPRIV CHROOT LIMIT WANTED USER [WORD...]: the worker's command line and its user
 round=0
