@@ -5,9 +5,10 @@
  * takes when few are in flight, half of them would do as well: they wait in the server, and more only wait with them. The least
  * time is what tells, not the rate, since what hangs lowers a rate, and then more workers are just what good mail needs.
  *
- * So a server that takes 8 s however many there are gets all workers; Dovecot on the same two processors, 0.1 s for one and 2 s for
- * each of a hundred, gets no more than `stock`, which stock would have had. Below that nobody is asked: a site with a few quick
- * bounces among its large messages looks stretched, too, and must not be slower for it than with stock.
+ * So a server that takes 8 s however many there are gets `stock` workers, and no more (destination_round.c); for Dovecot on the same
+ * two processors, 0.1 s for one and 2 s for each of a hundred, none are started beyond what stock would have had, whatever hangs.
+ * Below that nobody is asked: a site with a few quick bounces among its large messages looks stretched, too, and must not be slower
+ * for it than with stock.
  *
  * What hangs elsewhere is not counted: with stock it might not have these workers.
  */
