@@ -103,10 +103,34 @@ static void check_pressure(struct ctl_findings *findings)
         close(fd);
 }
 
+/* "Id=NAME" and "LoadState=STATE" of each unit. Debian 12 has both, others only the first. */
+static void check_units(struct ctl_findings *findings)
+{
+    static const char *const words[] = {
+        "/usr/bin/systemctl", "show", "-p", "Id,LoadState", "postfix.service",
+        "postfix@-.service",  NULL};
+    static const char refused[] = "LoadState=bad-setting";
+    char output[512], error[512], unit[64];
+    const char *id, *state;
+
+    if (access("/run/systemd/system", F_OK) < 0 ||
+        capture_run(words, RUN_MS, output, sizeof output, error, sizeof error) < 0)
+        return;
+    for (id = output; (id = strstr(id, "Id=")) && (state = strstr(id, "LoadState=")); id = state)
+        if (strncmp(state, refused, sizeof refused - 1) == 0 && sscanf(id, "Id=%63s", unit) == 1)
+            ctl_found(findings, CTL_WARNING,
+                      "correct its drop-ins: systemd-analyze verify names the line; for one, "
+                      "Restart=always is not for Type=oneshot",
+                      "systemd refuses %s (bad-setting): once stopped, Postfix does not start",
+                      unit);
+}
+
 void ctl_check_machine(const struct ctl *ctl, struct ctl_findings *findings)
 {
     check_directory(ctl, findings);
     check_pressure(findings);
+    if (!ctl->config_directory)
+        check_units(findings);
 }
 
 /* `runs`: with -V it tells its version. A shared library that is missing shows only then. */

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What begins a line that continues the one before (master_file.h). */
@@ -69,6 +70,40 @@ static void replace_command(struct ctl_setup_edits *edits, const struct master_l
         expression(line->name, name), line->type, expression(line->command, old), command);
 }
 
+/* The equal service that the one at `number` replaces, by its line; 0: none. `text` is cut there. */
+static unsigned replaced_by(char *text, struct master_file *file, const struct master_line *line,
+                            unsigned number)
+{
+    char *at = text;
+
+    for (unsigned last = last_of(text, number); last > 0; last--) {
+        at += strcspn(at, "\n");
+        at += *at == '\n';
+    }
+    *at = '\0';
+    master_file_parse(text, file);
+    for (size_t i = 0; i < file->count; i++)
+        if (file->line[i].number == number && strcmp(file->line[i].name, line->name) == 0)
+            return file->line[i].replaced;
+    return 0;
+}
+
+/* Makes comments of all equal services before the line. */
+static void comment_replaced(struct ctl_setup_edits *edits, const char *text,
+                             const struct master_line *line)
+{
+    struct master_file *file = malloc(sizeof *file);
+
+    for (unsigned number = line->replaced; file && number != 0;) {
+        char *copy = strdup(text);
+
+        add(edits, " \\\n    -e '%u,%us/^/#/'", number, last_of(text, number));
+        number = copy ? replaced_by(copy, file, line, number) : 0;
+        free(copy);
+    }
+    free(file);
+}
+
 /* The other line of the name, which nothing asks. */
 static const struct master_line *public_of(const struct master_file *file,
                                            const struct master_line *line)
@@ -91,8 +126,7 @@ void ctl_setup_in(struct ctl_setup_edits *edits, const char *text, const struct 
         replace_command(edits, line, "headroom");
     if (public && public != line && strcmp(public->command, "headroom") == 0)
         replace_command(edits, public, "lmtp");
-    if (line->replaced != 0)
-        add(edits, " \\\n    -e '%u,%us/^/#/'", line->replaced, last_of(text, line->replaced));
+    comment_replaced(edits, text, line);
     if (!retry)
         add(edits,
             " \\\n    -e '$a retry     unix  -       -       n       -       -       error'");

@@ -26,8 +26,8 @@ struct ctl_setup_edits {
 bool ctl_setup_takes(const struct master_line *line);
 
 /*
- * Puts headroom into the line in the place of its command: the command alone changes. An equal line
- * before it, which master(8) does not use, becomes a comment; the service retry is added or
+ * Puts headroom into the line in the place of its command: the command alone changes. Equal lines
+ * before it, which master(8) does not use, become comments; the service retry is added or
  * corrected. `text`: the file as it is. `silence`: a public line keeps postconf(1) from warning
  * that parameters named after the service are unused.
  */

@@ -61,6 +61,9 @@ expect 'lines of a relay' "$(tr -s ' \n' ' ' <"$p/etc/master.cf")" \
 say 'headroomctl setup'
 PATH=$BUILD:$PATH
 cat >"$p/etc/master.cf" <<'L'
+lmtp unix n - - - - lmtp
+lmtp unix - - - - - smtp
+  -v
 smtp inet n - y - - smtpd
 lmtp  unix  -  -  n  -  9  lmtp -o a=b
   -v
@@ -82,6 +85,9 @@ for service in lmtp lmtp.x; do
 done
 cat "$TEST_DIR/out"
 cat >"$TEST_DIR/wanted" <<'L'
+lmtp unix n - - - - lmtp
+#lmtp unix - - - - - smtp
+#  -v
 smtp inet n - y - - smtpd
 #lmtp  unix  -  -  n  -  9  lmtp -o a=b
 #  -v

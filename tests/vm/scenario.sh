@@ -255,6 +255,17 @@ step headroomctl
 # Others may press this machine's memory.
 ctl '[01]' status lmtp
 ctl 0 check
+! grep 'systemd refuses' "$TEST_DIR/ctl" || fail 'no unit is refused'
+if [ "$(systemctl show -p Type --value postfix.service)" = oneshot ]; then
+    refused=/run/systemd/system/postfix.service.d
+    mkdir -p $refused
+    printf '[Service]\nRestart=always\n' >$refused/restart.conf
+    systemctl daemon-reload
+    ctl 0 check
+    grep '^warning *systemd refuses postfix.service' "$TEST_DIR/ctl" || fail "the refused unit: $(cat "$TEST_DIR/ctl")"
+    rm $refused/restart.conf
+    systemctl daemon-reload
+fi
 
 step 'daemon-reload, reload, and an upgrade of the package, each with an agent in the middle of a delivery'
 hold
@@ -287,16 +298,19 @@ L
 postconf -e 'default_transport = lmtp-filtermail:inet:[127.0.0.1]:10024' \
     'lmtp-filtermail_destination_concurrency_limit = 10000' 'lmtp-filtermail_initial_destination_concurrency = 10000'
 expect 'warnings of postconf, stock' "$(postconf 2>&1 >/dev/null)" ''
-# As headroom(8) says it.
-postconf -M lmtp-filtermail/unix="lmtp-filtermail unix - - y - 500 \
-  headroom -o syslog_name=postfix/lmtp-filtermail \
-  -o lmtp_header_checks= -o lmtp_tls_security_level=none"
-expect 'warnings of postconf about unused parameters' \
-    "$(postconf 2>&1 >/dev/null | grep -c 'unused parameter: lmtp-filtermail_')" 2
-echo 'lmtp-filtermail unix  n  -  y  -  0  lmtp' >>/etc/postfix/master.cf
-expect 'warnings of postconf, with the second line' "$(postconf 2>&1 >/dev/null)" ''
 since=$(now)
-systemctl reload postfix
+# A drop-in that systemd has not read: setup lets it.
+reload_needed()
+{
+    systemctl show -p NeedDaemonReload --value $unit
+}
+systemctl show -p DropInPaths --value $unit | tr ' ' '\n' | grep '/headroom.conf$' | xargs touch
+expect 'a daemon-reload is needed' "$(reload_needed)" yes
+echo y | headroomctl setup --apply lmtp-filtermail >"$TEST_DIR/ctl" 2>&1 || fail "setup: $(cat "$TEST_DIR/ctl")"
+sed 's/^/    /' "$TEST_DIR/ctl"
+expect 'commands of setup' "$(grep -c -e '+ sed ' -e '^+ headroomctl check' -e '^+ postfix reload' -e '^+ systemctl daemon-reload$' "$TEST_DIR/ctl")" 4
+expect 'a daemon-reload is needed after setup' "$(reload_needed)" no
+expect 'warnings of postconf, with the second line' "$(postconf 2>&1 >/dev/null)" ''
 deliver
 journal_has "postfix/lmtp-filtermail/lmtp.*good$messages@.*status=sent\|postfix/lmtp-filtermail\[.*good$messages@.*status=sent" \
     "$since" -o short -u $unit || fail "the relay's delivery is not logged as ever: $(journal "$since" -o short -u $unit)"
