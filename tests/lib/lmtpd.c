@@ -5,6 +5,8 @@
  *     lmtpd --listen ADDRESS:PORT|PATH [--control PATH] [--log FILE] [--stats FILE] [COMMAND...]
  *     lmtpd --tell PATH COMMAND...
  *
+ * A client that says EHLO gets the same answers, and so those of SMTP to a message with one recipient.
+ *
  * How a recipient is treated is said by its local part or its domain: behaviour.h. Commands, each one argument at start
  * or the words of one --tell, which prints the answer (status 1 when it begins with "error"):
  *

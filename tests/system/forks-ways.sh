@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the agent is asked for is done by a forked worker as by a stock one: SASL, DSN, VERP, header checks, with and without
-# a chroot, as mail_owner and as root. What both say to the server and to the log is compared, line by line.
+# a chroot, as mail_owner and as root, by lmtp and by smtp. What both say to the server and to the log is compared, line by line.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
@@ -10,13 +10,14 @@ cat >"$TEST_DIR/checks" <<'C'
 /^X-Warned: (.*)/ WARN warned of $1
 /^X-Replaced:/ REPLACE X-New: header
 C
-scene 'transport_maps = inline:{{.stock.invalid=stock:inet:[127.0.0.1]:10083},{sender.invalid=report:inet:[127.0.0.1]:10083}}' \
-    'lmtp_sasl_auth_enable = yes' \
-    'lmtp_sasl_password_maps = static:somebody:secret' 'lmtp_sasl_security_options =' \
-    "lmtp_header_checks = regexp:$TEST_DIR/checks" 'debug_peer_list = 127.0.0.1' 'debug_peer_level = 1' 'ipc_idle = 1s' \
-    'lmtp_connection_cache_on_demand = no'
+scene 'transport_maps = inline:{{.stock.invalid=stock:[127.0.0.1]:10083},{sender.invalid=report:[127.0.0.1]:10083}}' \
+    'default_transport = lmtp-test:[127.0.0.1]:10083' 'debug_peer_list = 127.0.0.1' 'debug_peer_level = 1' 'ipc_idle = 1s'
+for agent in lmtp smtp; do
+    postfix_main "$p" "${agent}_sasl_auth_enable = yes" "${agent}_sasl_password_maps = static:somebody:secret" \
+        "${agent}_sasl_security_options =" "${agent}_header_checks = regexp:$TEST_DIR/checks" \
+        "${agent}_connection_cache_on_demand = no"
+done
 postfix_service "$p" report 'report unix - - n - - lmtp -o syslog_name=postfix/report'
-configure '{"defaults": {"workers": {"max": 10, "start": "fork"}}}'
 sink_start "$s" "$SINK" 'extensions on'
 log=$(postfix_log "$p")
 
@@ -24,7 +25,7 @@ log=$(postfix_log "$p")
 # closed depends on what comes next.
 said_by()
 {
-    sed -n "$from,\$s|^.* postfix/$1/lmtp\\[[0-9]*\\]: ||p" "$log" | grep -e '^[<>] 127' -e ': to=<' -e '^[0-9A-Za-z]*: [a-z]*: header ' |
+    sed -n "$from,\$s|^.* postfix/$1/$agent\\[[0-9]*\\]: ||p" "$log" | grep -e '^[<>] 127' -e ': to=<' -e '^[0-9A-Za-z]*: [a-z]*: header ' |
         grep -v -e ': QUIT$' -e ': 221 ' | sed -e "s/\\.$1\\.invalid/.invalid/g" \
             -e "s/$1-/OF-/g" -e 's/^[0-9A-Za-z]*: /ID: /' -e 's/ conn_use=[0-9]*,//' \
             -e 's/ delay=[^ ]* delays=[^ ]*,/ delay=D, delays=A\/B\/C\/D,/' -e 's/SIZE=[0-9]*/SIZE=N/' -e 's/ tls=none,//' | sort -u
@@ -32,7 +33,7 @@ said_by()
 # The lines of its recipients that are to be there: two.
 told()
 {
-    [ "$(sed -n "$from,\$p" "$log" | grep -c "postfix/$1/lmtp\\[[0-9]*\\]: [0-9A-Za-z]*: to=<.*\\.$1\\.invalid>")" -ge 2 ]
+    [ "$(sed -n "$from,\$p" "$log" | grep -c "postfix/$1/$agent\\[[0-9]*\\]: [0-9A-Za-z]*: to=<.*\\.$1\\.invalid>")" -ge 2 ]
 }
 # submit OF
 submit()
@@ -43,12 +44,12 @@ submit()
     sendmail -C "$p/etc" -f verp@sender.invalid -XV "bounce1@bounce1.$1.invalid" <"$TEST_DIR/message"
 }
 
-for way in '- n' '- y' 'n n' 'n y'; do
-    say "unprivileged, chroot: $way"
-    for of in stock ours; do
-        [ "$of" = ours ] && agent=headroom service=lmtp-test || agent=lmtp service=stock
-        postfix_service "$p" "$service" "$service unix - $way - - $agent -o syslog_name=postfix/$of"
-    done
+for way in 'lmtp - n' 'lmtp - y' 'lmtp n n' 'lmtp n y' 'smtp - y' 'smtp n n'; do
+    say "agent, unprivileged, chroot: $way"
+    agent=${way%% *} way=${way#* }
+    configure "{\"defaults\": {\"agent\": \"$agent\", \"workers\": {\"max\": 10, \"start\": \"fork\"}}}"
+    postfix_service "$p" stock "stock unix - $way - - $agent -o syslog_name=postfix/stock"
+    postfix_service "$p" lmtp-test "lmtp-test unix - $way - - headroom -o syslog_name=postfix/ours"
     # In a chroot the log is where postlogd(8) listens; nothing else is needed.
     if postfix_running "$p"; then
         postfix_reload "$p"
@@ -63,7 +64,7 @@ for way in '- n' '- y' 'n n' 'n y'; do
     }
     ways=$((${ways:-0} + 1))
     wait_for 30 forking || fail "none forks: $(grep headroom "$log" | tail -n 3)"
-    executed=$(workers)
+    executed=$(children "$(parent)" "$agent")
     # shellcheck disable=SC2086
     kill $executed
     # shellcheck disable=SC2086
@@ -80,7 +81,7 @@ for way in '- n' '- y' 'n n' 'n y'; do
         'replace: header X-Replaced' 'status=sent' 'status=bounced'; do
         grep -q "$pattern" "$TEST_DIR/ours" || fail "no line $pattern in $(cat "$TEST_DIR/ours")"
     done
-    for pid in $(workers); do
+    for pid in $(children "$(parent)" "$agent"); do
         kb=$(awk '/^Private_/ { sum += $2 } END { print sum }' "/proc/$pid/smaps_rollup")
         [ "$kb" -lt 1200 ] || fail "worker $pid has $kb kB of its own"
     done
@@ -88,7 +89,7 @@ done
 # The reports of the bounces, one a way each.
 verp()
 {
-    [ "$(grep -c " verp+bounce1=bounce1\\.$1\\.invalid@sender.invalid " "$s/delivered")" -ge 4 ]
+    [ "$(grep -c " verp+bounce1=bounce1\\.$1\\.invalid@sender.invalid " "$s/delivered")" -ge 6 ]
 }
 wait_for 10 verp stock || fail 'no report to a VERP address, stock'
 wait_for 10 verp ours || fail 'no report to a VERP address'

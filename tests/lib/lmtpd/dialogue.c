@@ -196,7 +196,7 @@ static void command(struct server *server, struct connection *connection, const 
 {
     char address[MESSAGE_ADDRESS_MAX];
 
-    if (strncasecmp(line, "LHLO ", 5) == 0) {
+    if (strncasecmp(line, "LHLO ", 5) == 0 || strncasecmp(line, "EHLO ", 5) == 0) {
         server_answer(server,
                       "250-lmtpd\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-SIZE\r\n%s250 "
                       "8BITMIME\r\n",
