@@ -1,14 +1,16 @@
 #!/bin/sh
 # Workers that are forked deliver over TLS, and as the agent smtp: the one that forks has talked to tlsmgr(8) and waits
-# until that connection has closed; the random numbers of two forks differ; a new certificate makes a new one.
+# until that connection has closed; the random numbers of two forks differ; sessions that tlsmgr(8) keeps are used again as
+# often as by stock smtp; a new certificate makes a new one.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
 . "$LIBRARY/headroom.sh"
 
 scene 'default_transport = lmtp-test:[127.0.0.1]:10025' 'smtp_tls_security_level = encrypt' 'ipc_idle = 1s' \
-    'smtp_tls_session_cache_database =' 'smtp_connection_cache_on_demand = no' 'smtp_tls_loglevel = 1' \
-    "smtp_tls_CAfile = $p/etc/cert.pem"
+    "smtp_tls_session_cache_database = btree:$p/data/smtp_scache" 'smtp_connection_cache_on_demand = no' \
+    'smtp_tls_loglevel = 2' "smtp_tls_CAfile = $p/etc/cert.pem" 'transport_maps = inline:{.stock.invalid=stock:[127.0.0.1]:10025}'
+postfix_service "$p" stock 'stock unix - - n - - smtp -o syslog_name=postfix/stock'
 postfix_service "$p" tlsmgr 'tlsmgr unix - - n 1000? 1 tlsmgr'
 # What arrives over TLS is thrown away.
 postfix_service "$p" server "127.0.0.1:10025 inet n - n - - smtpd
@@ -56,6 +58,31 @@ done
 say "$randoms TLS sessions, $forked forked workers"
 calm
 
+# resumed OF: lines about the sessions of these agents, without what differs from one delivery to the next, and how many
+# there are of each. The first session of a destination is new.
+resumed()
+{
+    sed -n "$from,\$s|^.* postfix/$1smtp\\[[0-9]*\\]: ||p" "$log" |
+        grep -e 'TLS connection established' -e 'session .* from' -e 'Reusing old session' |
+        sed 's/lmtp-test&/stock\&/' | sort | uniq -c
+}
+stock_sent()
+{
+    [ "$(said 'postfix/stock/smtp.*status=sent')" -ge "$1" ]
+}
+say 'sessions from the cache, beside stock'
+send first 1 --rcpt 'user@good.stock.invalid'
+wait_for 10 stock_sent 1 || fail "stock has not delivered: $(tail -n 5 "$log")"
+from=$(($(wc -l <"$log") + 1))
+send stock 30 --rcpt 'user%d@good.stock.invalid'
+send ours 30
+wait_for 20 stock_sent 31 || fail "stock: $(said 'postfix/stock/smtp.*status=sent')"
+wait_for 20 sent_over_tls 362 || fail "not delivered: $(said 'status=sent')"
+resumed '' >"$TEST_DIR/ours"
+resumed stock/ >"$TEST_DIR/stock"
+diff "$TEST_DIR/stock" "$TEST_DIR/ours" || fail 'they differ'
+grep '^ *30 .*Reusing old session' "$TEST_DIR/ours" || fail "not 30 times: $(cat "$TEST_DIR/ours")"
+
 say 'a new certificate'
 old=$(template)
 touch "$p/etc/cert.pem"
@@ -63,5 +90,5 @@ for pid in $(children "$(parent)" smtp); do
     kill -KILL "$pid"
 done
 send new 20
-wait_for 10 sent_over_tls 321 || fail "not delivered: $(said 'status=sent')"
+wait_for 10 sent_over_tls 382 || fail "not delivered: $(said 'status=sent')"
 wait_for 5 gone "$old" || fail 'it still forks'
