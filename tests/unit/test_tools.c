@@ -205,6 +205,10 @@ Test(tools, endpoints)
     cr_assert_eq(endpoint_parse("127.1.2.3:2525", &endpoint), 0);
     cr_assert_eq(endpoint.address.inet.sin_family, AF_INET);
     cr_assert_eq(ntohs(endpoint.address.inet.sin_port), 2525);
+    cr_assert_eq(endpoint_parse("[::1]:2525", &endpoint), 0);
+    cr_assert_eq(endpoint.address.inet6.sin6_family, AF_INET6);
+    cr_assert_eq(ntohs(endpoint.address.inet6.sin6_port), 2525);
+    cr_assert_eq(endpoint_parse("[127.0.0.1]:2525", &endpoint), -EINVAL);
     cr_assert_eq(endpoint_parse("/run/x", &endpoint), 0);
     cr_assert_eq(endpoint.address.local.sun_family, AF_UNIX);
     cr_assert_eq(endpoint_parse("127.0.0.1", &endpoint), -EINVAL);
