@@ -24,7 +24,7 @@ void kernel_begin(void)
     for (unsigned i = 0; i < STREAMS_MAX; i++)
         streams[i].used = false;
     memset(listeners, 0, sizeof listeners);
-    kernel = (struct kernel){.fed = world.now};
+    kernel = (struct kernel){.fed = world.now, .top = FIRST};
     descriptors[MASTER_STATUS_FD].kind = KIND_MASTER;
     descriptors[MASTER_LISTEN_FD] =
         (struct descriptor){.kind = KIND_LISTENER, .object = listener_open()};
@@ -40,6 +40,8 @@ int kernel_open(enum kind kind, int object)
         if (descriptors[fd].kind == KIND_NONE) {
             descriptors[fd] = (struct descriptor){.kind = kind, .object = object};
             kernel.open++;
+            if (fd >= kernel.top)
+                kernel.top = fd + 1;
             return fd;
         }
     errno = ENFILE;

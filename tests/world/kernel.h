@@ -82,6 +82,7 @@ extern struct kernel {
     bool pressure;
     bool parent_gone;    /* the parent closed its channel, or the dispatcher did */
     unsigned open;       /* descriptors of the dispatcher */
+    int top;             /* above the highest that there was */
     uint64_t allocated;  /* blocks */
     uint64_t idle_turns; /* turns that neither waited nor found anything, without a break */
     uint64_t idle_calls; /* turns since the last call that moved something */

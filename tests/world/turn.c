@@ -53,7 +53,7 @@ static int ready(struct epoll_event *into, int most)
 {
     int count = 0;
 
-    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+    for (int fd = 0; fd < kernel.top; fd++) {
         struct descriptor *descriptor = &descriptors[fd];
         uint32_t events;
 
