@@ -1,19 +1,25 @@
 #!/bin/sh
-# How fast a queue of deferred mail goes to a fast server, and what that costs in CPU.
+# How fast a queue of deferred mail goes to a fast server, and what that costs in CPU. BENCH_SIZE is that of the messages,
+# in bytes; with BENCH_SERVER=unix the server has a unix-domain socket, in the place of one of the loopback interface.
 
 # shellcheck source=tests/lib/bench.sh
 . "${0%/*}/../lib/bench.sh"
 
 rounds=${BENCH_ROUNDS:-5}
 messages=${BENCH_MESSAGES:-5000}
+size=${BENCH_SIZE:-1000}
+server=${BENCH_SERVER:-inet}
 
-bench "$messages deferred messages of 1 kB to 50 domains behind one fast LMTP server, from the flush to the last delivery;" \
+bench "$messages deferred messages of $size bytes to 50 domains behind one fast LMTP server ($server), from the flush to the last delivery;" \
     "stock lmtp with a process limit of 100, headroom with workers.max 100, both with a destination concurrency of 50;" \
     "$rounds rounds each, in turn"
 
 create()
 {
-    bench_instance "$1" "$2" "$3" 'initial_destination_concurrency = 50' 'default_destination_concurrency_limit = 50'
+    listen=127.0.0.1:$2
+    [ "$server" = inet ] || listen=$TEST_DIR/$1.sink/$server
+    bench_instance "$1" "$listen" "$3" 'message_size_limit = 0' 'initial_destination_concurrency = 50' \
+        'default_destination_concurrency_limit = 50'
     [ "$1" = stock ] || echo '{"defaults": {"workers": {"max": 100}}}' >"$TEST_DIR/$1/etc/headroom.json"
     # Kept from the start: mail is put aside by hand, so that nothing has to be reloaded.
     postfix_main "$TEST_DIR/$1" 'smtpd_data_restrictions = check_client_access static:HOLD'
@@ -32,7 +38,7 @@ cpu()
 drain()
 {
     d=$TEST_DIR/$1
-    bench_send "$1" "r$2" --count "$messages" --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
+    bench_send "$1" "r$2" --count "$messages" --size "$size" --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
     postsuper -c "$d/etc" -H ALL 2>>"$d/start.log"
     before=$(cpu "$d")
     start=$(date +%s.%N)
@@ -46,8 +52,8 @@ drain()
     bench_add processes "$1" "$(postfix_pids "$d" lmtp | wc -l)"
 }
 
-create stock 127.0.0.1:10083 '100 lmtp'
-create headroom 127.0.0.1:10084 '200 headroom'
+create stock 10083 '100 lmtp'
+create headroom 10084 '200 headroom'
 round=1
 while [ "$round" -le "$rounds" ]; do
     bench_round "$round"

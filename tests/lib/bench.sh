@@ -11,8 +11,8 @@
 #     bench_value METRIC VARIANT UNIT GOAL [TEXT]   shows one variant's figure, which is itself the result
 #     bench_so_far                         prints what is shown since the last time, writes $BUILD/bench/NAME.json
 #     bench_end                            the same, at the end
-#     bench_instance NAME ADDRESS:PORT COMMAND [MAIN_CF_LINE...]   a Postfix and an LMTP server, in $TEST_DIR/NAME and
-#                                          $TEST_DIR/NAME.sink, with this command as its transport; not started yet
+#     bench_instance NAME ADDRESS:PORT|PATH COMMAND [MAIN_CF_LINE...]   a Postfix and an LMTP server, in $TEST_DIR/NAME
+#                                          and $TEST_DIR/NAME.sink, with this command as its transport; not started yet
 #     bench_send NAME PREFIX MAILGEN_ARG...         mail to it, remembered in $TEST_DIR/NAME.sent
 #     bench_turn ROUND COMMAND [WORD...]   COMMAND stock ROUND WORD..., and the same of headroom; who comes first changes
 #     bench_delivered NAME COUNT           true when its server has taken so many recipients
@@ -111,7 +111,11 @@ bench_instance()
     bi_command=$3
     shift 3
     sink_start "$TEST_DIR/$bi_name.sink" "$bi_listen"
-    postfix_create "$TEST_DIR/$bi_name" "inet:[${bi_listen%:*}]:${bi_listen#*:}" \
+    case $bi_listen in
+    */*) bi_nexthop=unix:$bi_listen && chmod 666 "$bi_listen" ;;
+    *) bi_nexthop="inet:[${bi_listen%:*}]:${bi_listen#*:}" ;;
+    esac
+    postfix_create "$TEST_DIR/$bi_name" "$bi_nexthop" \
         'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s' "$@"
     postfix_service "$TEST_DIR/$bi_name" lmtp-test "lmtp-test unix - - n - $bi_command"
     # A benchmark with a configuration of its own replaces this.
