@@ -1,11 +1,12 @@
 #!/bin/sh
 # The process that forks workers is killed every 200 ms during 400 messages, then stopped again and again: all are
-# delivered once, none is late, and few lines say it.
+# delivered once, none is late, and few lines say it. MESSAGES in the place of 400.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
 . "$LIBRARY/headroom.sh"
 
+each=${MESSAGES:-400}
 # Workers end after five messages, so that many are started.
 scene 'max_use = 5'
 configure '{"defaults": {"workers": {"max": 20, "start": "fork"}}}'
@@ -18,9 +19,9 @@ for signal in KILL STOP; do
     say "$signal"
     # The pause after a failure is forgotten.
     wait_for 20 settled "$total" || fail "not delivered: $(accounts)"
-    total=$((total + 400))
+    total=$((total + each))
     postfix_reload "$p"
-    mailgen --to "$(postfix_address "$p")" --prefix "hit$signal" --sent "$sent" --rate 100 --time 4 \
+    mailgen --to "$(postfix_address "$p")" --prefix "hit$signal" --sent "$sent" --rate 100 --time $((each / 100)) \
         --rcpt 'slow%d@good%d.invalid' --cycle 20 >"$TEST_DIR/mailgen" 2>&1 &
     generator=$!
     hits=0
@@ -34,8 +35,8 @@ for signal in KILL STOP; do
     [ "$hits" -ge 2 ] || fail "hit $hits times"
     say "hit $hits times"
 done
-wait_for 20 settled 900 || fail "not delivered: $(accounts)"
-expect 'in the end' "$(accounts)" 'sent 900, delivered 900, queued 0, bounced 0, lost 0, doubled 0'
+wait_for 20 settled "$total" || fail "not delivered: $(accounts)"
+expect 'in the end' "$(accounts)" "sent $total, delivered $total, queued 0, bounced 0, lost 0, doubled 0"
 late=$(grep -c ' delay=\([3-9]\|[1-9][0-9]\)' "$log") || true
 expect 'deliveries that took three seconds and more, on a busy machine' "$late" 0
 lines_said=$(said 'headroom\[[0-9]*\]: .*workers are \(forked\|executed\)')

@@ -30,6 +30,10 @@ forking()
 {
     [ -n "$(template)" ] && [ "$(said 'workers are forked from process')" -ge 1 ]
 }
+forking_again()
+{
+    [ -n "$(template)" ] && [ "$(said 'workers are forked from process')" -ge 2 ]
+}
 sent_over_tls()
 {
     [ "$(said 'smtp\[[0-9]*\]: .*status=sent')" -ge "$1" ]
@@ -90,5 +94,17 @@ for pid in $(children "$(parent)" smtp); do
     kill -KILL "$pid"
 done
 send new 20
-wait_for 10 sent_over_tls 382 || fail "not delivered: $(said 'status=sent')"
+wait_for 20 sent_over_tls 382 || fail "not delivered: $(said 'status=sent')"
 wait_for 5 gone "$old" || fail 'it still forks'
+
+say 'TLS where the server offers it'
+postfix_main "$p" 'smtp_tls_security_level = may'
+postfix_reload "$p"
+send may 20
+wait_for 20 sent_over_tls 402 || fail "not delivered: $(said 'status=sent')"
+wait_for 30 forking_again || fail "none forks: $(grep 'headroom\[' "$log")"
+from=$(($(wc -l <"$log") + 1))
+send may 20
+wait_for 20 sent_over_tls 422 || fail "not delivered: $(said 'status=sent')"
+[ "$(resumed '' | grep -c 'Trusted TLS connection')" -ge 1 ] || fail 'not over TLS'
+calm

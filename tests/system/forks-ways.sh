@@ -86,6 +86,22 @@ for way in 'lmtp - n' 'lmtp - y' 'lmtp n n' 'lmtp n y' 'smtp - y' 'smtp n n'; do
         [ "$kb" -lt 1200 ] || fail "worker $pid has $kb kB of its own"
     done
 done
+say 'connections that are used again'
+for agent in lmtp smtp; do
+    postfix_main "$p" "${agent}_connection_cache_on_demand = yes"
+done
+postfix_reload "$p"
+again()
+{
+    [ "$(said "postfix/$1/smtp.* conn_use=")" -ge 10 ]
+}
+# One that keeps busy, with more at once than the destination has workers, keeps its connections.
+for of in stock ours; do
+    send "$of-again" 100 --sessions 8 --rcpt "user%d@again.$of.invalid"
+    wait_for 20 again "$of" || fail "$of: $(said "postfix/$of/smtp.* conn_use=") of 100 deliveries over a connection that was there"
+done
+say "stock $(said 'postfix/stock/smtp.* conn_use='), ours $(said 'postfix/ours/smtp.* conn_use=') of 100"
+
 # The reports of the bounces, one a way each.
 verp()
 {
