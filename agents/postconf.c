@@ -238,6 +238,28 @@ int postconf_read(const char *config_directory, const char *const *overrides, st
                               config_directory, overrides, out, error, error_size);
 }
 
+/* Whether main.cf has the name anywhere, if only in a comment. What cannot be read may have it. */
+static bool mentioned(const char *config_directory, const char *name)
+{
+    char path[PATH_MAX + 16];
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+    FILE *file;
+    bool found = false;
+
+    snprintf(path, sizeof path, "%s/main.cf", config_directory);
+    file = fopen(path, "re");
+    if (!file)
+        return true;
+    while (!found && (length = getline(&line, &size, file)) >= 0)
+        found = memmem(line, (size_t)length, name, strlen(name)) != NULL;
+    found = found || !feof(file);
+    free(line);
+    fclose(file);
+    return found;
+}
+
 int postconf_main_number(const char *program, const char *config_directory, const char *name,
                          int *number, char *error, size_t error_size)
 {
@@ -250,9 +272,12 @@ int postconf_main_number(const char *program, const char *config_directory, cons
     char output[POSTCONF_NAME_SIZE * 2];
     const char *end;
     char *value;
-    int result = capture_run(words, POSTCONF_TIMEOUT_SECONDS * 1000, output, sizeof output, error,
-                             error_size);
+    int result;
 
+    if (!mentioned(config_directory, name))
+        return 0;
+    result = capture_run(words, POSTCONF_TIMEOUT_SECONDS * 1000, output, sizeof output, error,
+                         error_size);
     if (result < 0)
         return result;
     output[strcspn(output, "\n")] = '\0';

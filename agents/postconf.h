@@ -62,7 +62,7 @@ int postconf_read_with(const char *program, int timeout, const char *config_dire
  * The number that main.cf itself sets for a parameter, which is not one of its default: 1 with
  * *number, 0 when main.cf does not set it or sets no number, or a negative errno with a line in
  * `error`. For what master(8) reads: settings on a line of master.cf do not count. `program` NULL:
- * postconf(1).
+ * postconf(1), which is only run where main.cf has the name somewhere: a start has no time to lose.
  */
 int postconf_main_number(const char *program, const char *config_directory, const char *name,
                          int *number, char *error, size_t error_size);

@@ -13,6 +13,7 @@
  * object does not reach ends at the first wish, because the status channel says something.
  *
  *   template -> caller   TEMPLATE_READY    it may fork; `value` is 1 when it speaks TLS, else 0
+ *                        TEMPLATE_SETTLES  not for some seconds: it waits for connections to close
  *                        TEMPLATE_REFUSED  it must not; `value` is an enum template_reason
  *                        TEMPLATE_STARTED  wish `number` is process `value`
  *                        TEMPLATE_FAILED   wish `number` made no process; `value` is an errno
@@ -53,7 +54,7 @@
 #include <sys/types.h>
 
 /* Raised with each change of what is said; the object and the caller must agree. */
-#define TEMPLATE_VERSION "2"
+#define TEMPLATE_VERSION "3"
 #define TEMPLATE_OBJECT "headroom-template.so"
 #define TEMPLATE_ENVIRONMENT "HEADROOM_TEMPLATE"
 
@@ -66,6 +67,7 @@
 
 enum template_kind {
     TEMPLATE_READY = 1,
+    TEMPLATE_SETTLES,
     TEMPLATE_REFUSED,
     TEMPLATE_STARTED,
     TEMPLATE_FAILED,

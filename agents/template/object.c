@@ -244,6 +244,8 @@ static void take_over(void)
         reason = template_look(&places, detail);
     /* The stock loop runs for a second, and with it the timers that close connections. */
     if (reason == TEMPLATE_CONNECTION && turns++ < SETTLE_MOST) {
+        if (turns == 1)
+            tell(TEMPLATE_SETTLES, 0, 0, "");
         postfix.event_loop(1);
         return;
     }

@@ -107,7 +107,7 @@ static void start(struct forks *forks)
     int ends[2];
 
     forks->since = clock_monotonic();
-    forks->expected = false;
+    forks->expected = forks->settles = false;
     if (access(parent->template_object, R_OK) < 0) {
         give_up(forks, TEMPLATE_NO_OBJECT, parent->template_object);
         return;
@@ -150,6 +150,8 @@ void forks_read(struct forks *forks)
             forks->reason = TEMPLATE_FINE;
             forks->tls = message.value != 0;
             say(forks, "");
+        } else if (message.kind == TEMPLATE_SETTLES) {
+            forks->settles = true;
         } else if (message.kind == TEMPLATE_REFUSED && !forks->ready) {
             give_up(forks, (enum template_reason)message.value, message.detail);
         } else if (message.kind != TEMPLATE_STARTED && message.kind != TEMPLATE_FAILED) {
@@ -200,6 +202,19 @@ static bool keep(struct forks *forks)
     if (forks->pid == 0 && now >= forks->again)
         start(forks);
     return forks->ready;
+}
+
+void forks_prepare(struct forks *forks)
+{
+    (void)keep(forks);
+}
+
+int forks_await(const struct forks *forks)
+{
+    uint64_t age = clock_monotonic() - forks->since;
+    bool soon = forks->control >= 0 && !forks->ready && !forks->settles;
+
+    return soon && age < FORKS_AWAIT ? (int)((FORKS_AWAIT - age) / 1000) + 1 : -1;
 }
 
 /* It is mail_owner's, and we have the rights of root: none but a child of ours is ever signalled. */

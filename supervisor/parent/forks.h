@@ -3,9 +3,10 @@
 
 /*
  * Whether the next worker is forked or executed: the parent's side of the template
- * (agents/template.h). The template is started with the first worker, in the pool's group, and
- * again when it is old, stale or has ended. Whenever it cannot fork right now, the worker is
- * executed at once, as without it. It is a child of ours that the dispatcher does not know.
+ * (agents/template.h). The template is started before the first worker, in the pool's group, and
+ * with another one when it is old, stale or has ended. Whenever it cannot fork right now, the worker
+ * is executed at once, as without it; but one that initialises itself is waited for as long as that
+ * takes a worker, too. It is a child of ours that the dispatcher does not know.
  *
  *   refused                  tried again after FORKS_REFUSED; the reason is logged
  *   ended, silent, no fork   tried again after 1 s, then 2 s, and so on up to 60 s; logged once, an
@@ -27,6 +28,7 @@
 
 #define FORKS_ANSWER                                                                               \
     500 /* ms; a fork takes 0.3 ms, and longer where 30 processes want the processor */
+#define FORKS_AWAIT UINT64_C(100000)        /* us from its start; a start takes 10 to 30 ms */
 #define FORKS_SETTLE UINT64_C(30000000)     /* us from its start until it must be ready */
 #define FORKS_REFUSED UINT64_C(600000000)   /* us */
 #define FORKS_PAUSE_MOST UINT64_C(60000000) /* us */
@@ -38,6 +40,7 @@ struct forks {
     pid_t pid;          /* 0: there is none; else not reaped yet */
     int control;        /* -1: it is not asked any more */
     bool ready;
+    bool settles;  /* it will not be ready soon */
     bool tls;      /* its workers speak TLS: they take more */
     bool expected; /* its end: we ended it, or it said why */
     uint32_t number;
@@ -61,6 +64,15 @@ void forks_close(struct forks *forks);
  * -EAGAIN: neither, because one may still come for them.
  */
 pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTORS]);
+
+/* Starts the template, if it is time. */
+void forks_prepare(struct forks *forks);
+
+/*
+ * Milliseconds for which the next worker may wait for a template that will be ready soon: it is
+ * there sooner than one that is executed beside it, and for less. -1: it need not wait.
+ */
+int forks_await(const struct forks *forks);
 
 /* What the control socket says, when it is readable. */
 void forks_read(struct forks *forks);

@@ -143,12 +143,14 @@ static int loop(struct children *children)
         [WATCH_STATUS] = {.fd = parent->status, .events = POLLIN},
         [WATCH_TEMPLATE] = {.events = POLLIN},
     };
-    int result;
+    int result, await;
 
     for (;;) {
         watch[WATCH_TEMPLATE].fd = children->forks.control;
-        watch[WATCH_CHANNEL].events = (short)(children->untold > 0 ? POLLIN | POLLOUT : POLLIN);
-        if (poll(watch, WATCHES, -1) < 0 && errno != EINTR)
+        await = forks_await(&children->forks);
+        watch[WATCH_CHANNEL].events =
+            (short)((children->untold > 0 ? POLLOUT : 0) | (await < 0 ? POLLIN : 0));
+        if (poll(watch, WATCHES, await) < 0 && errno != EINTR)
             return EXIT_FAILURE;
         if (watch[WATCH_SIGNALS].revents && children_signals(children) != 0) {
             children_end(children);
@@ -200,6 +202,7 @@ int parent_run(const struct parent *parent)
     int result = children_open(&children, parent);
 
     if (result == 0) {
+        forks_prepare(&children.forks);
         result = loop(&children);
         children_template_end(&children);
     } else {

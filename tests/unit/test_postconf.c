@@ -396,6 +396,10 @@ Test(postconf, number_of_main_cf)
     cr_expect_eq(postconf_main_number(NULL, place.directory, "default_process_limit", &number,
                                       error, sizeof error),
                  0);
+    /* What main.cf does not have is not asked for. */
+    cr_expect_eq(postconf_main_number("/bin/false", place.directory, "default_process_limit",
+                                      &number, error, sizeof error),
+                 0);
     cr_expect_eq(
         postconf_main_number(NULL, place.directory, "max_use", &number, error, sizeof error), 1);
     cr_expect_eq(number, 7);
