@@ -47,12 +47,14 @@ static struct ruleset ruleset_of(int version)
     return ruleset;
 }
 
-static int add(int rules, const char *path, uint64_t rights)
+static int add(int rules, const struct confine_place *place, uint64_t rights)
 {
-    struct landlock_path_beneath_attr beneath = {.allowed_access = rights};
+    struct landlock_path_beneath_attr beneath = {
+        .allowed_access = place->emptied ? LANDLOCK_ACCESS_FS_REMOVE_DIR : rights};
     int result = 0;
 
-    beneath.parent_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    beneath.parent_fd = place->name ? open(place->name, O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                    : fcntl(place->descriptor, F_DUPFD_CLOEXEC, 0);
     if (beneath.parent_fd < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
     if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
@@ -61,7 +63,7 @@ static int add(int rules, const char *path, uint64_t rights)
     return result;
 }
 
-int confine_files(const char *const *writable, size_t count)
+int confine_files(const struct confine_place *places, size_t count)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     struct ruleset ruleset;
@@ -75,7 +77,7 @@ int confine_files(const char *const *writable, size_t count)
     if (rules < 0)
         return -errno;
     for (size_t i = 0; i < count && result == 0; i++)
-        result = add(rules, writable[i],
+        result = add(rules, &places[i],
                      ruleset.fs &
                          ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
                                      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM));

@@ -91,6 +91,9 @@ static int directory_renew(void *context)
                                    settings->owner);
     int result = fd;
 
+    /* Another one is not what Landlock left open. */
+    if (fd == -EACCES && dispatcher->state_directory >= 0)
+        return -ENOENT;
     if (fd < 0)
         return fd;
     if (dispatcher->state_directory < 0) {

@@ -1,12 +1,15 @@
 #include "supervisor/dispatcher/dispatcher_confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "supervisor/dispatcher/confine.h"
+#include "supervisor/parent/setup.h"
 #include "supervisor/report/metrics.h"
 
 #define MEMORY "/dev/shm" /* where sockets of workers are made when the disk is full */
@@ -27,22 +30,42 @@ static const char *metrics_directory(const struct dispatcher_settings *settings,
     return at;
 }
 
+/*
+ * Where nothing else needs to be written, beside files that are open: the state directory; that for
+ * sockets in the queue, which is made now, because it has to be known, and removed at the end; memory;
+ * and the metrics. A state directory that could not be made may be made later: then all of
+ * data_directory is left open.
+ */
 void dispatcher_confine_files(struct dispatcher_confinement *confinement,
                               const struct dispatcher_settings *settings)
 {
-    const char *writable[4] = {settings->postconf->data_directory, MEMORY};
-    char queue[PATH_MAX + 16];
+    struct confine_place place[5] = {{.name = MEMORY}};
+    char sockets[NAME_MAX];
     char metrics[METRICS_PATH_MAX];
-    size_t count = 2;
+    size_t count = 1;
+    int private = openat(settings->queue_directory, "private", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int made;
 
     if (!settings->confined || (confinement->probe = confine_probe()) < 0)
-        return;
-    snprintf(queue, sizeof queue, "%s/private", settings->postconf->queue_directory);
-    writable[count++] = queue;
-    writable[count] = metrics_directory(settings, metrics);
-    if (writable[count])
+        goto done;
+    place[count++] = settings->state_directory >= 0
+                         ? (struct confine_place){.descriptor = settings->state_directory}
+                         : (struct confine_place){.name = settings->postconf->data_directory};
+    snprintf(sockets, sizeof sockets, "private/headroom.%.100s", settings->service);
+    made = setup_directory(settings->queue_directory, sockets, settings->owner);
+    if (made >= 0)
+        place[count++] = (struct confine_place){.descriptor = made};
+    if (private >= 0)
+        place[count++] = (struct confine_place){.descriptor = private, .emptied = true};
+    place[count].name = metrics_directory(settings, metrics);
+    if (place[count].name)
         count++;
-    confinement->files = confine_files(writable, count);
+    confinement->files = confine_files(place, count);
+    if (made >= 0)
+        close(made);
+done:
+    if (private >= 0)
+        close(private);
 }
 
 /* The kernel has none, or it was switched off when it was booted. */

@@ -63,14 +63,18 @@ static int place_open(struct sockets *sockets, int which)
     return 0;
 }
 
-static void place_remove(struct sockets *sockets, int which, void (*left)(void *context, int fd))
+static void place_sweep(struct sockets *sockets, int which, void (*left)(void *context, int fd))
+{
+    if (enter(sockets, which) == 0)
+        worker_sweep(left, sockets->config.context);
+    forget(sockets, which);
+}
+
+static void place_remove(const struct sockets *sockets, int which)
 {
     int at;
     const char *name = name_at(sockets, which, &at);
 
-    if (enter(sockets, which) == 0)
-        worker_sweep(left, sockets->config.context);
-    forget(sockets, which);
     unlinkat(at, name, AT_REMOVEDIR);
 }
 
@@ -101,8 +105,11 @@ void sockets_open(struct sockets *sockets, const struct sockets_config *config, 
     for (int i = PRIVATE; i < SOCKET_PLACES; i++) {
         const char *name = name_at(sockets, i, &at);
 
-        if (fstatat(at, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && place_open(sockets, i) == 0)
-            place_remove(sockets, i, config->left);
+        if (fstatat(at, name, &found, AT_SYMLINK_NOFOLLOW) < 0 || place_open(sockets, i) < 0)
+            continue;
+        place_sweep(sockets, i, config->left);
+        if (i == MEMORY)
+            place_remove(sockets, i);
     }
 }
 
@@ -142,7 +149,7 @@ static void say(struct sockets *sockets, int which, int error, uint64_t now)
         complain(config->complaints, COMPLAINT_SOCKETS, now, NULL, 0,
                  "no socket of a worker can be made in %s: %s; they are made in %s%s",
                  sockets->place[STATE].name, strerror(-error), sockets->place[which].name,
-                 setup_cure(error));
+                 error == -ENOENT ? "; `postfix reload` makes it again" : setup_cure(error));
 }
 
 int sockets_listen(struct sockets *sockets, unsigned number, int *place, uint64_t now)
@@ -174,6 +181,7 @@ int sockets_connect(struct sockets *sockets, unsigned number, int place)
 
 void sockets_end(struct sockets *sockets)
 {
+    sockets->ended = true;
     if (sockets->config.owner && enter(sockets, STATE) == 0)
         worker_sweep(NULL, NULL);
 }
@@ -181,7 +189,15 @@ void sockets_end(struct sockets *sockets)
 void sockets_close(struct sockets *sockets)
 {
     /* It may never have been opened. */
-    for (int i = PRIVATE; sockets->config.owner && i < SOCKET_PLACES; i++)
-        if (sockets->place[i].descriptor >= 0)
-            place_remove(sockets, i, NULL);
+    if (!sockets->config.owner)
+        return;
+    if (sockets->place[MEMORY].descriptor >= 0) {
+        place_sweep(sockets, MEMORY, NULL);
+        place_remove(sockets, MEMORY);
+    }
+    if (sockets->ended) {
+        place_sweep(sockets, PRIVATE, NULL);
+        place_remove(sockets, PRIVATE);
+    }
+    forget(sockets, PRIVATE);
 }

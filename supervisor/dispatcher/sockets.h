@@ -11,8 +11,9 @@
  *   /dev/shm/headroom.SERVICE.DEVICE-INODE      where both are: it is memory. The numbers of
  *                                               queue_directory tell two instances apart
  *
- * They are tried in this order for each worker; the last two are made when they are needed, and
- * removed at the end. The current directory of the process changes: sockets are named relative to
+ * They are tried in this order for each worker; the last two are made when they are needed (the second
+ * before, where the process is confined: dispatcher_confine.h), and removed at the end; at a reload
+ * the second stays, with its sockets, for the successor. The current directory of the process changes: sockets are named relative to
  * it, because a full name could be longer than an address.
  *
  * DIAGNOSTICS: that sockets are elsewhere, with cause and cure, and that they are back
@@ -20,6 +21,7 @@
  */
 
 #include <pwd.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +53,7 @@ struct sockets {
     size_t queue_length; /* of the private one's name: what queue_directory is in it */
     int entered;         /* the place that is the current directory; -1: none */
     int used;            /* where the last socket was made */
+    bool ended;          /* sockets_end() was called */
 };
 
 /*
@@ -70,7 +73,7 @@ int sockets_connect(struct sockets *sockets, unsigned number, int place);
 /* The workers are ended, too: removes their sockets from the state directory. */
 void sockets_end(struct sockets *sockets);
 
-/* Removes what was made outside the state directory. */
+/* Removes what was made outside the state directory; in the queue after sockets_end() only. */
 void sockets_close(struct sockets *sockets);
 
 #endif

@@ -101,8 +101,9 @@ static void write_status(struct snapshot *snapshot, uint64_t now)
     if (result < 0 && result != before)
         complain(snapshot->complaints, COMPLAINT_SNAPSHOT, now, NULL, 0,
                  "%s/" STATUS_FILE
-                 " cannot be written: %s; headroomctl status shows an old state until it can",
-                 snapshot->place, strerror(-result));
+                 " cannot be written: %s; headroomctl status shows an old state until it can%s",
+                 snapshot->place, strerror(-result),
+                 result == -ENOENT ? "; `postfix reload` makes the directory again" : "");
 }
 
 static void write_metrics(struct snapshot *snapshot, const struct report_view *view)

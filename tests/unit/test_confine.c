@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervisor/dispatcher/dispatcher_confine.h"
+
 /* Exit statuses that are no errno value. */
 #define SUCCEEDED 200
 #define NOT_CONFINED 201
@@ -45,12 +47,12 @@ static int done(long result)
 
 static void be_confined(int *files)
 {
-    const char *const writable[] = {directory, "/nonexistent"};
+    const struct confine_place places[] = {{.name = directory}, {.name = "/nonexistent"}};
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(NOT_CONFINED);
     (void)confine_probe();
-    *files = confine_files(writable, 2);
+    *files = confine_files(places, 2);
     if (confine_calls() < 0)
         _exit(NOT_CONFINED);
 }
@@ -273,6 +275,129 @@ Test(confine, files_are_written_in_its_directories_only)
     cr_assert_eq(listen(listening, 1), 0);
     cr_assert_eq(getsockname(listening, (struct sockaddr *)&server, &length), 0);
     expect_error(connects, EACCES);
+}
+
+/* --- as the dispatcher does it: data_directory and the queue have more in them than what is its own --- */
+
+static const char *const others[] = {"data/headroom.other/learned",
+                                     "data/headroom.other/worker.1",
+                                     "data/verify_cache.db",
+                                     "queue/private/retry",
+                                     "queue/private/headroom.other/worker.1",
+                                     "queue/active/A",
+                                     "metrics.prom"};
+static const char *const shared[] = {"data",          "data/headroom.other",
+                                     "queue/private", "queue/private/headroom.other",
+                                     "queue/active",  "queue"};
+
+static int put(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int result = fd < 0 || write(fd, "x", 1) != 1 ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+/* The number of the first thing that could be done and should not, or the other way round. */
+static int conquers(void)
+{
+    static const char *const own[] = {"data/headroom.lmtp", "queue/private/headroom.lmtp"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[128];
+    int fd;
+
+    if (chdir(directory) < 0)
+        return 1;
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (put(others[i]) != EACCES || unlink(others[i]) == 0 ||
+            rename(others[i], "data/headroom.lmtp/taken") == 0)
+            return 10 + (int)i;
+    for (unsigned i = 0; i < sizeof shared / sizeof shared[0]; i++) {
+        snprintf(path, sizeof path, "%s/new", shared[i]);
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", shared[i]);
+        fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (put(path) != EACCES || mkdir(path, 0700) == 0 ||
+            bind(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+            return 30 + (int)i;
+        close(fd);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/file", own[i]);
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", own[i]);
+        fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (put(path) != 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
+            rename(path, path) < 0 || unlink(path) < 0 || unlink(address.sun_path) < 0)
+            return 50 + (int)i;
+        close(fd);
+    }
+    /* At the end it leaves nothing in the queue. */
+    return rmdir("queue/private/headroom.lmtp") == 0 ? SUCCEEDED : 60;
+}
+
+/* The exit status of one who is confined with this state directory, or none, and does it. */
+static int confined_with(const char *state, attempt *what)
+{
+    static struct postconf postconf;
+    static struct config config;
+    struct dispatcher_confinement confinement = {0};
+    struct dispatcher_settings settings = {.postconf = &postconf,
+                                           .config = &config,
+                                           .service = "lmtp",
+                                           .confined = true,
+                                           .state_directory = -1};
+    struct passwd owner = {.pw_uid = geteuid(), .pw_gid = getegid()};
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        alarm(20);
+        settings.owner = &owner;
+        snprintf(postconf.data_directory, sizeof postconf.data_directory, "%s/data", directory);
+        if (chdir(directory) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+            _exit(1);
+        settings.queue_directory = open("queue", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (state)
+            settings.state_directory = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dispatcher_confine_files(&confinement, &settings);
+        _exit(confinement.files < 0 ? 2 : what());
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The disk was full when it started, and has room now. */
+static int makes_state(void)
+{
+    return chdir(directory) == 0 && mkdir("data/headroom.late", 0700) == 0 &&
+                   put("data/headroom.late/learned") == 0
+               ? SUCCEEDED
+               : errno;
+}
+
+Test(confine, nothing_of_others_in_shared_directories)
+{
+    static const char *const made[] = {
+        "data",         "data/headroom.lmtp", "data/headroom.other",         "queue",
+        "queue/active", "queue/private",      "queue/private/headroom.other"};
+
+    if (outside[0] == '\0')
+        cr_skip_test("this kernel has no Landlock");
+    cr_assert_eq(chdir(directory), 0);
+    for (unsigned i = 0; i < sizeof made / sizeof made[0]; i++)
+        cr_assert_eq(mkdir(made[i], 0700), 0);
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_assert_eq(put(others[i]), 0);
+    cr_expect_eq(confined_with("data/headroom.lmtp", conquers), SUCCEEDED);
+    cr_expect_eq(confined_with(NULL, makes_state), SUCCEEDED);
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_expect_eq(unlink(others[i]), 0);
+    cr_expect_eq(unlink("data/headroom.late/learned"), 0);
+    cr_expect_eq(rmdir("data/headroom.late"), 0);
+    cr_expect_eq(rmdir("queue/private/headroom.lmtp"), 0);
+    for (unsigned i = sizeof made / sizeof made[0]; i > 0; i--)
+        cr_expect_eq(rmdir(made[i - 1]), 0, "%s", made[i - 1]);
 }
 
 static void *say(void *argument)
