@@ -142,6 +142,8 @@ void router_on_fleet(void *context, const struct fleet_event *event)
         router_put_back(router, event->work);
         break;
     case FLEET_ENDED:
+        /* The first one may have greeted and gone within a turn: clients are accepted all the same. */
+        clients_greet(router->clients, fleet.greeting, fleet.greeting_length);
         worker_ended(router, event);
         break;
     case FLEET_CLOSED:

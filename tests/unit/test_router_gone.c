@@ -137,6 +137,25 @@ Test(router, a_worker_goes_before_the_first_byte)
     expect_empty();
 }
 
+/* The first one, before its greeting was read: clients are greeted, and another is started for them. */
+Test(router, the_first_worker_greets_and_goes_at_once)
+{
+    int number, fd, connection;
+
+    launch(2, CONFIG_LIMIT_FIXED);
+    fd = peer_dial();
+    number = started();
+    connection = taken(number);
+    peer_say(connection, WIRE_GREETING);
+    dies(number, connection, 1);
+    peer_expect(fd, WIRE_GREETING);
+    close(fd);
+    fd = ask("AAA");
+    reply(serve(started(), "AAA"), WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* With the request: nobody else gets it, and qmgr(8) tries again. */
 Test(router, a_worker_is_lost)
 {
