@@ -31,7 +31,9 @@ int ctl_open(struct ctl *ctl)
 
     if (postconf_read(ctl->config_directory, NULL, &ctl->postconf, error, sizeof error) == 0)
         return 0;
-    ctl_error("postconf: %s (is Postfix installed? -c DIR names another configuration)", error);
+    ctl_error("postconf: %s (is Postfix installed, and set up, as by dpkg-reconfigure postfix? -c "
+              "DIR names another configuration)",
+              error);
     return CTL_FAILED;
 }
 

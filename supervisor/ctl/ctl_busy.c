@@ -10,6 +10,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
 static void print(const struct status *status, int64_t longer)
@@ -24,10 +25,10 @@ static void print(const struct status *status, int64_t longer)
         if (now - at->since < longer)
             continue;
         if (lines++ == 0)
-            printf("%-20s %8s  %-12s %-19s %s\n", status->service, "agent", "runs for", "since",
-                   "destination");
-        printf("%-20s %8" PRIu64 "  %-12s %-19s %s", at->id, at->pid,
-               ctl_span(now - at->since, span), ctl_clock(at->since, now, clock), at->destination);
+            printf("%s:\n%-16s %7s  %-11s %-8s %s\n", status->service, "Queue ID", "worker",
+                   "runs for", "since", "destination");
+        printf("%-16s %7" PRIu64 "  %-11s %-8s %s", at->id, at->pid,
+               ctl_span(now - at->since, span), ctl_when(at->since, now, clock), at->destination);
         if (at->others > 0)
             printf(" and %" PRIu64 " more", at->others);
         putchar('\n');
@@ -61,6 +62,7 @@ int ctl_busy(struct ctl *ctl, int argc, char **argv)
     status = malloc(sizeof *status);
     if (!status)
         return CTL_FAILED;
+    ctl_page_begin();
     for (size_t i = 0; i < services.count; i++) {
         if (ctl_load_or_say(ctl, services.name[i], status) != 0)
             result = CTL_FAILED;

@@ -18,6 +18,7 @@
 #include "supervisor/ctl/ctl_check_master.h"
 #include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_check_setup.h"
+#include "supervisor/ctl/ctl_page.h"
 
 /* An error outside of a service's own part is found once for each service. */
 #define LINES_MAX (CONFIG_REPORTS_MAX + 1)
@@ -228,6 +229,7 @@ int ctl_check(struct ctl *ctl, int argc, char **argv)
     check = calloc(1, sizeof *check);
     if (!check)
         return CTL_FAILED;
+    ctl_page_begin();
     check->ctl = ctl;
     check->findings.quiet = quiet;
     result = run(check, argv[optind]);

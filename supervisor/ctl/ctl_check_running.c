@@ -86,7 +86,8 @@ static void not_looked_at(const struct ctl *ctl, const char *service, const stru
 {
     const char *file = ctl->postconf.maillog_file;
 
-    if (last->refused.looked == 0)
+    /* A log that is not there yet has nothing of a start that failed. */
+    if (last->refused.looked == 0 || (file[0] != '\0' && last->refused.looked == -ENOENT))
         return;
     if (file[0] != '\0')
         ctl_found(findings, CTL_WARNING, "look there for lines of headroom, and of master with it",

@@ -16,6 +16,7 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_hold.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
 struct wish {
@@ -124,8 +125,8 @@ static int print_map(const struct wish *wish, const struct status *status)
     return 0;
 }
 
-/* Why it fails, and what to do. */
-static void print_reason(const struct status_destination *at, int64_t now)
+/* Why it fails, and what to do, unless that was said before. */
+static void print_reason(const struct status_destination *at, int64_t now, const char **said)
 {
     char since[CTL_WORD_SIZE], span[CTL_WORD_SIZE];
     const char *advice = ctl_advice(at->reason);
@@ -136,9 +137,10 @@ static void print_reason(const struct status_destination *at, int64_t now)
            ctl_clock(at->failing_since, now, since), ctl_span(now - at->failed, span));
     if (at->reason[0] != '\0')
         printf(": %s", at->reason);
-    if (advice)
+    if (advice && advice != *said)
         printf("\n    -> %s", advice);
     putchar('\n');
+    *said = advice;
 }
 
 static void print_holds(const struct ctl *ctl, const char *service)
@@ -155,9 +157,11 @@ static void print_holds(const struct ctl *ctl, const char *service)
 static void print_list(const struct status *status)
 {
     int64_t now = clock_wall();
+    size_t width = ctl_page_name_width(ctl_page_columns(), 60);
     char since[CTL_WORD_SIZE];
     char span[CTL_WORD_SIZE];
     char last[CTL_WORD_SIZE];
+    const char *said = NULL;
     unsigned lines = 0;
 
     for (uint64_t i = 0; i < status->destinations; i++) {
@@ -166,17 +170,18 @@ static void print_list(const struct status *status)
         if (!shown(at))
             continue;
         if (lines++ == 0)
-            printf("%-32s %-8s %-19s %8s %8s %9s  %-16s %s\n", status->service, "lane", "since",
-                   "delivery", "waiting", "deferred", "longest delivery", "last success");
-        printf("%-32s %-8s %-19s %8" PRIu64 " %8" PRIu64 " %9" PRIu64 "  %-16s %s\n", at->name,
-               at->lane, ctl_clock(at->since, now, since), at->in_flight, at->waiting, at->deferred,
+            printf("%-*s %-7s %-8s %6s %7s %8s  %-9s %s\n", (int)width, "Destination", "lane",
+                   "since", "in use", "waiting", "deferred", "longest", "last ok");
+        ctl_page_name(stdout, at->name, 0, width);
+        printf(" %-7s %-8s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %-9s %s\n", at->lane,
+               ctl_when(at->since, now, since), at->in_flight, at->waiting, at->deferred,
                at->oldest_start == 0 || at->in_flight == 0 ? "-"
                                                            : ctl_span(now - at->oldest_start, span),
-               at->last_success == 0 ? "-" : ctl_clock(at->last_success, now, last));
-        print_reason(at, now);
+               ctl_when(at->last_success, now, last));
+        print_reason(at, now, &said);
     }
     if (lines == 0)
-        printf("%s: no destination is slow, waits, fails or was deferred\n", status->service);
+        puts("no destination is slow, waits, fails or was deferred");
     if (status->destinations == STATUS_DESTINATIONS_MAX)
         printf("There may be more; these have the longest queues and the longest deliveries.\n");
 }
@@ -194,6 +199,7 @@ static int show(const struct ctl *ctl, const char *service, const struct wish *w
         return print_map(wish, status);
     if (!first)
         putchar('\n');
+    printf("%s:\n", service);
     print_holds(ctl, service);
     print_list(status);
     return 0;
@@ -231,6 +237,8 @@ int ctl_destinations(struct ctl *ctl, int argc, char **argv)
     status = malloc(sizeof *status);
     if (!status)
         return CTL_FAILED;
+    if (!wish.map)
+        ctl_page_begin();
     for (size_t i = 0; i < services.count; i++)
         if (show(ctl, services.name[i], &wish, i == 0, status) != 0)
             result = CTL_FAILED;

@@ -12,6 +12,8 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_journal.h"
+#include "supervisor/ctl/ctl_page.h"
+#include "supervisor/ctl/ctl_restarts.h"
 #include "supervisor/ctl/ctl_words.h"
 
 #define DAY (INT64_C(24) * 3600 * 1000000)
@@ -21,12 +23,17 @@ static void print_entry(void *context, const struct ctl_entry *entry)
     char date[CTL_WORD_SIZE];
 
     (void)context;
-    printf("%s %-16s ", ctl_date(entry->time, date), entry->service);
+    printf("%s %-10s ", ctl_date(entry->time, date), entry->service);
     if (strcmp(entry->event, "state") == 0)
         printf("%-7s limit %" PRId64 ", %" PRId64 " workers, %" PRId64 " waiting: %s\n",
                entry->state, entry->limit, entry->workers, entry->waiting, entry->reason);
     else
         printf("%-7s %s\n", entry->event, entry->text);
+}
+
+static void take_entry(void *context, const struct ctl_entry *entry)
+{
+    ctl_restarts_take(context, entry);
 }
 
 /* Without a journal there is what the snapshots remember. */
@@ -51,7 +58,7 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
             const struct status_change *at = &status->change[j - 1];
 
             if (at->time >= since)
-                printf("%s %-16s %-7s limit %" PRIu64 ", %" PRIu64 " workers, %" PRIu64
+                printf("%s %-10s %-7s limit %" PRIu64 ", %" PRIu64 " workers, %" PRIu64
                        " waiting: %s\n",
                        ctl_date(at->time, date), status->service, at->state, at->limit, at->workers,
                        at->waiting, at->reason);
@@ -67,6 +74,7 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     static const struct option options[] = {{"since", required_argument, NULL, 's'}, {0}};
     int64_t now = clock_wall();
     int64_t since = now - DAY;
+    struct ctl_restarts *restarts;
     int64_t count;
     char date[CTL_WORD_SIZE];
     int option;
@@ -85,7 +93,14 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     }
     if (ctl_open(ctl) != 0)
         return CTL_FAILED;
-    count = ctl_journal_read(ctl, argv[optind], since, events, print_entry, NULL);
+    restarts = calloc(1, sizeof *restarts);
+    if (!restarts)
+        return CTL_FAILED;
+    ctl_page_begin();
+    restarts->use = print_entry;
+    count = ctl_journal_read(ctl, argv[optind], since, events, take_entry, restarts);
+    ctl_restarts_end(restarts);
+    free(restarts);
     if (count > 0)
         return 0;
     if (count < 0)

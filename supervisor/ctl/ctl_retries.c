@@ -13,6 +13,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_deferred.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
 #define BAR 40
@@ -119,8 +120,10 @@ int ctl_retries(struct ctl *ctl, int argc, char **argv)
                   ctl->postconf.mail_owner);
     else if (json)
         print_json(deferred);
-    else
+    else {
+        ctl_page_begin();
         print(deferred, ctl->postconf.queue_directory);
+    }
     for (size_t i = 0; result == 0 && !json && i < services.count; i++)
         print_service(ctl, services.name[i]);
     free(deferred);

@@ -6,6 +6,7 @@
 #include "supervisor/config/config_bound.h"
 #include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_cause.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
 static const char *bound_text(const struct status *status)
@@ -28,23 +29,34 @@ static void put_title(FILE *out, const struct status *status, const struct ctl_v
             ctl_span(view->now - status->state.since, span), status->state.reason);
 }
 
+/* What the figures of the last minute are about, while there is less of it, too. */
+static const char *minute_of(const struct status *status, char text[CTL_WORD_SIZE])
+{
+    char span[CTL_WORD_SIZE];
+    bool whole = status->minute.span > 59000000;
+
+    ctl_span((int64_t)status->minute.span, span);
+    snprintf(text, CTL_WORD_SIZE, whole ? "the last %.20s" : "the %.20s since the start", span);
+    return text;
+}
+
 static void put_mail(FILE *out, const struct status *status)
 {
     char span[CTL_WORD_SIZE];
     uint64_t flight = ctl_in_flight(status);
 
     ctl_screen_label(out, "Mail");
-    ctl_span((int64_t)status->minute.span, span);
+    minute_of(status, span);
     if (!status->faults.greeting_known && flight + status->requests.waiting > 0)
         fputs("does not move: no worker has been ready yet", out);
     else if (status->minute.delivered > 0)
-        fprintf(out, "moves: %" PRIu64 " delivered in the last %s", status->minute.delivered, span);
+        fprintf(out, "moves: %" PRIu64 " delivered in %s", status->minute.delivered, span);
     else if (flight == 0 && status->requests.waiting == 0)
         fputs("has nothing to do", out);
     else if (status->minute.failed > 0)
-        fprintf(out, "is tried, but nothing was delivered in the last %s", span);
+        fprintf(out, "is tried, but nothing was delivered in %s", span);
     else
-        fprintf(out, "does not move: nothing delivered in the last %s", span);
+        fprintf(out, "does not move: nothing delivered in %s", span);
     fprintf(out, ", %" PRIu64 " in delivery, %" PRIu64 " waiting", flight,
             status->requests.waiting);
     if (status->minute.failed > 0)
@@ -87,9 +99,9 @@ static void put_failing(FILE *out, const struct status *status)
     const struct status_destination *last = ctl_newest_reason(status);
     char span[CTL_WORD_SIZE];
 
-    fprintf(out, "the other side: %" PRIu64 " of %" PRIu64 " deliveries of the last %s failed",
+    fprintf(out, "the other side: %" PRIu64 " of %" PRIu64 " deliveries failed in %s",
             status->minute.failed, status->minute.failed + status->minute.delivered,
-            ctl_span((int64_t)status->minute.span, span));
+            minute_of(status, span));
     if (last)
         fprintf(out, "; last, %s: %s", last->name, last->reason);
 }
@@ -160,21 +172,25 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
     fputc('\n', out);
 }
 
-static void put_limit(FILE *out, const struct status *status)
+static void put_limit(FILE *out, const struct status *status, bool brief)
 {
     ctl_screen_label(out, "Limit");
     fprintf(out,
-            "%" PRIu64 " workers of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
-            " busy, %" PRIu64 " idle, %" PRIu64 " starting, %" PRIu64 " leaving\n",
-            status->state.limit, status->settings.workers_max,
+            "%" PRIu64 " worker%s of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
+            " busy, %" PRIu64 " idle",
+            status->state.limit, status->state.limit == 1 ? "" : "s", status->settings.workers_max,
             status->settings.fixed ? "fixed, " : "", bound_text(status), status->workers.live,
-            status->workers.busy + status->workers.connecting, status->workers.idle,
-            status->workers.starting, status->workers.leaving);
-    if (status->workers.why[0] != '\0') {
+            status->workers.busy + status->workers.connecting, status->workers.idle);
+    if (status->workers.starting > 0)
+        fprintf(out, ", %" PRIu64 " starting", status->workers.starting);
+    if (status->workers.leaving > 0)
+        fprintf(out, ", %" PRIu64 " leaving", status->workers.leaving);
+    fputc('\n', out);
+    if (status->workers.why[0] != '\0' && status->requests.waiting > 0) {
         ctl_screen_label(out, "New workers");
         fprintf(out, "none: %s\n", status->workers.why);
     }
-    if (status->workers.start[0] != '\0') {
+    if (status->workers.start[0] != '\0' && !brief) {
         ctl_screen_label(out, "Starts");
         fprintf(out, "workers are %s\n", status->workers.start);
     }
@@ -228,7 +244,7 @@ static void put_memory(FILE *out, const struct status *status, const struct ctl_
 
     ctl_screen_label(out, "Memory");
     if (status->memory.machine_known)
-        fprintf(out, "%s of %s available, %s of it are kept",
+        fprintf(out, "%s of %s available, of which %s are kept free",
                 ctl_size((double)status->memory.available, a),
                 ctl_size((double)status->memory.total, b),
                 ctl_size((double)status->memory.min_available, c));
@@ -259,10 +275,11 @@ static void put_pressure(FILE *out, const struct status *status)
         return;
     }
     if (status->pressure.pool_known)
-        fprintf(out, "pool %.1f %%, ", status->pressure.pool_some);
+        fprintf(out, "pool %.1f %%%s", status->pressure.pool_some,
+                status->pressure.machine_known ? ", " : "");
     if (status->pressure.machine_known)
-        fprintf(out, "machine %.1f %%, ", status->pressure.machine_some);
-    fprintf(out, "of the time; holds at %.4g %%, shrinks at %.4g %%\n", status->pressure.hold,
+        fprintf(out, "machine %.1f %%", status->pressure.machine_some);
+    fprintf(out, " of the time; holds at %.4g %%, shrinks at %.4g %%\n", status->pressure.hold,
             status->pressure.target);
 }
 
@@ -320,9 +337,10 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
     put_title(out, status, view);
     put_mail(out, status);
     put_cause(out, status, view);
-    put_limit(out, status);
+    put_limit(out, status, view->brief);
     ctl_screen_deferred(out, status, view);
-    put_trend(out, status);
+    if (!view->brief)
+        put_trend(out, status);
     put_memory(out, status, view);
     put_pressure(out, status);
     put_long(out, status, view->now);
@@ -333,17 +351,19 @@ void ctl_screen_destinations(FILE *out, const struct status *status, const struc
                              size_t most)
 {
     size_t count = status->destinations < most ? (size_t)status->destinations : most;
+    size_t width = ctl_page_name_width(view->columns, 46);
     char span[CTL_WORD_SIZE];
 
     if (count == 0)
         return;
-    fprintf(out, "  %-32s %-8s %6s %8s %9s  %s\n", "Destination", "lane", "in use", "waiting",
-            "deferred", "longest delivery");
+    ctl_page_name(out, "Destination", 2, width);
+    fprintf(out, " %-7s %6s %7s %8s  %s\n", "lane", "in use", "waiting", "deferred", "longest");
     for (size_t i = 0; i < count; i++) {
         const struct status_destination *at = &status->destination[i];
 
-        fprintf(out, "  %-32s %-8s %6" PRIu64 " %8" PRIu64 " %9" PRIu64 "  %s\n", at->name,
-                at->lane, at->in_flight, at->waiting, at->deferred,
+        ctl_page_name(out, at->name, 2, width);
+        fprintf(out, " %-7s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %s\n", at->lane, at->in_flight,
+                at->waiting, at->deferred,
                 at->oldest_start == 0 || at->in_flight == 0
                     ? "-"
                     : ctl_span(view->now - at->oldest_start, span));

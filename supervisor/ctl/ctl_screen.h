@@ -14,6 +14,8 @@
 /* What headroomctl knows besides. */
 struct ctl_view {
     int64_t now;
+    size_t columns; /* of the terminal; 0: none */
+    bool brief;     /* without what graphs show */
     enum ctl_life life;
     char process;       /* ctl_process_state() of the dispatcher */
     unsigned processes; /* workers whose memory was added up; 0: unknown */

@@ -15,6 +15,7 @@
 #include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_check_running.h"
 #include "supervisor/ctl/ctl_limits.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
 #include "supervisor/ctl/ctl_words.h"
@@ -170,7 +171,7 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
                 struct status *status)
 {
     enum ctl_running running = ctl_running(ctl, service);
-    struct ctl_view view = {0};
+    struct ctl_view view = {.columns = ctl_page_columns()};
     bool first = !*shown;
     bool never = never_needed(ctl, service, running, status);
     int result;
@@ -232,6 +233,8 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
         return CTL_FAILED;
     if (form == JSON)
         putchar('[');
+    else
+        ctl_page_begin();
     result = 0;
     for (size_t i = 0; i < services.count; i++) {
         int one = show(ctl, services.name[i], form, &shown, status);

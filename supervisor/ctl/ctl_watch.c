@@ -21,6 +21,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_graph.h"
+#include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_process.h"
 #include "supervisor/ctl/ctl_screen.h"
 #include "supervisor/ctl/ctl_words.h"
@@ -108,58 +109,63 @@ static void put_graph(FILE *out, const struct watch *watch, const char *name,
     fprintf(out, "  %-10s 0-%-9s |%s\n", name, top_text, text);
 }
 
-/* The whole screen as text, before it is cut to the terminal. */
-static void compose(FILE *out, const struct watch *watch, size_t columns)
+/* The whole screen as text. */
+static void compose(FILE *out, const struct watch *watch)
 {
     const struct status *status = &watch->status;
+    size_t columns = watch->view.columns;
     size_t width = columns > GRAPH_MARGIN + 10 ? columns - GRAPH_MARGIN : 10;
 
     width = width > CTL_GRAPH_MAX ? CTL_GRAPH_MAX : width;
     ctl_screen_head(out, status, &watch->view);
-    fputc('\n', out);
     put_graph(out, watch, "workers", &watch->workers, 1, "", width);
     put_graph(out, watch, "waiting", &watch->waiting, 1, "", width);
     put_graph(out, watch, "pressure", &watch->pressure,
               status->pressure.target > 0 ? status->pressure.target : 1, "%", width);
-    fputc('\n', out);
-    ctl_screen_changes(out, status, &watch->view, 5);
     if (watch->view.life == CTL_ANSWERS)
         ctl_screen_destinations(out, status, &watch->view, STATUS_DESTINATIONS_MAX);
+    ctl_screen_changes(out, status, &watch->view, 5);
 }
 
-static void draw(const struct watch *watch)
+/* As many rows of `text`, laid out, as the terminal has, but for the last one. */
+static void put_rows(const char *text, size_t rows)
 {
-    struct winsize size = {0};
-    size_t rows, columns, length = 0, row = 0;
-    char *text = NULL;
-    FILE *out = open_memstream(&text, &length);
-    char line[2048];
+    size_t row = 0;
 
-    if (!out)
-        return;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0)
-        size = (struct winsize){.ws_row = 24, .ws_col = 80};
-    rows = size.ws_row;
-    columns = size.ws_col;
-    compose(out, watch, columns);
-    if (fclose(out) != 0) {
-        free(text);
-        return;
-    }
-    fputs("\033[H", stdout);
     for (const char *at = text; *at != '\0' && row + 1 < rows; row++) {
         size_t step = strcspn(at, "\n");
 
-        ctl_plain(at, step, columns, line, sizeof line);
         /* Cleared before: after the last column it would clear that one. */
-        printf("\033[K%s\n", line);
+        printf("\033[K%.*s\n", (int)step, at);
         at += step + (at[step] == '\n');
     }
-    fputs("\033[J", stdout);
-    ctl_plain(PROMPT, strlen(PROMPT), columns, line, sizeof line);
-    fputs(line, stdout);
-    fflush(stdout);
+}
+
+static void draw(struct watch *watch)
+{
+    struct winsize size = {0};
+    char *text = NULL, *laid = NULL, *line;
+    size_t length = 0, laid_length = 0;
+    FILE *out = open_memstream(&text, &length), *to = open_memstream(&laid, &laid_length);
+    bool color = ctl_page_color();
+
+    watch->view.columns = ctl_page_columns();
+    watch->view.brief = true;
+    if (out)
+        compose(out, watch);
+    if (out && fclose(out) == 0 && to)
+        for (line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+            ctl_page_line(to, line, strcspn(line, "\n"), watch->view.columns, color);
+    if (to && fclose(to) == 0) {
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+            size.ws_row = 24;
+        fputs("\033[H", stdout);
+        put_rows(laid, size.ws_row);
+        printf("\033[J%.*s", (int)watch->view.columns, PROMPT);
+        fflush(stdout);
+    }
     free(text);
+    free(laid);
 }
 
 /* Waits for the next look. False: it is over. */

@@ -41,30 +41,41 @@ const char *ctl_span(int64_t time, char text[CTL_WORD_SIZE])
     return text;
 }
 
-static const char *local(int64_t time, bool date, char text[CTL_WORD_SIZE])
+enum style { CLOCK, DAY_ONLY, DATE };
+
+static const char *local(int64_t time, enum style style, char text[CTL_WORD_SIZE])
 {
     time_t seconds = time / SECOND;
     struct tm when;
     size_t length = 0;
 
     if (localtime_r(&seconds, &when))
-        length = date ? strftime(text, CTL_WORD_SIZE, "%Y-%m-%d %H:%M:%S", &when)
-                      : strftime(text, CTL_WORD_SIZE, "%H:%M:%S", &when);
+        length = style == CLOCK      ? strftime(text, CTL_WORD_SIZE, "%H:%M:%S", &when)
+                 : style == DAY_ONLY ? strftime(text, CTL_WORD_SIZE, "%b %e", &when)
+                                     : strftime(text, CTL_WORD_SIZE, "%Y-%m-%d %H:%M:%S", &when);
     if (length == 0)
         snprintf(text, CTL_WORD_SIZE, "?");
     return text;
 }
 
+static bool is_near(int64_t time, int64_t now)
+{
+    return time > now - 20 * HOUR && time < now + 20 * HOUR;
+}
+
 const char *ctl_clock(int64_t time, int64_t now, char text[CTL_WORD_SIZE])
 {
-    bool recent = time <= now && now - time < 20 * HOUR;
+    return local(time, is_near(time, now) ? CLOCK : DATE, text);
+}
 
-    return local(time, !recent, text);
+const char *ctl_when(int64_t time, int64_t now, char text[CTL_WORD_SIZE])
+{
+    return time == 0 ? "-" : local(time, is_near(time, now) ? CLOCK : DAY_ONLY, text);
 }
 
 const char *ctl_date(int64_t time, char text[CTL_WORD_SIZE])
 {
-    return local(time, true, text);
+    return local(time, DATE, text);
 }
 
 static bool ago(const char *text, int64_t now, int64_t *time)

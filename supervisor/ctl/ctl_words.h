@@ -21,6 +21,9 @@ const char *ctl_span(int64_t time, char text[CTL_WORD_SIZE]);
 /* Local time (us since 1970): "14:02:11" if within 20 hours of `now`, else with the date. */
 const char *ctl_clock(int64_t time, int64_t now, char text[CTL_WORD_SIZE]);
 
+/* For a column of a table: "14:02:11" or "Nov 28"; "-" for 0. */
+const char *ctl_when(int64_t time, int64_t now, char text[CTL_WORD_SIZE]);
+
 /* Always with the date. */
 const char *ctl_date(int64_t time, char text[CTL_WORD_SIZE]);
 

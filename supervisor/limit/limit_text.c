@@ -4,14 +4,17 @@
 
 #define MIB 1048576.0
 
-/* Enough for the largest number of mebibytes. */
+/* Enough for the largest number; units are those of ctl_size(). */
 #define AMOUNT 32
 
 static const char *amount(double bytes, char *text)
 {
     double mib = bytes > 0 ? bytes / MIB : 0;
 
-    snprintf(text, AMOUNT, mib < 9.95 ? "%.1fM" : "%.0fM", mib);
+    if (mib >= 10000)
+        snprintf(text, AMOUNT, "%.1fG", mib / 1024);
+    else
+        snprintf(text, AMOUNT, mib < 9.95 ? "%.1fM" : "%.0fM", mib);
     return text;
 }
 
@@ -25,10 +28,12 @@ static void write_claims(const struct limit_reason *reason, char *text, size_t s
 
     text[0] = '\0';
     if (fast && young)
-        snprintf(text, size, " (others take %s/s, workers just started will take %s)",
+        snprintf(text, size,
+                 " (other processes take %s more a second, workers just started will take %s)",
                  amount(reason->falling, falling), amount(reason->promised, promised));
     else if (fast)
-        snprintf(text, size, " (others take %s/s)", amount(reason->falling, falling));
+        snprintf(text, size, " (other processes take %s more a second)",
+                 amount(reason->falling, falling));
     else if (young)
         snprintf(text, size, " (workers just started will take %s)",
                  amount(reason->promised, promised));

@@ -288,11 +288,11 @@ if command -v tmux >/dev/null; then
     pane_shows "^$SERVICE: OPEN since" || fail 'no state in the terminal'
     pane resize-window -t watch -x 60 -y 12
     wait_for 5 pane_shows '^  q ends' || fail "smaller: $(pane capture-pane -p -t watch)"
-    # The state stays in the first row, and in view, when everything is too wide.
+    # The state stays in the first row, and in view, when everything is too wide: rows end between words.
     pane resize-window -t watch -x 20 -y 12
     narrow()
     {
-        [ "$(pane capture-pane -p -t watch | sed -n '1p;12p')" = "$(printf '%.20s\n  q ends; every seco' "$SERVICE: OPEN since 00")" ]
+        [ "$(pane capture-pane -p -t watch | sed -n '1p;12p')" = "$(printf '%s\n  q ends; every seco' "$SERVICE: OPEN")" ]
     }
     wait_for 5 narrow || fail "20 columns: $(pane capture-pane -p -t watch)"
     pane send-keys -t watch q

@@ -116,7 +116,7 @@ Test(ctl_screen, open_and_calm)
     SHOWS(status, true, "lmtp: OPEN since ", "(1 h 0 min)", "the limit grows with demand",
           "moves: 300 delivered in the last 60 s", "nothing is held up",
           "40 workers of at most 500 (default)", "nothing by us since the start",
-          "400M of 1000M available, 100M of it are kept", "60M unshared (1.5M each)",
+          "400M of 1000M available, of which 100M are kept free", "60M unshared (1.5M each)",
           "machine 0.0 %");
     cr_expect_eq(ctl_exit_of(status, CTL_ANSWERS), 0);
     free(status);
@@ -234,7 +234,7 @@ Test(ctl_screen, what_fails_is_not_calm)
     status_text(full->reason, sizeof full->reason, "4.2.2 host said: 452 4.2.2 over quota");
     full->reason_time = NOW - SECOND;
     SHOWS(status, true,
-          "the other side: 34 of 334 deliveries of the last 60 s failed; last, full.example: 4.2.2 "
+          "the other side: 34 of 334 deliveries failed in the last 60 s; last, full.example: 4.2.2 "
           "host said: 452 4.2.2 over quota\n");
     cr_expect_str_eq(ctl_advice(full->reason), "a mailbox is full: its owner, or its quota");
     cr_expect_null(ctl_advice("4.0.0 something else"));
@@ -311,6 +311,7 @@ Test(ctl_screen, no_worker_is_ready)
     status->workers.idle = 1;
     cr_expect_eq(ctl_cause_of(status), CTL_NOTHING);
     status_text(status->workers.why, sizeof status->workers.why, "workers.max is reached");
+    status->requests.waiting = 1;
     SHOWS(status, true, "none: workers.max is reached");
     free(status);
 }

@@ -442,8 +442,13 @@ Test(limit_text, says_value_threshold_and_key)
                                       .falling = 20.0 * MIB,
                                       .promised = 3.0 * MIB,
                                       .key = "memory.min_available"},
-                "memory available 230M is near memory.min_available 200M at 2.5M a worker (others "
-                "take 20M/s, workers just started will take 3.0M)");
+                "memory available 230M is near memory.min_available 200M at 2.5M a worker (other "
+                "processes take 20M more a second, workers just started will take 3.0M)");
+    expect_text((struct limit_reason){.input = LIMIT_BY_AVAILABLE,
+                                      .value = 9999.0 * MIB,
+                                      .threshold = 10240.0 * MIB,
+                                      .key = "memory.min_available"},
+                "memory available 9999M is below memory.min_available 10.0G");
     expect_text((struct limit_reason){.input = LIMIT_BY_POOL,
                                       .value = 60.0 * MIB,
                                       .threshold = 57.6 * MIB,
