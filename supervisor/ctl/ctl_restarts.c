@@ -17,7 +17,7 @@ static struct ctl_restart *find(struct ctl_restarts *restarts, const char *servi
     if (restarts->count == CTL_SERVICES_MAX)
         return NULL;
     memset(&restarts->service[restarts->count], 0, sizeof restarts->service[0]);
-    strcpy(restarts->service[restarts->count].row.service, service);
+    status_text(restarts->service[restarts->count].row.service, STATUS_NAME_SIZE, service);
     return &restarts->service[restarts->count++];
 }
 
@@ -27,7 +27,7 @@ static void hand_on(struct ctl_restarts *restarts, struct ctl_restart *at)
     char last[sizeof at->row.text], clock[CTL_WORD_SIZE];
 
     if (at->times > 0) {
-        strcpy(last, at->row.text);
+        snprintf(last, sizeof last, "%s", at->row.text);
         snprintf(at->row.text, sizeof at->row.text,
                  "%u time%s until %s, settings unchanged; before the last: %.900s", at->times,
                  at->times == 1 ? "" : "s", ctl_clock(at->until, at->row.time, clock), last);
@@ -54,7 +54,7 @@ static void count_one(struct ctl_restart *at, const struct ctl_entry *start)
         text += strlen(END_WORDS);
     if (at->times++ == 0) {
         at->row = at->ended;
-        strcpy(at->row.event, "restart");
+        status_text(at->row.event, sizeof at->row.event, "restart");
     }
     snprintf(at->row.text, sizeof at->row.text, "%s", text);
     at->until = start->time;

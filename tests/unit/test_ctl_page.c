@@ -108,8 +108,8 @@ static void history(const char *words, const char *service)
         entry.time = time;
         snprintf(entry.event, sizeof entry.event, "%.5s", word);
         if (strcmp(entry.event, "exit") != 0 && strcmp(entry.event, "start") != 0)
-            strcpy(entry.event, "state");
-        strcpy(entry.service, service);
+            status_text(entry.event, sizeof entry.event, "state");
+        status_text(entry.service, sizeof entry.service, service);
         snprintf(entry.text, sizeof entry.text, "headroom ends: %s", word);
         ctl_restarts_take(&restarts, &entry);
     }
