@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_page.h"
 
 static const struct {
     const char *name;
@@ -81,6 +82,7 @@ int main(int argc, char **argv)
             from[0] = argv[0];
             optind = 0;
             result = verbs[i].run(&ctl, words, from);
+            ctl_page_end();
             if (fflush(stdout) != 0 || ferror(stdout)) {
                 ctl_error("what was written did not arrive");
                 return CTL_FAILED;

@@ -19,6 +19,9 @@
 #include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
+/* How wide the list is beside the names. */
+#define COLUMNS 60
+
 struct wish {
     bool map;
     bool discard;
@@ -157,7 +160,7 @@ static void print_holds(const struct ctl *ctl, const char *service)
 static void print_list(const struct status *status)
 {
     int64_t now = clock_wall();
-    size_t width = ctl_page_name_width(ctl_page_columns(), 60);
+    size_t columns = ctl_page_columns();
     char since[CTL_WORD_SIZE];
     char span[CTL_WORD_SIZE];
     char last[CTL_WORD_SIZE];
@@ -169,10 +172,11 @@ static void print_list(const struct status *status)
 
         if (!shown(at))
             continue;
-        if (lines++ == 0)
-            printf("%-*s %-7s %-8s %6s %7s %8s  %-9s %s\n", (int)width, "Destination", "lane",
-                   "since", "in use", "waiting", "deferred", "longest", "last ok");
-        ctl_page_name(stdout, at->name, 0, width);
+        if (lines++ == 0) {
+            ctl_page_name(stdout, 0, "Destination", columns, COLUMNS);
+            puts(" lane    since    in use waiting deferred  longest   last ok");
+        }
+        ctl_page_name(stdout, 0, at->name, columns, COLUMNS);
         printf(" %-7s %-8s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %-9s %s\n", at->lane,
                ctl_when(at->since, now, since), at->in_flight, at->waiting, at->deferred,
                at->oldest_start == 0 || at->in_flight == 0 ? "-"

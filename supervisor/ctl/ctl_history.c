@@ -99,7 +99,7 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     ctl_page_begin();
     restarts->use = print_entry;
     count = ctl_journal_read(ctl, argv[optind], since, events, take_entry, restarts);
-    ctl_restarts_end(restarts);
+    ctl_restarts_take(restarts, NULL);
     free(restarts);
     if (count > 0)
         return 0;

@@ -7,15 +7,15 @@
 
 #include "supervisor/config/json.h"
 
-#define COLUMNS_DEFAULT 80
+/* Of the first column of a table. */
 #define NAME_LEAST 20
 #define NAME_DEFAULT 32
 #define NAME_MOST 44
 
-/* A screen's first words: a state stands within so many bytes. */
+/* A state stands within so many bytes of its line. */
 #define STATE_WITHIN 64
 
-/* The first column of a screen's line, see ctl_screen_label(). */
+/* See ctl_screen_label(). */
 #define LABEL_BEGIN 2
 #define LABEL_END 13
 
@@ -25,13 +25,10 @@
 #define CAREFUL "30;43"
 #define BAD "1;37;41"
 
-static const struct {
-    const char *word;
-    const char *color;
-} states[] = {
-    {"OPEN", GOOD},        {"WAITS FOR MAIL", GOOD}, {"HOLD", CAREFUL},    {"SHRINK", CAREFUL},
-    {"SHED", BAD},         {"NOT ANSWERING", BAD},   {"NOT RUNNING", BAD}, {"WRONG", BAD},
-    {"warning ", CAREFUL},
+static const char *const states[][2] = {
+    {"OPEN", GOOD},       {"WAITS FOR MAIL", GOOD}, {"HOLD", CAREFUL}, {"SHRINK", CAREFUL},
+    {"SHED", BAD},        {"NOT ANSWERING", BAD},   {"WRONG", BAD},    {"warning ", CAREFUL},
+    {"NOT RUNNING", BAD},
 };
 
 /* What begins the first line of a table, and a row of `status --limits` that is reached. */
@@ -44,15 +41,18 @@ struct span {
     const char *color;
 };
 
+/* What is laid out later is written to a stream in memory, in the place of stdout. */
+static FILE *terminal;
+static char *kept;
+static size_t kept_length;
+
 size_t ctl_page_columns(void)
 {
     struct winsize size = {0};
 
     if (isatty(STDOUT_FILENO) != 1)
         return 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-        return COLUMNS_DEFAULT;
-    return size.ws_col;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 ? 80 : size.ws_col;
 }
 
 bool ctl_page_color(void)
@@ -63,14 +63,11 @@ bool ctl_page_color(void)
     return (!none || none[0] == '\0') && term && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
-static bool begins(const char *line, size_t length, size_t at, const char *word)
+static bool begins(const char *line, const char *word)
 {
-    size_t size = strlen(word);
-
-    return at + size <= length && strncmp(line + at, word, size) == 0;
+    return strncmp(line, word, strlen(word)) == 0;
 }
 
-/* Whether the line begins as ctl_screen_label() has it. */
 static bool has_label(const char *line, size_t length)
 {
     return length > LABEL_END + 1 && strspn(line, " ") == LABEL_BEGIN && line[LABEL_BEGIN] >= 'A' &&
@@ -84,21 +81,18 @@ static struct span find_span(const char *line, size_t length)
 
     if (has_label(line, length))
         return (struct span){lead, LABEL_END, BOLD};
-    for (size_t at = lead; lead <= LABEL_BEGIN && at < length && at < STATE_WITHIN; at++) {
-        if (at > 0 && line[at - 1] != ' ')
-            continue;
-        for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-            size_t end = at + strlen(states[i].word);
-
-            if (begins(line, length, at, states[i].word) &&
-                (at == lead || states[i].word[0] < 'a') &&
-                (end == length || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_", line[end])))
-                return (struct span){at, end, states[i].color};
-        }
-    }
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-        if (begins(line, length, lead, heads[i]))
+        if (begins(line + lead, heads[i]))
             return (struct span){lead, length, BOLD};
+    for (size_t at = lead; lead <= LABEL_BEGIN && at < length && at < STATE_WITHIN; at++)
+        for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+            size_t end = at + strlen(states[i][0]);
+
+            if ((at == lead || (line[at - 1] == ' ' && states[i][0][0] < 'a')) &&
+                begins(line + at, states[i][0]) &&
+                !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ.-_", line[end] == '\0' ? ' ' : line[end]))
+                return (struct span){at, end, states[i][1]};
+        }
     return (struct span){0};
 }
 
@@ -114,32 +108,29 @@ static size_t hang_of(const char *line, size_t length, size_t columns)
     return hang <= most ? hang : 0;
 }
 
+/* Bytes from..to of the line, with the part of the span that is among them. */
 static void put(FILE *out, const char *line, size_t from, size_t to, const struct span *span)
 {
-    bool plain, inside = false;
-    size_t step;
+    size_t begin = span->from > from ? span->from : from;
+    size_t end = span->to < to ? span->to : to;
 
-    for (size_t at = from; at < to; at += step) {
-        bool now = at >= span->from && at < span->to;
-
-        step = json_character(line, at, to, &plain);
-        if (now != inside)
-            fprintf(out, "\033[%sm", now ? span->color : "");
-        inside = now;
-        fwrite(plain ? line + at : "?", 1, plain ? step : 1, out);
+    if (!span->color || begin >= end) {
+        fwrite(line + from, 1, to - from, out);
+        return;
     }
-    if (inside)
-        fputs("\033[m", out);
+    fwrite(line + from, 1, begin - from, out);
+    fprintf(out, "\033[%sm%.*s\033[m", span->color, (int)(end - begin), line + begin);
+    fwrite(line + end, 1, to - end, out);
 }
 
-void ctl_page_line(FILE *out, const char *line, size_t length, size_t columns, bool color)
+static void put_line(FILE *out, const char *line, size_t length, size_t columns, bool color)
 {
     const struct span span = color ? find_span(line, length) : (struct span){0};
     size_t hang = hang_of(line, length, columns), indent = 0, at = 0;
     bool plain;
 
     do {
-        size_t end = at, blank = at;
+        size_t end = at, blank = at, stop;
 
         for (size_t used = indent; end < length && used < columns; used++) {
             end += json_character(line, end, length, &plain);
@@ -148,82 +139,56 @@ void ctl_page_line(FILE *out, const char *line, size_t length, size_t columns, b
         }
         if (end < length && blank > at + strspn(line + at, " "))
             end = blank;
+        for (stop = end; end < length && stop > at && line[stop - 1] == ' ';)
+            stop--;
         fprintf(out, "%*s", (int)indent, "");
-        for (blank = end; end < length && blank > at && line[blank - 1] == ' ';)
-            blank--;
-        put(out, line, at, end < length ? blank : end, &span);
+        put(out, line, at, stop, &span);
         fputc('\n', out);
         at = end + (end < length ? strspn(line + end, " ") : 0);
         indent = hang;
     } while (at < length);
 }
 
-/* What stdout is instead: its lines go to `out`. */
-struct page {
-    FILE *out;
-    size_t columns;
-    bool color;
-    size_t used;
-    char line[4096];
-};
-
-static void end_line(struct page *page)
+void ctl_page_write(FILE *out, const char *text, size_t columns, bool color)
 {
-    page->line[page->used] = '\0';
-    ctl_page_line(page->out, page->line, page->used, page->columns, page->color);
-    page->used = 0;
-}
-
-static ssize_t take(void *cookie, const char *text, size_t size)
-{
-    struct page *page = cookie;
-
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '\n' || page->used + 1 == sizeof page->line)
-            end_line(page);
-        if (text[i] != '\n')
-            page->line[page->used++] = text[i];
+    for (size_t length; *text != '\0'; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        put_line(out, text, length, columns, color);
     }
-    return fflush(page->out) == 0 ? (ssize_t)size : 0;
 }
 
 void ctl_page_begin(void)
 {
-    static struct page page;
-    FILE *laid;
+    FILE *memory = ctl_page_columns() > 0 ? open_memstream(&kept, &kept_length) : NULL;
 
-    page.columns = ctl_page_columns();
-    if (page.columns == 0)
+    if (!memory)
         return;
-    laid = fopencookie(&page, "w", (cookie_io_functions_t){.write = take});
-    if (!laid)
-        return;
-    setvbuf(laid, NULL, _IOLBF, 0);
-    page.color = ctl_page_color();
-    page.out = stdout;
-    stdout = laid;
+    terminal = stdout;
+    stdout = memory;
 }
 
-void ctl_page_name(FILE *out, const char *name, size_t indent, size_t width)
+void ctl_page_end(void)
 {
-    size_t length = strlen(name), used = 0;
-    bool plain;
-
-    for (size_t at = 0; at < length; used++)
-        at += json_character(name, at, length, &plain);
-    fprintf(out, "%*s%s", (int)indent, "", name);
-    if (used > width) {
-        fprintf(out, "\n%*s", (int)indent, "");
-        used = 0;
-    }
-    fprintf(out, "%*s", (int)(width - used), "");
+    if (!terminal)
+        return;
+    fclose(stdout);
+    stdout = terminal;
+    ctl_page_write(stdout, kept, ctl_page_columns(), ctl_page_color());
+    free(kept);
 }
 
-size_t ctl_page_name_width(size_t columns, size_t rest)
+void ctl_page_name(FILE *out, int indent, const char *name, size_t columns, size_t rest)
 {
-    if (columns == 0)
-        return NAME_DEFAULT;
-    if (columns < rest + NAME_LEAST)
-        return NAME_LEAST;
-    return columns - rest > NAME_MOST ? NAME_MOST : columns - rest;
+    size_t width = columns == 0                  ? NAME_DEFAULT
+                   : columns < rest + NAME_LEAST ? NAME_LEAST
+                   : columns > rest + NAME_MOST  ? NAME_MOST
+                                                 : columns - rest;
+
+    size_t length = strlen(name);
+
+    fprintf(out, "%*s%s", indent, "", name);
+    if (length > width)
+        fprintf(out, "\n%*s", indent + (int)width, "");
+    else
+        fprintf(out, "%*s", (int)(width - length), "");
 }

@@ -13,23 +13,23 @@
 /* Columns of the terminal that standard output is; 0: it is none. */
 size_t ctl_page_columns(void);
 
-/* Whether that terminal is to have colour: not with NO_COLOR, or TERM=dumb. */
+/* Whether it is to have colour: not with NO_COLOR, or TERM=dumb. */
 bool ctl_page_color(void);
 
 /*
- * Writes a line, given without its end, as rows of at most `columns` characters. Later rows begin
- * below the last column of the first, as far as that leaves a third of the width. '?' stands for what
- * a terminal obeys.
+ * Writes the lines of `text` as rows of at most `columns` characters. Later rows of a line begin
+ * below its last column, as far as that leaves a third of the width.
  */
-void ctl_page_line(FILE *out, const char *line, size_t length, size_t columns, bool color);
+void ctl_page_write(FILE *out, const char *text, size_t columns, bool color);
 
-/* What is written to stdout from now on is laid out, where it is a terminal. */
+/* What is written to stdout between the two is laid out at the end, where it is a terminal. */
 void ctl_page_begin(void);
+void ctl_page_end(void);
 
-/* A name as the first column of a table; one that is too long has a row of its own. */
-void ctl_page_name(FILE *out, const char *name, size_t indent, size_t width);
-
-/* How wide that column is, beside others of `rest` characters in all. */
-size_t ctl_page_name_width(size_t columns, size_t rest);
+/*
+ * The first column of a table, as wide as `rest` characters of others leave; a name that is too
+ * long has a row of its own.
+ */
+void ctl_page_name(FILE *out, int indent, const char *name, size_t columns, size_t rest);
 
 #endif

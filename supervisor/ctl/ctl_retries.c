@@ -53,6 +53,8 @@ static void print(const struct ctl_deferred *deferred, const char *queue_directo
     printf("%" PRIu64 " deferred messages in %s, of all transports; each comes back with the first "
            "queue run after its time\n",
            all, queue_directory);
+    if (all == 0)
+        return;
     put_row("next queue run", deferred->due, most);
     for (unsigned row = 0; row < CTL_DEFERRED_ROWS; row++) {
         (void)snprintf(when, sizeof when, "from %s",

@@ -9,6 +9,9 @@
 #include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
+/* How wide the table of destinations is beside their names. */
+#define COLUMNS 46
+
 static const char *bound_text(const struct status *status)
 {
     return config_bound_text(config_bound_of(status->settings.workers_bound));
@@ -351,17 +354,16 @@ void ctl_screen_destinations(FILE *out, const struct status *status, const struc
                              size_t most)
 {
     size_t count = status->destinations < most ? (size_t)status->destinations : most;
-    size_t width = ctl_page_name_width(view->columns, 46);
     char span[CTL_WORD_SIZE];
 
     if (count == 0)
         return;
-    ctl_page_name(out, "Destination", 2, width);
+    ctl_page_name(out, 2, "Destination", view->columns, COLUMNS);
     fprintf(out, " %-7s %6s %7s %8s  %s\n", "lane", "in use", "waiting", "deferred", "longest");
     for (size_t i = 0; i < count; i++) {
         const struct status_destination *at = &status->destination[i];
 
-        ctl_page_name(out, at->name, 2, width);
+        ctl_page_name(out, 2, at->name, view->columns, COLUMNS);
         fprintf(out, " %-7s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %s\n", at->lane, at->in_flight,
                 at->waiting, at->deferred,
                 at->oldest_start == 0 || at->in_flight == 0

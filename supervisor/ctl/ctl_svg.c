@@ -28,6 +28,7 @@ struct frame {
 struct line {
     const char *name;
     const char *colour;
+    double width;
     size_t offset; /* in struct ctl_point */
     double scale;
 };
@@ -43,21 +44,21 @@ static const struct panel panels[PANELS] = {
     {"Workers",
      "",
      5,
-     {{"limit", "#b8860b", offsetof(struct ctl_point, limit), 1},
-      {"workers", "#1f5fa8", offsetof(struct ctl_point, workers), 1}}},
+     {{"limit", "#e0b84c", 5, offsetof(struct ctl_point, limit), 1},
+      {"workers", "#1f5fa8", 1.5, offsetof(struct ctl_point, workers), 1}}},
     {"Waiting requests",
      "",
      10,
-     {{"waiting", "#7b3294", offsetof(struct ctl_point, waiting), 1}, {0}}},
+     {{"waiting", "#7b3294", 1.5, offsetof(struct ctl_point, waiting), 1}, {0}}},
     {"Memory",
      " MiB",
      10,
-     {{"available", "#2c7a4b", offsetof(struct ctl_point, available), 1 / MIB},
-      {"working set", "#1f5fa8", offsetof(struct ctl_point, working_set), 1 / MIB}}},
+     {{"available", "#2c7a4b", 1.5, offsetof(struct ctl_point, available), 1 / MIB},
+      {"working set", "#1f5fa8", 1.5, offsetof(struct ctl_point, working_set), 1 / MIB}}},
     {"Memory pressure",
      " %",
      1,
-     {{"pressure", "#b3261e", offsetof(struct ctl_point, pressure), 1}, {0}}},
+     {{"pressure", "#b3261e", 1.5, offsetof(struct ctl_point, pressure), 1}, {0}}},
 };
 
 static double value_of(const struct ctl_point *point, const struct line *line)
@@ -75,10 +76,18 @@ static double x_of(const struct frame *frame, int64_t time)
     return LEFT + (WIDTH - LEFT - RIGHT) * (double)(time - frame->begin) / (span > 0 ? span : 1);
 }
 
-/* Until when the figures of a point hold. */
+/* Until when the state of a point holds. */
 static int64_t until(const struct frame *frame, size_t i)
 {
     return i + 1 < frame->count ? frame->point[i + 1].time : frame->end;
+}
+
+/* And its figures: in OPEN, where no summary follows, for a minute. */
+static int64_t told_until(const struct frame *frame, size_t i)
+{
+    int64_t end = until(frame, i), most = frame->point[i].time + 60000000;
+
+    return frame->point[i].state == 'O' && end > most ? most : end;
 }
 
 static double top_of(const struct frame *frame, const struct panel *panel)
@@ -99,18 +108,21 @@ static void put_line(const struct frame *frame, const struct line *line, double 
 {
     bool drawing = false;
 
-    fprintf(frame->out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" d=\"",
-            line->colour);
+    fprintf(frame->out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"%g\" d=\"", line->colour,
+            line->width);
     for (size_t i = 0; i < frame->count; i++) {
         double value = value_of(&frame->point[i], line);
         double y = base - PANEL * value / top;
 
+        if (i > 0 && told_until(frame, i - 1) < frame->point[i].time)
+            drawing = false;
         if (!frame->point[i].running || value < 0) {
             drawing = false;
             continue;
         }
         fprintf(frame->out, "%s%.1f %.1fH%.1f", drawing ? "V" : "M",
-                drawing ? y : x_of(frame, frame->point[i].time), y, x_of(frame, until(frame, i)));
+                drawing ? y : x_of(frame, frame->point[i].time), y,
+                x_of(frame, told_until(frame, i)));
         drawing = true;
     }
     fprintf(frame->out, "\"/>\n");
@@ -161,18 +173,20 @@ static void put_panel(const struct frame *frame, const struct panel *panel, unsi
 
 static void put_times(const struct frame *frame)
 {
-    char text[CTL_WORD_SIZE];
+    char text[CTL_WORD_SIZE], before[CTL_WORD_SIZE] = "";
 
     for (int i = 0; i <= TICKS; i++) {
         int64_t time = frame->begin + (frame->end - frame->begin) * i / TICKS;
 
         ctl_date(time, text);
-        /* Date and time in two lines. */
+        /* Date and time in two lines; the date where it is another. */
         text[10] = '\0';
         fprintf(frame->out,
                 "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n"
                 "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\" fill=\"#777\">%s</text>\n",
-                x_of(frame, time), HEIGHT - 34, text + 11, x_of(frame, time), HEIGHT - 20, text);
+                x_of(frame, time), HEIGHT - 34, text + 11, x_of(frame, time), HEIGHT - 20,
+                strcmp(text, before) == 0 ? "" : text);
+        memcpy(before, text, sizeof before);
     }
 }
 
@@ -204,7 +218,7 @@ void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point
             "font-size=\"15\">headroom, service ",
             WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
     put_escaped(out, service);
-    fputs(" (shaded: HOLD, SHRINK, SHED; grey: not running)</text>\n", out);
+    fputs(" (yellow: HOLD, orange: SHRINK, red: SHED, grey: not running)</text>\n", out);
     put_states(&frame);
     for (unsigned i = 0; i < PANELS; i++)
         put_panel(&frame, &panels[i], i);

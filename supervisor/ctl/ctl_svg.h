@@ -3,7 +3,7 @@
 
 /*
  * The drawing of `headroomctl plot`: four panels over time, as steps, because a figure holds until
- * the next line says another. Pure but for the writing.
+ * the next line says another; while all is calm nothing is said, and nothing is drawn. Pure but for the writing.
  */
 
 #include <stdbool.h>
@@ -14,10 +14,10 @@ struct ctl_point {
     int64_t time;
     bool running; /* false: here it ended */
     char state;   /* 'O' open, 'H' hold, 'S' shrink, 'D' shed */
-    double workers;
+    double workers;     /* negative: not known, so with all that follow */
     double limit;
     double waiting;
-    double available;   /* bytes; negative: not known, so with the next two */
+    double available;   /* bytes */
     double working_set; /* bytes */
     double pressure;    /* percent */
 };

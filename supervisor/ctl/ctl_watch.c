@@ -144,18 +144,16 @@ static void put_rows(const char *text, size_t rows)
 static void draw(struct watch *watch)
 {
     struct winsize size = {0};
-    char *text = NULL, *laid = NULL, *line;
+    char *text = NULL, *laid = NULL;
     size_t length = 0, laid_length = 0;
     FILE *out = open_memstream(&text, &length), *to = open_memstream(&laid, &laid_length);
-    bool color = ctl_page_color();
 
     watch->view.columns = ctl_page_columns();
     watch->view.brief = true;
     if (out)
         compose(out, watch);
     if (out && fclose(out) == 0 && to)
-        for (line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
-            ctl_page_line(to, line, strcspn(line, "\n"), watch->view.columns, color);
+        ctl_page_write(to, text, watch->view.columns, ctl_page_color());
     if (to && fclose(to) == 0) {
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
             size.ws_row = 24;

@@ -201,6 +201,29 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     free(text);
 }
 
+/* In OPEN nothing more is logged: the figures that began it are drawn for a minute, and not as if they had stayed. */
+Test(ctl_svg, draws_nothing_while_all_is_calm, .init = utc)
+{
+    const struct ctl_point points[] = {
+        {.time = 0, .running = true, .state = 'O', .workers = -1, .limit = -1, .waiting = -1},
+        {.time = 200 * SECOND, .running = true, .state = 'H', .workers = 10, .limit = 10},
+        {.time = 400 * SECOND, .running = true, .state = 'O', .workers = 10, .limit = 10},
+        {.time = 900 * SECOND, .running = true, .state = 'H', .workers = 10, .limit = 10},
+    };
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    ctl_svg_write(out, "lmtp", points, 4, 0, 1000 * SECOND);
+    fclose(out);
+    /* On an axis from 70 to 910: HOLD from 238, OPEN from 406 to 456.4, HOLD from 826 to the end. */
+    cr_expect_not_null(
+        strstr(text,
+               "stroke-width=\"1.5\" d=\"M238.0 60.0H406.0V60.0 60.0H456.4M826.0 60.0H910.0\""),
+        "%s", text);
+    free(text);
+}
+
 /* Who wrote the snapshot may name any process, and the screen says whom to kill. */
 Test(ctl, a_process_of_another_name_is_not_the_dispatcher)
 {
