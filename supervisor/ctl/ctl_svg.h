@@ -12,9 +12,9 @@
 
 struct ctl_point {
     int64_t time;
-    bool running; /* false: here it ended */
-    char state;   /* 'O' open, 'H' hold, 'S' shrink, 'D' shed */
-    double workers;     /* negative: not known, so with all that follow */
+    bool running;   /* false: here it ended */
+    char state;     /* 'O' open, 'H' hold, 'S' shrink, 'D' shed */
+    double workers; /* negative: not known, so with all that follow */
     double limit;
     double waiting;
     double available;   /* bytes */
