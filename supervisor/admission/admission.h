@@ -193,6 +193,9 @@ struct admission_choice {
     int64_t again; /* else: when to ask again if nothing else happens, or ADMISSION_NEVER */
 };
 
+/* The limit L that counts, of the one that memory allows: less where the only next hop is crowded (nexthop.h). */
+unsigned admission_limit(const struct admission *admission, unsigned limit, int64_t now);
+
 /* To be called whenever a worker is free, with the limit L of the moment. */
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 

@@ -283,11 +283,20 @@ enum nexthop_fault admission_nexthop_ended(struct admission *admission, const st
     }
     if (!shared(admission, hop))
         return NEXTHOP_INNOCENT;
+    if (admission->in_flight > admission->settings.stock)
+        nexthop_crowds(hop, admission->settings.slow_after, now);
     if (part->state != PART_JOINED)
         admission->nexthop_trouble |= nexthop_failed(hop, part->since, now);
     if (hop->failures >= NEXTHOP_FAILURES / 2 && !hop->given_up)
         return NEXTHOP_RESTS;
     return hop->members > 1 ? NEXTHOP_FAULT : NEXTHOP_FAULT_ALONE;
+}
+
+unsigned admission_limit(const struct admission *admission, unsigned limit, int64_t now)
+{
+    bool crowded = admission->nexthop_count == 1 && now < admission->nexthops[0].crowded_until;
+
+    return crowded && limit > admission->settings.stock ? admission->settings.stock : limit;
 }
 
 /* Its state has changed: destinations that wait stand elsewhere. */

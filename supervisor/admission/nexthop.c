@@ -5,6 +5,9 @@
 /* A probe that runs for longer than two failures by this has reached the server. */
 #define LASTS_MORE ADMISSION_SECOND
 
+#define CROWDED_FIRST (60 * ADMISSION_SECOND)
+#define CROWDED_MOST (3600 * ADMISSION_SECOND)
+
 /* Deliveries that hang while nothing else is heard: fewer may be poisoned messages. */
 #define UNHEARD_LEAST 3
 
@@ -56,6 +59,17 @@ bool nexthop_failed(struct nexthop *hop, int64_t began, int64_t now)
     hop->probe_pause = PROBE_FIRST;
     hop->probe_due = now + PROBE_FIRST;
     return true;
+}
+
+void nexthop_crowds(struct nexthop *hop, int64_t lately, int64_t now)
+{
+    if (now < hop->crowded_until || hop->last_contact == ADMISSION_NEVER ||
+        now - hop->last_contact >= lately)
+        return;
+    hop->crowded_for = hop->crowded_for == 0 ? CROWDED_FIRST : 2 * hop->crowded_for;
+    if (hop->crowded_for > CROWDED_MOST)
+        hop->crowded_for = CROWDED_MOST;
+    hop->crowded_until = now + hop->crowded_for;
 }
 
 void nexthop_hangs(struct nexthop *hop, int64_t began)

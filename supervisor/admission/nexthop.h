@@ -17,6 +17,10 @@
  * probe follows after 25 ms. A probe that has run for a second longer than two failures take has reached the server
  * (nexthop_lasts()): where a delivery takes 8 s, mail need not wait for its end.
  *
+ * CROWDED. Dovecot serves 100 connections and hangs up on the next, others greet it with 421. A refusal beside more than stock would
+ * have under way, while the server answers others, says that these are too many: for a minute there are no more than stock's, then
+ * more are tried. Each time that this is refused, too, it is for twice as long, up to an hour.
+ *
  * SILENT. A server that accepts connections and says nothing makes no failure for minutes. The deliveries to it hang, as
  * stock's do, and go on when it does. Nothing is held back for it, because a slow server looks the same; it is told to people.
  *
@@ -64,6 +68,8 @@ struct nexthop {
     unsigned unheard;      /* deliveries that hang and began after that */
     int64_t unheard_since; /* the start of the first of them */
     int64_t heard_again;   /* when the last silence ended; ADMISSION_NEVER */
+    int64_t crowded_until;
+    int64_t crowded_for; /* the last time; 0: it never was */
 };
 
 /* All zero but the name and the hash is a good start, with these. */
@@ -74,6 +80,9 @@ bool nexthop_reached(struct nexthop *hop, int64_t began, int64_t now);
 
 /* A delivery that began at `began` has reached no server. True: it is down from now on. */
 bool nexthop_failed(struct nexthop *hop, int64_t began, int64_t now);
+
+/* A delivery beside more than stock's number has reached no server. Lately one did: they are too many. */
+void nexthop_crowds(struct nexthop *hop, int64_t lately, int64_t now);
 
 /* It is up, and nothing is known of it. */
 void nexthop_up(struct nexthop *hop);

@@ -20,7 +20,8 @@ static unsigned limit_of(const struct router *router)
     unsigned least = view.settings->min > 0 ? view.settings->min : 1;
     unsigned limit = view.decision->limit;
 
-    return limit > router->strangers.count + least ? limit - router->strangers.count : least;
+    limit = limit > router->strangers.count + least ? limit - router->strangers.count : least;
+    return admission_limit(router->admission, limit, router_now(router));
 }
 
 /* No sink is entered from within another: a module that calls one has done its work. */

@@ -317,3 +317,42 @@ Test(admission_nexthop, a_joint_part_is_one_delivery)
     cr_expect_eq(look(&here, 0).state, ADMISSION_NEXTHOP_UP);
     admission_destroy(here.admission);
 }
+
+/* A server that takes no more than stock would start, and says so to whoever is one more. */
+Test(admission_nexthop, a_crowded_one_is_given_no_more_than_stock)
+{
+    struct admission_settings settings;
+    struct scene here = scene();
+    unsigned most;
+    int part;
+
+    admission_defaults(&settings);
+    most = 3 * settings.stock;
+    for (unsigned i = 0; i < 20; i++)
+        arrives(&here, i, "relay", FIRST);
+    cr_assert_eq(run(&here, ADMISSION_DELIVERED, NULL), 20);
+    for (unsigned i = 0; i < 800; i++)
+        arrives(&here, i % 20, "relay", FIRST);
+    for (unsigned i = 1; i < settings.stock; i++)
+        cr_assert_geq(harness_start(here.admission, most, here.now), 0);
+    /* One that stock would have started, too, says nothing of their number. */
+    harness_finish(here.admission, (unsigned)harness_start(here.admission, most, here.now),
+                   ADMISSION_UNREACHED, MS, here.now);
+    cr_expect_eq(admission_limit(here.admission, most, here.now), most);
+    for (int64_t time = 60; time <= 120; time += 60) {
+        cr_assert_geq(harness_start(here.admission, most, here.now), 0);
+        part = harness_start(here.admission, most, here.now);
+        cr_assert_geq(part, 0);
+        harness_finish(here.admission, (unsigned)part, ADMISSION_DELIVERED, MS, here.now);
+        part = harness_start(here.admission, most, here.now);
+        cr_assert_geq(part, 0);
+        harness_finish(here.admission, (unsigned)part, ADMISSION_UNREACHED, MS, here.now);
+        cr_expect_eq(admission_limit(here.admission, most, here.now), settings.stock);
+        cr_expect_eq(admission_limit(here.admission, 5, here.now), 5);
+        cr_expect_eq(admission_limit(here.admission, most, here.now + (time - 1) * SECOND),
+                     settings.stock);
+        here.now += time * SECOND;
+        cr_expect_eq(admission_limit(here.admission, most, here.now), most);
+    }
+    admission_destroy(here.admission);
+}
