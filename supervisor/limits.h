@@ -41,12 +41,15 @@
 #define DEFERRALS_INTERVAL UINT64_C(5000)
 
 /*
- * Parts on their way to retry(8), above which nothing is accepted. As many as qmgr(8) can have
- * active by default (qmgr_message_active_limit), because it hands over in turn: good mail behind a
- * flood that is not accepted waits until all of the flood before it is deferred, which takes
- * seconds (2.3 s with 256 and 4000 messages).
+ * Parts that have to leave, above which nothing is accepted. As many as qmgr(8) can have active by
+ * default (qmgr_message_active_limit), because it hands over in turn: good mail behind a flood that
+ * is not accepted waits until all of the flood before it is deferred, which takes seconds (2.3 s
+ * with 256 and 4000 messages).
  */
 #define DEFERRING_MAX 20000
+
+/* Deferrals that wait for retry(8) while victims leave in a hurry: a twentieth of a second. */
+#define HURRY_PENDING 100
 
 /* retry(8) answers in a millisecond, or is not there. Microseconds. */
 #define RETRY_TIMEOUT UINT64_C(10000000)

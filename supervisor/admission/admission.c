@@ -117,6 +117,8 @@ int admission_arrive(struct admission *admission, unsigned number,
     part->first = arrival->first;
     part->exempt = arrival->exempt;
     part->parked_until = 0;
+    if (!destination_busy(destination))
+        destination->seen = now;
     admission_nexthop_arrives(admission, part, arrival->nexthop, arrival->nexthop_length);
     admission_queue(admission, part, false, now);
     destination_place(admission, destination, PLACE_ARRIVAL, now);
@@ -160,13 +162,15 @@ int admission_put_back(struct admission *admission, unsigned number, int64_t now
 
 int admission_cancel(struct admission *admission, unsigned number, int64_t now)
 {
-    struct part *part = admission_part(admission, number, PART_WAITING, PART_PARKED);
+    struct part *part = admission_part(admission, number, PART_WAITING, PART_VICTIM);
 
     if (part == NULL || part->state == PART_RUNNING || part->state == PART_JOINED ||
         part->members > 0)
         return -EINVAL;
     if (part->state == PART_PARKED)
         admission_unpark_one(admission, part);
+    else if (part->state == PART_VICTIM)
+        admission_spare(admission, part);
     else if (part->state == PART_WAITING)
         admission_unqueue(admission, part);
     else

@@ -19,7 +19,8 @@
  *                       |  |               |  |
  *                       |  |               |  +--cancel--> free (the connection to qmgr broke before the bytes left)
  *                       |  |               +--put_back--> waiting (the worker vanished before it took anything)
- *                       |  +--victim, expire, shed, cancel--> free (the caller defers it, or forgets it)
+ *                       |  +--expire, shed, cancel--> free (the caller defers it, or forgets it)
+ *                       |  +--victim--> victim --leave, cancel--> free, or --leave--> waiting
  *
  * A call that does not fit the state returns -EINVAL and changes nothing; for the caller that is a broken promise.
  *
@@ -83,12 +84,15 @@
  * DEFERRALS. A part leaves undelivered when the room is full, when its destination fails or is dead and has had it for
  * `waiting_time` or has more than its backlog, when it has waited for `waiting_most`, or in SHED; never when it is exempt, and
  * never because its destination is slow, as long as it delivers. They leave one by one over `spread`, at random distances,
- * because Postfix brings back together what was deferred together.
+ * because Postfix brings back together what was deferred together. The victims of a full room take no place in it any more;
+ * they leave over ten minutes, so that one queue run brings at most half of them, and what has begun to deliver by then waits again.
+ * First attempts to a destination of which nothing could be heard yet, for `slow_after` from its first mail, are no victims:
+ * it may be a healthy one, to which a burst is on its way.
  *
  * HELD. An operator may hold destinations (admission_hold()): their mail waits, but for what is exempt. It takes no worker, and
  * leaves only when the room is full, in SHED, or after `waiting_most`, whatever is known of them.
  *
- * MEMORY. 608 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
+ * MEMORY. 648 bytes a destination, 112 a part, when touched; 12 to 20 a destination beside that for the tables.
  *
  * TIME is CLOCK_MONOTONIC in microseconds, signed, because what is remembered may lie before the boot. It must not run
  * backwards between calls. ADMISSION_NEVER stands for "never", both in the past and in the future.
@@ -260,15 +264,34 @@ void admission_hold(struct admission *admission, const char *const *keys, size_t
 int admission_cancel(struct admission *admission, unsigned part, int64_t now);
 
 /*
- * Deferrals. Each of the three gives the handle of a part that the caller has to defer, and frees the handle; or -1, and in
- * *again (unless NULL) when it is worth to ask again, ADMISSION_NEVER when only an event can change the answer.
- */
-
-/*
- * The waiting room is full: the newest part of the destination with the longest queue (4.4.5), of those that are not known to
- * deliver. Never paced. -1 where only mail to working destinations waits: nothing more is to be accepted until some of it ran.
+ * The waiting room is full: the newest part of the destination with the longest queue, of those that are not known to deliver,
+ * waits no more. admission_leave() has it when its time comes. -1 where only mail to working destinations waits, or
+ * such as is spared: nothing more is to be accepted until some of it ran.
  */
 int admission_victim(struct admission *admission, int64_t now);
+
+/* How much is spared; and one of it, as above, for the moment when it cannot be held. */
+unsigned admission_spared(struct admission *admission, int64_t now);
+int admission_victim_spared(struct admission *admission, int64_t now);
+
+struct admission_leave {
+    int part; /* or -1 */
+    bool
+        stays; /* it waits again; else the caller has to defer it (4.4.5), and its handle is free */
+    int64_t again; /* with -1: when to ask again, or ADMISSION_NEVER */
+};
+
+/*
+ * The next of the victims. `hurry`: whatever the time is. With `space` for one more in the room it waits again if its
+ * destination is known to deliver by now; without, such a one stays a victim for longer.
+ */
+struct admission_leave admission_leave(struct admission *admission, bool hurry, bool space,
+                                       int64_t now);
+
+/*
+ * Other deferrals. Each of the two gives the handle of a part that the caller has to defer, and frees the handle; or -1, and in
+ * *again (unless NULL) when it is worth to ask again, ADMISSION_NEVER when only an event can change the answer.
+ */
 
 /* A part that waited too long for a slow or dead destination, or that is more than its backlog. Paced. */
 int admission_expire(struct admission *admission, int64_t now, int64_t *again);
@@ -283,6 +306,7 @@ const char *admission_lane_name(enum admission_lane lane);
 
 struct admission_counters {
     unsigned waiting;                  /* parts now */
+    unsigned victims;                  /* parts now; they do not wait any more */
     unsigned in_flight;                /* chosen and running parts now */
     unsigned lane[ADMISSION_LANES];    /* of these, by lane */
     unsigned destinations;             /* in the table now */
@@ -291,7 +315,7 @@ struct admission_counters {
     uint64_t put_back;
     uint64_t joined; /* went along with others */
     uint64_t cancelled;
-    uint64_t full;    /* victims of a full waiting room */
+    uint64_t full;    /* of the victims of a full waiting room, those that left */
     uint64_t expired; /* waited too long, or backlog */
     uint64_t shed;
     uint64_t evicted; /* destinations forgotten to make room */

@@ -38,6 +38,7 @@ struct admission *admission_create(const struct admission_settings *settings, un
 {
     struct admission *admission;
     uint32_t buckets = 64;
+    bool lacks = false;
 
     if (parts == 0 || parts > ADMISSION_PARTS_MAX || destinations == 0 ||
         destinations > ADMISSION_DESTINATIONS_MAX)
@@ -60,6 +61,7 @@ struct admission *admission_create(const struct admission_settings *settings, un
     admission->expire_at = ADMISSION_NEVER;
     admission->expire_end = ADMISSION_NEVER;
     admission->shed_at = ADMISSION_NEVER;
+    admission->victim_at = ADMISSION_NEVER;
     for (int i = 0; i < ADMISSION_LANES; i++) {
         list_init(&admission->lane[i].ring);
         list_init(&admission->lane[i].spare);
@@ -75,14 +77,17 @@ struct admission *admission_create(const struct admission_settings *settings, un
     list_init(&admission->parked);
     list_init(&admission->lasting);
     list_init(&admission->hanging);
+    list_init(&admission->victims);
+    list_init(&admission->fresh);
     admission->destinations = reserve_array(admission, 0, destinations, sizeof(struct destination));
     admission->buckets = reserve_array(admission, 1, buckets, sizeof(uint32_t));
-    admission->lengths[LENGTH_ALL] = reserve_array(admission, 2, parts + 1, sizeof(uint32_t));
-    admission->lengths[LENGTH_VICTIMS] = reserve_array(admission, 5, parts + 1, sizeof(uint32_t));
-    admission->heap = reserve_array(admission, 3, destinations + 1, sizeof(struct destination *));
-    admission->part_array = reserve_array(admission, 4, parts, sizeof(struct part));
-    if (admission->destinations == NULL || admission->buckets == NULL ||
-        admission->lengths[LENGTH_ALL] == NULL || admission->lengths[LENGTH_VICTIMS] == NULL ||
+    admission->heap = reserve_array(admission, 2, destinations + 1, sizeof(struct destination *));
+    admission->part_array = reserve_array(admission, 3, parts, sizeof(struct part));
+    for (int i = 0; i < LENGTHS; i++) {
+        admission->lengths[i] = reserve_array(admission, 4 + i, parts + 1, sizeof(uint32_t));
+        lacks |= admission->lengths[i] == NULL;
+    }
+    if (lacks || admission->destinations == NULL || admission->buckets == NULL ||
         admission->heap == NULL || admission->part_array == NULL) {
         admission_destroy(admission);
         return NULL;
@@ -98,13 +103,12 @@ void admission_destroy(struct admission *admission)
         munmap(admission->destinations, admission->mapped[0]);
     if (admission->buckets != NULL)
         munmap(admission->buckets, admission->mapped[1]);
-    if (admission->lengths[LENGTH_ALL] != NULL)
-        munmap(admission->lengths[LENGTH_ALL], admission->mapped[2]);
-    if (admission->lengths[LENGTH_VICTIMS] != NULL)
-        munmap(admission->lengths[LENGTH_VICTIMS], admission->mapped[5]);
     if (admission->heap != NULL)
-        munmap((void *)admission->heap, admission->mapped[3]);
+        munmap((void *)admission->heap, admission->mapped[2]);
     if (admission->part_array != NULL)
-        munmap(admission->part_array, admission->mapped[4]);
+        munmap(admission->part_array, admission->mapped[3]);
+    for (int i = 0; i < LENGTHS; i++)
+        if (admission->lengths[i] != NULL)
+            munmap(admission->lengths[i], admission->mapped[4 + i]);
     free(admission);
 }

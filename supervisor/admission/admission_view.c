@@ -11,6 +11,7 @@ void admission_count(const struct admission *admission, struct admission_counter
 {
     *counters = admission->count;
     counters->waiting = admission->waiting + admission->parked_count;
+    counters->victims = admission->victim_count;
     counters->in_flight = admission->in_flight;
     for (int i = 0; i < ADMISSION_LANES; i++)
         counters->lane[i] = admission->lane[i].in_flight;

@@ -12,6 +12,12 @@
 #define INTERVAL_MIN (ADMISSION_SECOND / 200)
 #define INTERVAL_MAX (5 * ADMISSION_SECOND)
 
+/*
+ * Victims leave over twice Postfix's queue_run_delay: one queue run brings half of them back, and any half minute a twentieth,
+ * where they leave soon after they came. 20000, which is all that qmgr(8) has at a time, are 33 in a second.
+ */
+#define VICTIM_SPREAD (600 * ADMISSION_SECOND)
+
 /* In SHED memory is short and the active queue fills up: half a minute for all that waits. */
 #define SHED_SPREAD (30 * ADMISSION_SECOND)
 
@@ -63,24 +69,117 @@ static struct part *newest_of(const struct destination *destination)
     return LIST_ENTRY(destination->queue[which].prev, struct part, queue);
 }
 
-int admission_victim(struct admission *admission, int64_t now)
+/* The newest of the longest queue in that order will leave. */
+static int victim(struct admission *admission, enum length_order order, int64_t now)
 {
     for (int i = 0; i < LOOKS; i++) {
-        unsigned longest = admission->longest[LENGTH_VICTIMS];
-        uint32_t number = longest > 0 ? admission->lengths[LENGTH_VICTIMS][longest] : 0;
+        unsigned longest = admission->longest[order];
+        uint32_t number = longest > 0 ? admission->lengths[order][longest] : 0;
         struct destination *destination;
+        struct part *part;
 
         if (number == 0)
             return -1;
         destination = &admission->destinations[number - 1];
         /* The clock may have changed what it is. */
         destination_place(admission, destination, PLACE_KEEP, now);
-        if (destination->length[LENGTH_VICTIMS].count == 0)
+        if (destination->length[order].count == 0)
             continue;
-        admission->count.full++;
-        return leave(admission, newest_of(destination), now);
+        part = newest_of(destination);
+        admission_unqueue(admission, part);
+        part->state = PART_VICTIM;
+        list_push_tail(&admission->victims, &part->time);
+        destination->victims++;
+        /* The first one has a moment more: something may be heard of its destination. */
+        if (admission->victim_count == 0)
+            admission->victim_at = now + admission->settings.patience;
+        if (++admission->victim_count > admission->victim_most)
+            admission->victim_most = admission->victim_count;
+        destination_place(admission, destination, PLACE_KEEP, now);
+        return (int)(part - admission->part_array);
     }
     return -1;
+}
+
+int admission_victim(struct admission *admission, int64_t now)
+{
+    (void)admission_spared(admission, now);
+    return victim(admission, LENGTH_VICTIMS, now);
+}
+
+int admission_victim_spared(struct admission *admission, int64_t now)
+{
+    return victim(admission, LENGTH_SPARED, now);
+}
+
+unsigned admission_spared(struct admission *admission, int64_t now)
+{
+    for (int i = 0; i < LOOKS && !list_empty(&admission->fresh); i++) {
+        struct destination *destination =
+            LIST_ENTRY(admission->fresh.next, struct destination, fresh);
+
+        if (destination_unheard(&admission->settings, destination, now))
+            break;
+        destination_place(admission, destination, PLACE_KEEP, now);
+    }
+    return admission->spared;
+}
+
+void admission_spare(struct admission *admission, struct part *part)
+{
+    list_remove(&part->time);
+    part->destination->victims--;
+    if (--admission->victim_count == 0)
+        admission->victim_most = 0;
+}
+
+static void pace_victims(struct admission *admission, int64_t now)
+{
+    unsigned most = admission->victim_most > 0 ? admission->victim_most : 1;
+
+    admission->victim_at = now + jitter(admission, VICTIM_SPREAD / most);
+}
+
+struct admission_leave admission_leave(struct admission *admission, bool hurry, bool space,
+                                       int64_t now)
+{
+    struct admission_leave answer = {.part = -1, .again = ADMISSION_NEVER};
+    struct destination *destination;
+    struct part *part;
+    bool works;
+
+    if (list_empty(&admission->victims))
+        return answer;
+    if (!hurry && admission->victim_at != ADMISSION_NEVER && now < admission->victim_at) {
+        answer.again = admission->victim_at;
+        return answer;
+    }
+    part = LIST_ENTRY(admission->victims.next, struct part, time);
+    destination = part->destination;
+    destination_place(admission, destination, PLACE_KEEP, now);
+    works = !hurry && destination->hold == NEXTHOP_FREE &&
+            destination_works(&admission->settings, destination);
+    if (works && !space) {
+        list_remove(&part->time);
+        list_push_tail(&admission->victims, &part->time);
+        pace_victims(admission, now);
+        answer.again = admission->victim_at;
+        return answer;
+    }
+    answer.part = (int)(part - admission->part_array);
+    answer.stays = works;
+    if (!works)
+        pace_victims(admission, now);
+    admission_spare(admission, part);
+    if (works) {
+        admission_queue(admission, part, false, now);
+        destination_place(admission, destination, PLACE_ARRIVAL, now);
+        return answer;
+    }
+    admission->count.full++;
+    destination->deferred++;
+    admission_release(admission, part, now);
+    return answer;
 }
 
 /* Those that wait for memory, a pace or a token may go on, but not for ever. */

@@ -189,7 +189,8 @@ struct destination *destination_get(struct admission *admission, const char *key
 bool destination_busy(const struct destination *destination)
 {
     return destination->in_flight > 0 || destination->joined > 0 || destination->parked > 0 ||
-           destination->waiting_first > 0 || destination->waiting_retry > 0;
+           destination->victims > 0 || destination->waiting_first > 0 ||
+           destination->waiting_retry > 0;
 }
 
 void destination_use(struct admission *admission, struct destination *destination)

@@ -20,7 +20,15 @@
 #define SWEEP 32
 
 /* Where a part is in its life. Zero is free, as calloc leaves it. */
-enum part_state { PART_FREE, PART_WAITING, PART_CHOSEN, PART_RUNNING, PART_JOINED, PART_PARKED };
+enum part_state {
+    PART_FREE,
+    PART_WAITING,
+    PART_CHOSEN,
+    PART_RUNNING,
+    PART_JOINED,
+    PART_PARKED,
+    PART_VICTIM
+};
 
 /* With whom a destination's part may go along, see admission.h, JOINT PARTS. */
 enum join { JOIN_NOT, JOIN_NEW, JOIN_PROVEN };
@@ -30,7 +38,8 @@ struct part {
     struct list
         queue; /* waiting: in a queue of its destination; joined: of its leader, whose `queue` is the head;
                           parked: of all that are */
-    struct list time;     /* waiting and not exempt: by arrival; in flight: by start */
+    struct list
+        time; /* waiting and not exempt: by arrival; in flight: by start; victims: as they became it */
     struct part *leader;  /* joined */
     int64_t expected;     /* of a leader: what the destinations of the joint part take one by one */
     unsigned members;     /* of a leader: parts that go along */
@@ -58,8 +67,11 @@ enum nexthop_hold { NEXTHOP_FREE, NEXTHOP_HELD, NEXTHOP_EXEMPT_ONLY };
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
 enum queue { QUEUE_FIRST, QUEUE_FIRST_EXEMPT, QUEUE_RETRY, QUEUE_RETRY_EXEMPT, QUEUES };
 
-/* The two orders by number of deferrable parts: of all destinations, and of those that have to leave a full room first. */
-enum length_order { LENGTH_ALL, LENGTH_VICTIMS, LENGTHS };
+/*
+ * Orders by number of deferrable parts: of all destinations; of those that have to leave a full room; and of those that are
+ * spared, since nothing could be heard of them yet.
+ */
+enum length_order { LENGTH_ALL, LENGTH_VICTIMS, LENGTH_SPARED, LENGTHS };
 
 struct length {
     uint32_t longer; /* neighbours among the destinations with as many, as number + 1 */
@@ -79,6 +91,7 @@ struct destination {
     struct list spare;      /* ring of those that may go beyond their windows */
     struct list over;       /* has more waiting than its backlog */
     struct list of_nexthop; /* waits, and has a next hop */
+    struct list fresh;      /* some of its mail is spared */
     struct list queue[QUEUES];
     unsigned waiting_first;
     unsigned waiting_retry;
@@ -87,6 +100,7 @@ struct destination {
     unsigned in_flight;
     unsigned joined; /* went along with others: in nobody's slot */
     unsigned parked;
+    unsigned victims;
     unsigned hanging;
     unsigned window;   /* grows and falls; destination_window() is what counts */
     unsigned failures; /* in a row */
@@ -128,6 +142,7 @@ struct destination {
     uint8_t hold;        /* enum nexthop_hold: what waits for its next hop, or is held */
     int64_t since;       /* in this lane */
     int64_t first_since; /* as a newcomer */
+    int64_t seen;        /* it had nothing before */
     int64_t pace;
     int64_t last_start;
     int64_t due; /* in the heap: when it may start again */
@@ -175,6 +190,8 @@ struct admission {
     struct list
         lasting; /* joint parts in flight for longer than slow_after, not yet for longer than expected */
     struct list hanging; /* parts in flight, by start, the rest */
+    struct list victims; /* parts that have to leave, the first one first */
+    struct list fresh;   /* destinations of which mail is spared, the oldest first */
 
     struct destination *destinations;
     uint32_t *buckets; /* of the hash table: number + 1 */
@@ -182,7 +199,7 @@ struct admission {
         *lengths[LENGTHS]; /* by deferrable parts: number + 1 of a destination that has that many */
     struct destination **heap; /* from 1 */
     struct part *part_array;
-    size_t mapped[6];
+    size_t mapped[4 + LENGTHS];
     uint32_t bucket_mask;
     unsigned parts;
     unsigned destinations_max;
@@ -224,6 +241,10 @@ struct admission {
     unsigned expire_left; /* parts that had to leave still, after the last one */
     int64_t expire_end;   /* the current flood should have left by then */
     int64_t shed_at;
+    unsigned victim_count;
+    unsigned victim_most; /* at a time since there was none */
+    int64_t victim_at;    /* the next one leaves */
+    unsigned spared;      /* parts */
     uint64_t random;
 
     int64_t swept;       /* what the clock changes was looked at (admission_next.c) */
@@ -270,6 +291,9 @@ bool destination_hopeless(const struct destination *destination);
 /* Its mail is never the victim of a full room: it delivers, or did so lately. */
 bool destination_works(const struct admission_settings *settings,
                        const struct destination *destination);
+/* Nothing can be known of it yet: it has had mail for less than `slow_after`. */
+bool destination_unheard(const struct admission_settings *settings,
+                         const struct destination *destination, int64_t now);
 /* The lane that a part is charged to when it hangs. */
 enum admission_lane destination_hang_lane(const struct destination *destination);
 /* Shortest time between starts: what is configured, or longer after failures in a row. */
@@ -387,6 +411,8 @@ struct part *admission_part(struct admission *admission, unsigned number, enum p
 void admission_queue(struct admission *admission, struct part *part, bool at_head, int64_t now);
 /* Takes a waiting part out of every list; the part keeps its destination. */
 void admission_unqueue(struct admission *admission, struct part *part);
+/* admission_wait.c: takes a victim out of those that have to leave. */
+void admission_spare(struct admission *admission, struct part *part);
 /* Frees a part that was taken out, and lets its destination stand anew. */
 void admission_release(struct admission *admission, struct part *part, int64_t now);
 

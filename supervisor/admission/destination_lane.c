@@ -98,6 +98,15 @@ bool destination_works(const struct admission_settings *settings,
     }
 }
 
+bool destination_unheard(const struct admission_settings *settings,
+                         const struct destination *destination, int64_t now)
+{
+    return destination->last_success == ADMISSION_NEVER &&
+           destination->last_failure == ADMISSION_NEVER &&
+           destination->last_answer == ADMISSION_NEVER &&
+           now - destination->seen < settings->slow_after;
+}
+
 enum admission_lane destination_hang_lane(const struct destination *destination)
 {
     if (destination->lane == ADMISSION_DEAD)

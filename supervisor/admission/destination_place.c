@@ -190,6 +190,24 @@ static void stand_over(struct admission *admission, struct destination *destinat
         list_push_tail(&admission->over, &destination->over);
 }
 
+/* Who has to leave a full room, and what is spared there. */
+static void stand_victim(struct admission *admission, struct destination *destination, bool works,
+                         int64_t now)
+{
+    unsigned all = works ? 0 : destination->deferrable, spared = 0;
+
+    if (destination->hold == NEXTHOP_FREE &&
+        destination_unheard(&admission->settings, destination, now))
+        spared = least(destination->waiting_first, all);
+    admission->spared += spared - destination->length[LENGTH_SPARED].count;
+    destination_length(admission, destination, LENGTH_VICTIMS, all - spared);
+    destination_length(admission, destination, LENGTH_SPARED, spared);
+    if (spared == 0)
+        list_remove(&destination->fresh);
+    else if (!list_linked(&destination->fresh))
+        list_push_tail(&admission->fresh, &destination->fresh);
+}
+
 void destination_place(struct admission *admission, struct destination *destination,
                        enum destination_why why, int64_t now)
 {
@@ -220,7 +238,7 @@ void destination_place(struct admission *admission, struct destination *destinat
     destination_length(admission, destination, LENGTH_ALL, destination->deferrable);
     works = (hold == NEXTHOP_FREE && destination_works(&admission->settings, destination)) ||
             admission_nexthop_spares(admission, destination, now);
-    destination_length(admission, destination, LENGTH_VICTIMS, works ? 0 : destination->deferrable);
+    stand_victim(admission, destination, works, now);
 
     window = destination_window(destination);
     pace = destination_pace(destination);

@@ -140,6 +140,14 @@ void dispatcher_modules_destroy(struct router *router)
     clients_destroy(router->clients);
 }
 
+static unsigned victims(const struct router *router)
+{
+    struct admission_counters counters;
+
+    admission_count(router->admission, &counters);
+    return counters.victims;
+}
+
 struct report_view dispatcher_view(const struct router *router,
                                    const struct dispatcher_settings *settings)
 {
@@ -167,7 +175,7 @@ struct report_view dispatcher_view(const struct router *router,
         .held = clients_view(router->clients).held,
         .room = room_bound(&router->room, 0),
         .waiting = parts_view(router->parts).waiting,
-        .deferring = retry_pending(router->retry),
+        .deferring = retry_pending(router->retry) + victims(router),
         .greeting_known = fleet.greeting_length > 0,
         .start = fleet.start,
         .start_error = fleet.start_error,

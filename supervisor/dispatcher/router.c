@@ -302,7 +302,6 @@ static void start_workers(struct router *router)
 uint64_t router_turn(struct router *router)
 {
     uint64_t now = router->loop->now, due;
-    unsigned most = router->budget->clients_max;
 
     if (router->leaving)
         return router_turn_leaving(router);
@@ -320,8 +319,7 @@ uint64_t router_turn(struct router *router)
         start_workers(router);
     }
     router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
-    /* With few places left, mail behind a flood would wait for its deferrals. */
-    due = retry_turn(router->retry, most - clients_view(router->clients).held <= most / 8);
+    due = retry_turn(router->retry, router_crowded(router));
     clients_listen(router->clients, router_places(router));
     if (router->again < due)
         due = router->again;
@@ -357,5 +355,6 @@ void router_tick(struct router *router)
     look_at_queue(router);
     router->budget->descriptors_short = false;
     router_holds(router);
+    room_learn(&router->room, &router->flow, clients_view(router->clients).held);
     router_defer(router);
 }

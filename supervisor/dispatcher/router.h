@@ -68,6 +68,7 @@ struct router {
     struct strangers strangers;
     struct spawn spawn;
     struct room room; /* of what waits */
+    struct room_flow flow;
     struct reuse reuse;
     const char *service;
     struct { /* by an operator; the file as it was read */
@@ -181,6 +182,9 @@ void router_defer(struct router *router);
 /* Has a request that waits to leave? And how many may wait beside those that run. */
 bool router_room_full(const struct router *router);
 unsigned router_room(const struct router *router);
+
+/* So few places are left that mail behind a flood would wait for the deferrals of that. */
+bool router_crowded(const struct router *router);
 
 /* How many more clients there is room for. */
 unsigned router_places(const struct router *router);

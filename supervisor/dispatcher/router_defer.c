@@ -33,12 +33,29 @@ bool router_room_full(const struct router *router)
     return room_full(&router->room, view.requests, running(router), view.bytes);
 }
 
+bool router_crowded(const struct router *router)
+{
+    return room_crowded(&router->room, clients_view(router->clients).held, router->budget->held);
+}
+
+/* What is spared for some seconds takes no place in the waiting room. */
+static bool room_closed(const struct router *router)
+{
+    const struct parts_view view = parts_view(router->parts);
+    unsigned spared = admission_spared(router->admission, router_now(router));
+
+    if (spared == 0 || router_crowded(router))
+        return router_room_full(router);
+    return room_full(&router->room, view.requests > spared ? view.requests - spared : 0,
+                     running(router), 0);
+}
+
 unsigned router_places(const struct router *router)
 {
     const struct budget *budget = router->budget;
     unsigned held = clients_view(router->clients).held;
 
-    if (budget->descriptors_short || held >= budget->clients_max || router_room_full(router) ||
+    if (budget->descriptors_short || held >= budget->clients_max || room_closed(router) ||
         budget->held >= HELD_BYTES_MAX)
         return 0;
     return budget->clients_max - held;
@@ -66,7 +83,7 @@ void router_keep(struct router *router, struct part *part)
     struct request request;
 
     parts_exempt(router->parts, part->job);
-    if (part->state == PART_DEFERRING)
+    if (part->state == PART_DEFERRING || part->state == PART_VICTIM)
         parts_step(router->parts, part, PART_KEPT);
     request_init(&request);
     router_must(router, request_parse(&request, part->bytes, part->length), part);
@@ -88,6 +105,49 @@ static void defer(struct router *router, int handle, enum deferral_reason reason
     retry_send(router->retry, part);
 }
 
+static void crowd_out(struct router *router, int handle)
+{
+    struct part *part = parts_at(router->parts, (unsigned)handle);
+
+    if (may_defer(router, part)) {
+        parts_step(router->parts, part, PART_CROWDED);
+        return;
+    }
+    router_must(router, admission_cancel(router->admission, (unsigned)handle, router_now(router)),
+                part);
+    router_keep(router, part);
+}
+
+/* Memory is short, or places are: what is at retry(8) already is enough for a moment. */
+static bool hurry(const struct router *router)
+{
+    return retry_pending(router->retry) < HURRY_PENDING &&
+           (router_crowded(router) ||
+            regulator_view(router->regulator).decision->mode >= LIMIT_SHRINK);
+}
+
+static void make_room(struct router *router)
+{
+    int64_t now = router_now(router);
+    struct admission_leave leave;
+    int handle;
+
+    while (router_room_full(router) && (handle = admission_victim(router->admission, now)) >= 0)
+        crowd_out(router, handle);
+    while (router_crowded(router) && router_room_full(router) &&
+           (handle = admission_victim_spared(router->admission, now)) >= 0)
+        crowd_out(router, handle);
+    while (
+        (leave = admission_leave(router->admission, hurry(router), !router_room_full(router), now))
+            .part >= 0) {
+        if (leave.stays)
+            parts_step(router->parts, parts_at(router->parts, (unsigned)leave.part), PART_KEPT);
+        else
+            defer(router, leave.part, DEFERRAL_FULL);
+    }
+    router_again(router, leave.again);
+}
+
 void router_defer(struct router *router)
 {
     const struct config *config = router->config;
@@ -98,8 +158,7 @@ void router_defer(struct router *router)
     /* No record could be written. */
     if (router->queue != 0)
         return;
-    while (router_room_full(router) && (handle = admission_victim(router->admission, now)) >= 0)
-        defer(router, handle, DEFERRAL_FULL);
+    make_room(router);
     while ((handle = admission_expire(router->admission, now, &again)) >= 0)
         defer(router, handle, DEFERRAL_SLOW);
     router_again(router, again);

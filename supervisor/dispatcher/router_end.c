@@ -22,6 +22,7 @@ void router_settle(struct router *router, struct part *part, const struct reply 
         parts_end(router->parts, part);
         return;
     }
+    router->flow.answered++;
     reuse_left(&router->reuse, &job->client->request, job->client->bytes);
     client_answer(job->client, &job->merge);
     parts_free(router->parts, job);
@@ -147,7 +148,7 @@ static void cancel_parts(struct router *router, struct job *job, bool waiting_on
     for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
         next = TAILQ_NEXT(part, of_job);
         left--;
-        if (!waiting_only || part->state == PART_WAITING)
+        if (!waiting_only || part->state == PART_WAITING || part->state == PART_VICTIM)
             cancel(router, part);
     }
 }

@@ -45,48 +45,56 @@ static const struct client_entry client_table[CLIENT_STATES][CLIENT_EVENTS] = {
         },
 };
 
-static const struct part_entry part_table[PART_STATES][PART_EVENTS] = {
-    [PART_WAITING] =
-        {
-            [PART_CHOSEN] = TO(PART_CONNECTING, PART_NOTHING),
-            [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
-            [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
-            [PART_DEFERRED] = TO(PART_DEFERRING, PART_NOTHING),
-            [PART_JOINS] = TO(PART_JOINED, PART_NOTHING),
-        },
-    [PART_CONNECTING] =
-        {
-            [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
-            [PART_AGENT_GONE] = TO(PART_WAITING, PART_BACK),
-            [PART_CANCELLED] = TO(PART_ENDED, PART_RELEASE),
-        },
-    [PART_SENDING] =
-        {
-            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
-            [PART_SENT] = TO(PART_RUNNING, PART_NOTHING),
-            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
-            [PART_CANCELLED] = TO(PART_SENDING, PART_NOTHING),
-        },
-    [PART_RUNNING] =
-        {
-            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
-            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
-            [PART_CANCELLED] = TO(PART_RUNNING, PART_NOTHING),
-        },
-    [PART_DEFERRING] =
-        {
-            [PART_AGENT_GONE] = TO(PART_ENDED, PART_BARE),
-            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
-            [PART_CANCELLED] = TO(PART_DEFERRING, PART_NOTHING),
-            [PART_KEPT] = TO(PART_WAITING, PART_NOTHING),
-        },
-    [PART_JOINED] =
-        {
-            [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
-            [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
-            [PART_CANCELLED] = TO(PART_JOINED, PART_NOTHING),
-            [PART_LEAVES] = TO(PART_WAITING, PART_BACK),
-        },
+static const struct part_entry part_table[PART_STATES][PART_EVENTS] =
+    {
+        [PART_WAITING] =
+            {
+                [PART_CHOSEN] = TO(PART_CONNECTING, PART_NOTHING),
+                [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
+                [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
+                [PART_DEFERRED] = TO(PART_DEFERRING, PART_NOTHING),
+                [PART_CROWDED] = TO(PART_VICTIM, PART_NOTHING),
+                [PART_JOINS] = TO(PART_JOINED, PART_NOTHING),
+            },
+        [PART_CONNECTING] =
+            {
+                [PART_GREETED] = TO(PART_SENDING, PART_HAND_OVER),
+                [PART_AGENT_GONE] = TO(PART_WAITING, PART_BACK),
+                [PART_CANCELLED] = TO(PART_ENDED, PART_RELEASE),
+            },
+        [PART_SENDING] =
+            {
+                [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
+                [PART_SENT] = TO(PART_RUNNING, PART_NOTHING),
+                [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+                [PART_CANCELLED] = TO(PART_SENDING, PART_NOTHING),
+            },
+        [PART_RUNNING] =
+            {
+                [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
+                [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+                [PART_CANCELLED] = TO(PART_RUNNING, PART_NOTHING),
+            },
+        [PART_DEFERRING] =
+            {
+                [PART_AGENT_GONE] = TO(PART_ENDED, PART_BARE),
+                [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+                [PART_CANCELLED] = TO(PART_DEFERRING, PART_NOTHING),
+                [PART_KEPT] = TO(PART_WAITING, PART_NOTHING),
+            },
+        [PART_VICTIM] =
+            {
+                [PART_CANCELLED] = TO(PART_ENDED, PART_NOTHING),
+                [PART_DEFERRED] = TO(PART_DEFERRING, PART_NOTHING),
+                [PART_KEPT] = TO(PART_WAITING, PART_NOTHING),
+            },
+        [PART_JOINED] =
+            {
+                [PART_AGENT_GONE] = TO(PART_ENDED, PART_LOST),
+                [PART_REPLIED] = TO(PART_ENDED, PART_RELAY),
+                [PART_CANCELLED] = TO(PART_JOINED, PART_NOTHING),
+                [PART_LEAVES] = TO(PART_WAITING, PART_BACK),
+            },
 };
 
 int states_client(enum client_state state, enum client_event event, struct client_step *step)

@@ -28,14 +28,15 @@
  *
  * Part         CHOSEN      GREETED       AGENT_GONE    SENT     REPLIED      CANCELLED      DEFERRED
  *   WAITING    CONNECTING  SENDING,hand  -             -        -            ENDED          DEFERRING
+ *   VICTIM     -           -             -             -        -            ENDED          DEFERRING
  *   CONNECTING -           SENDING,hand  WAITING,back  -        -            ENDED,release  -
  *   SENDING    -           -             ENDED,lost    RUNNING  ENDED,relay  SENDING        -
  *   RUNNING    -           -             ENDED,lost    -        ENDED,relay  RUNNING        -
  *   DEFERRING  -           -             ENDED,bare    -        ENDED,relay  DEFERRING      -
  *   JOINED     -           -             ENDED,lost    -        ENDED,relay  JOINED         -
  *
- * and WAITING becomes JOINED by JOINS; JOINED becomes WAITING by LEAVES (back); DEFERRING becomes
- * WAITING by KEPT.
+ * and WAITING becomes JOINED by JOINS; JOINED becomes WAITING by LEAVES (back); WAITING becomes VICTIM
+ * by CROWDED; VICTIM and DEFERRING become WAITING by KEPT.
  *
  *   CHOSEN        it may run now, on an idle worker
  *   GREETED       the worker's greeting was read (one that was just started greets before anything
@@ -46,7 +47,9 @@
  *   REPLIED       the worker's reply was read
  *   CANCELLED     its client hung up, or a successor has the service (router_leave())
  *   DEFERRED      it is not to run now: it goes to retry(8), as soon as one is free
- *   KEPT          at its turn at retry(8) it may not be deferred any more: it waits again
+ *   CROWDED   the waiting room is full: it will be deferred, but not together with others
+ *   KEPT          at its turn it may not be deferred any more, or its destination delivers: it
+ *                 waits again
  *   JOINS         it goes along with another part of its request, which is chosen; what comes of
  *                 that one's worker comes to it
  *   LEAVES        that one goes back to where it waited, or is withdrawn
@@ -78,6 +81,7 @@ enum part_state {
     PART_CONNECTING,
     PART_SENDING,
     PART_RUNNING,
+    PART_VICTIM,
     PART_DEFERRING,
     PART_JOINED,
     PART_ENDED
@@ -90,6 +94,7 @@ enum part_event {
     PART_REPLIED,
     PART_CANCELLED,
     PART_DEFERRED,
+    PART_CROWDED,
     PART_KEPT,
     PART_JOINS,
     PART_LEAVES

@@ -44,7 +44,7 @@ struct report_view {
     unsigned held;           /* requests of clients */
     unsigned room;           /* requests that may wait when none runs */
     unsigned waiting;        /* parts that wait for a worker */
-    unsigned deferring;      /* parts on their way to retry(8) */
+    unsigned deferring;      /* parts on their way to retry(8), victims of a full room included */
     bool greeting_known;     /* a worker has greeted; before that nothing is accepted */
     const char *start;       /* how the last worker was started, a phrase; "": as it should be */
     const char *start_error; /* reason why starts fail; "": they do not */

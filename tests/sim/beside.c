@@ -32,6 +32,8 @@ static const char *missed(const struct plan *plan, const struct figures *stock,
         return "more is deferred than by stock";
     if (plan->none_own && ours->own > 0)
         return "deferred by headroom";
+    if (plan->spread_most > 0 && ours->spread > plan->spread_most)
+        return "too many are deferred within half a minute";
     if (plan->full_most > 0 && ours->full > plan->full_most)
         return "the full rate";
     if (plan->deferred_ratio > 0 && ours->deferred > stock->deferred * plan->deferred_ratio)
@@ -66,11 +68,11 @@ static void print(const char *name, const struct figures *figures, const char *w
 {
     printf("  %-8s %5u of %5u, deferred %5u, refused %4u, p50 %7.3f p99 %7.3f max %7.3f, all after "
            "%7.2f s, at most %3u (%u later, %u at dead ones), others %5.0f s, own %4u, full %6.1f "
-           "s%s%s\n",
+           "s, %3.0f%% in 30 s%s%s\n",
            name, figures->delivered, figures->good, figures->deferred, figures->refused,
            figures->p50, figures->p99, figures->most, figures->time, figures->peak,
            figures->late_peak, figures->dead_peak, figures->others, figures->own, figures->full,
-           why ? "  MISSED: " : "", why ? why : "");
+           figures->spread, why ? "  MISSED: " : "", why ? why : "");
 }
 
 int main(int count, char **arguments)

@@ -31,6 +31,7 @@ postfix_start "$TEST_DIR/ours"
 flood_put old.b --count 10 --rcpt 'almost%d@dead.invalid'
 flood_age 3600
 
+# Victims leave one by one, the first after some seconds.
 full()
 {
     [ "$(lines "$log" 'status=deferred.*waiting.max')" -ge "$1" ]
@@ -52,7 +53,7 @@ wait_for 10 held || fail 'nobody is held'
 flood_flush
 wait_for 10 flood_taken || fail 'the flush was not taken up'
 flood_put more --count 200 --rcpt 'user%d@dead.invalid'
-wait_for 20 full 100 || fail 'the waiting room was not full'
+wait_for 20 full 1 || fail 'the waiting room was not full'
 # Its first answer comes after slow_after, so it hung: from now on it is known as dead, and the rest waits for too long.
 sleep 6
 sink_tell "$TEST_DIR/ours.sink" release >/dev/null

@@ -12,7 +12,7 @@
 #define KEYS 40
 
 /* What is parked waits, for whom it is not to be told apart. */
-enum state { STATE_FREE, STATE_WAITING, STATE_CHOSEN, STATE_RUNNING, STATE_JOINED };
+enum state { STATE_FREE, STATE_WAITING, STATE_CHOSEN, STATE_RUNNING, STATE_JOINED, STATE_VICTIM };
 
 struct model {
     struct admission *admission;
@@ -27,7 +27,7 @@ struct model {
     bool succeeded[KEYS]; /* ever */
     bool down;            /* no server is reached */
     unsigned in_flight[KEYS];
-    unsigned waiting, flying, joined;
+    unsigned waiting, flying, joined, victims;
     uint64_t arrived, ended;
 };
 
@@ -52,7 +52,10 @@ static void check(const struct model *model)
         sum += counters.lane[i];
     }
     cr_assert_eq(sum, model->flying);
-    cr_assert_eq(model->arrived, model->ended + model->waiting + model->flying + model->joined);
+    cr_assert_eq(counters.victims, model->victims);
+    cr_assert_leq(admission_spared(model->admission, model->now), model->waiting);
+    cr_assert_eq(model->arrived,
+                 model->ended + model->waiting + model->flying + model->joined + model->victims);
 }
 
 static void arrive(struct model *model, unsigned part)
@@ -219,6 +222,43 @@ static void leave(struct model *model, int part)
     unwait(model, (unsigned)part, STATE_FREE);
 }
 
+/* The room is full. */
+static void crowd_out(struct model *model, int part)
+{
+    leave(model, part);
+    if (part < 0)
+        return;
+    model->ended--;
+    model->state[part] = STATE_VICTIM;
+    model->victims++;
+}
+
+static void be_free(struct model *model, unsigned part)
+{
+    cr_assert_eq(model->state[part], STATE_VICTIM);
+    model->state[part] = STATE_FREE;
+    model->victims--;
+    model->ended++;
+}
+
+static void make_room(struct model *model, bool hurry)
+{
+    struct admission_leave answer =
+        admission_leave(model->admission, hurry, roll(model, 2) == 0, model->now);
+
+    if (answer.part < 0) {
+        cr_assert(model->victims == 0 || (!hurry && answer.again > model->now));
+        return;
+    }
+    be_free(model, (unsigned)answer.part);
+    if (!answer.stays)
+        return;
+    cr_assert(model->succeeded[model->key[answer.part]]);
+    model->state[answer.part] = STATE_WAITING;
+    model->waiting++;
+    model->ended--;
+}
+
 static void step(struct model *model)
 {
     unsigned part = roll(model, PARTS);
@@ -263,12 +303,14 @@ static void step(struct model *model)
     case 9:
         result = admission_cancel(model->admission, part, model->now);
         cr_assert_eq(result,
-                     model->state[part] == STATE_WAITING ||
+                     model->state[part] == STATE_WAITING || model->state[part] == STATE_VICTIM ||
                              (model->state[part] == STATE_CHOSEN && model->members[part] == 0)
                          ? 0
                          : -EINVAL);
         if (result == 0 && model->state[part] == STATE_CHOSEN)
             land(model, part, STATE_FREE);
+        else if (result == 0 && model->state[part] == STATE_VICTIM)
+            be_free(model, part);
         else if (result == 0)
             unwait(model, part, STATE_FREE);
         break;
@@ -277,7 +319,11 @@ static void step(struct model *model)
         break;
     default:
         if (roll(model, 8) == 0)
-            leave(model, admission_victim(model->admission, model->now));
+            crowd_out(model, roll(model, 2) == 0
+                                 ? admission_victim(model->admission, model->now)
+                                 : admission_victim_spared(model->admission, model->now));
+        else if (roll(model, 4) == 0)
+            make_room(model, roll(model, 4) == 0);
         else if (roll(model, 8) == 0)
             leave(model, admission_shed(model->admission, 5 * SECOND, model->now, NULL));
         else if (roll(model, 100) == 0)
@@ -292,8 +338,10 @@ static void drain(struct model *model)
     unsigned idle = 0;
 
     model->limit = 1 + roll(model, 64);
-    while (model->waiting + model->flying + model->joined > 0) {
+    while (model->waiting + model->flying + model->joined + model->victims > 0) {
         bool moved = false;
+        if (model->victims > 0)
+            make_room(model, true);
         for (unsigned i = 0; i < PARTS; i++)
             if (model->state[i] == STATE_JOINED) {
                 cr_assert_eq(admission_finished(model->admission, i, ADMISSION_DELIVERED, 10 * MS,
@@ -424,6 +472,7 @@ static uint64_t dearest(unsigned destinations)
         int deferred = admission_expire(admission, now, NULL);
         if (i % 7 == 0 && deferred < 0)
             (void)admission_victim(admission, now);
+        (void)admission_leave(admission, false, true, now);
         if (steps(admission) - before > most)
             most = steps(admission) - before;
     }

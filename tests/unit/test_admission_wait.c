@@ -2,6 +2,8 @@
 
 #include "tests/unit/admission_harness.h"
 
+#include <stdlib.h>
+
 Test(admission_wait, the_victim_is_the_newest_of_the_longest_queue)
 {
     struct admission *admission = harness_create(100, 10);
@@ -62,11 +64,138 @@ Test(admission_wait, retries_leave_before_first_attempts)
     harness_arrive(admission, 1, "a", FIRST, 1);
     harness_arrive(admission, 2, "a", RETRY, 2);
     harness_arrive(admission, 3, "a", FIRST, 3);
-    cr_assert_eq(admission_victim(admission, 4), 2);
-    cr_assert_eq(admission_victim(admission, 4), 0);
-    cr_assert_eq(admission_victim(admission, 4), 3);
-    cr_assert_eq(admission_victim(admission, 4), 1);
-    cr_assert_eq(admission_victim(admission, 4), -1);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND), 2);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND), 0);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND), 3);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND), 1);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND), -1);
+    admission_destroy(admission);
+}
+
+/* A burst of first attempts: whether the site is well is known when the first answer is there, or should be. */
+Test(admission_wait, nobody_is_a_victim_before_anything_can_be_heard_of_it)
+{
+    struct admission *admission = harness_create(200, 10);
+
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, i < 90 ? "burst" : "other", FIRST, SECOND + i);
+    cr_assert_eq(admission_spared(admission, 2 * SECOND), 100);
+    cr_assert_eq(admission_victim(admission, 2 * SECOND), -1);
+    /* A retry is a part of a flood. */
+    harness_arrive(admission, 100, "burst", RETRY, 2 * SECOND);
+    cr_assert_eq(admission_victim(admission, 2 * SECOND), 100);
+    cr_assert_eq(admission_victim(admission, 2 * SECOND), -1);
+    cr_assert_eq(admission_victim_spared(admission, 2 * SECOND), 89, "where it cannot be held");
+    cr_assert_eq(admission_spared(admission, 2 * SECOND), 99);
+    /* Mail that comes all the time does not buy another five seconds. */
+    harness_arrive(admission, 101, "burst", FIRST, 5 * SECOND);
+    cr_assert_eq(admission_spared(admission, 6 * SECOND - 1), 100);
+    cr_assert_eq(admission_spared(admission, 6 * SECOND + 100), 0);
+    cr_assert_eq(admission_victim(admission, 6 * SECOND + 100), 101);
+    admission_destroy(admission);
+}
+
+Test(admission_wait, an_answer_ends_what_is_spared)
+{
+    struct admission *admission = harness_create(200, 10);
+    int part;
+
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, i % 2 == 0 ? "well" : "dead", FIRST, 0);
+    while ((part = harness_start(admission, 64, 0)) >= 0)
+        harness_finish(admission, (unsigned)part,
+                       part % 2 == 0 ? ADMISSION_DELIVERED : ADMISSION_FAILED, SECOND, SECOND);
+    cr_assert_eq(admission_spared(admission, SECOND), 0);
+    cr_assert_eq(admission_victim(admission, SECOND) % 2, 1, "no more of the dead one");
+    admission_destroy(admission);
+}
+
+/* Of `waiting` parts of a destination that nobody knows, which are victims from `now` on, most within 30 s. */
+static unsigned leave_all(struct admission *admission, unsigned waiting, int64_t now, int64_t *last)
+{
+    int64_t *times = calloc(waiting, sizeof *times);
+    unsigned left = 0, first = 0, most = 0;
+
+    for (unsigned i = 0; i < waiting; i++)
+        harness_arrive(admission, i, i % 2 == 0 ? "one" : "two", RETRY, now);
+    for (unsigned i = 0; i < waiting; i++)
+        cr_assert_geq(admission_victim(admission, now), 0);
+    while (left < waiting) {
+        struct admission_leave leave = admission_leave(admission, false, true, now);
+
+        if (leave.part < 0) {
+            cr_assert_gt(leave.again, now);
+            now = leave.again;
+            continue;
+        }
+        cr_assert_not(leave.stays);
+        times[left] = now;
+        while (now - times[first] > 30 * SECOND)
+            first++;
+        if (++left - first > most)
+            most = left - first;
+    }
+    cr_assert_eq(admission_leave(admission, false, true, now).again, ADMISSION_NEVER);
+    *last = now;
+    free(times);
+    return most;
+}
+
+Test(admission_wait, victims_leave_over_ten_minutes)
+{
+    struct admission *admission = harness_create(18000, 10);
+    struct admission_counters counters;
+    int64_t last;
+
+    cr_assert_lt(leave_all(admission, 18000, 0, &last), 18000 / 15);
+    cr_assert(last > 500 * SECOND && last < 700 * SECOND);
+    /* Few need not wait that long. */
+    (void)leave_all(admission, 20, last, &last);
+    cr_assert_lt(last, 900 * SECOND);
+    admission_count(admission, &counters);
+    cr_assert_eq(counters.full, 18020);
+    cr_assert_eq(counters.victims, 0);
+    admission_destroy(admission);
+}
+
+Test(admission_wait, victims_leave_at_once_in_a_hurry)
+{
+    struct admission *admission = harness_create(100, 10);
+
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "unknown", RETRY, 0);
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_geq(admission_victim(admission, 0), 0);
+    cr_assert_eq(admission_leave(admission, false, true, 1).part, -1);
+    for (int i = 99; i >= 0; i--)
+        cr_assert_eq(admission_leave(admission, true, true, 1).part, i);
+    cr_assert_eq(admission_leave(admission, true, true, 1).part, -1);
+    admission_destroy(admission);
+}
+
+/* A server that takes eight seconds, and 5000 messages at once: stock would deliver them. */
+Test(admission_wait, a_victim_stays_when_its_destination_delivers)
+{
+    struct admission *admission = harness_create(100, 10);
+    struct admission_leave leave;
+    int part;
+
+    for (unsigned i = 0; i < 100; i++)
+        harness_arrive(admission, i, "slow", RETRY, 0);
+    part = harness_start(admission, 64, 0);
+    cr_assert_geq(part, 0);
+    for (unsigned i = 0; i < 50; i++)
+        cr_assert_geq(admission_victim(admission, 6 * SECOND), 0);
+    harness_finish(admission, (unsigned)part, ADMISSION_DELIVERED, 8 * SECOND, 8 * SECOND);
+    /* It neither leaves, nor fills a room that is full. */
+    leave = admission_leave(admission, false, false, 20 * SECOND);
+    cr_assert(leave.part == -1 && leave.again > 20 * SECOND);
+    for (unsigned i = 0; i < 50; i++) {
+        leave = admission_leave(admission, false, true, 60 * SECOND);
+        cr_assert(leave.part >= 0 && leave.stays);
+    }
+    cr_assert_eq(harness_look(admission, "slow").waiting, 99);
+    cr_assert_eq(harness_look(admission, "slow").deferred, 0);
     admission_destroy(admission);
 }
 

@@ -44,3 +44,52 @@ Test(room, bytes_fill_it_as_numbers_do)
     cr_assert_not(room_full(&large, 40, 0, 48 * MIB));
     cr_assert(room_full(&large, 41, 0, 48 * MIB + 1));
 }
+
+Test(room, victims_hurry_when_places_bytes_or_the_window_run_out)
+{
+    struct room room = large;
+
+    cr_assert_not(room_crowded(&room, 20000, MIB), "all that qmgr(8) has at a time");
+    cr_assert(room_crowded(&room, 21500, MIB));
+    cr_assert(room_crowded(&room, 100, 61 * MIB));
+    room.window = 10000;
+    cr_assert_not(room_crowded(&room, 7499, MIB));
+    cr_assert(room_crowded(&room, 7500, MIB));
+}
+
+static void second(struct room *room, unsigned arrived, unsigned answered, int64_t wait,
+                   bool several, unsigned held)
+{
+    struct room_flow flow = {.answered = answered};
+
+    for (unsigned i = 0; i < arrived; i++)
+        room_arrived(&flow, wait, several && i % 2 == 0 ? "inet:[a]" : "inet:[b]", 8);
+    room_learn(room, &flow, held);
+    cr_assert_eq(flow.arrived + flow.answered, 0);
+}
+
+/* At its limit for a next hop, qmgr(8) hands over only what takes the place of what was answered. */
+Test(room, the_window_of_qmgr_is_seen)
+{
+    struct room room = large;
+
+    second(&room, 600, 30, 2000000, false, 5000);
+    cr_assert_eq(room.window, 0, "it still comes in");
+    second(&room, 5, 30, 5000000, false, 5000);
+    cr_assert_eq(room.window, 0, "little comes");
+    second(&room, 30, 30, 900000, false, 5000);
+    cr_assert_eq(room.window, 0, "nothing waits for long");
+    second(&room, 30, 30, 5000000, true, 5000);
+    cr_assert_eq(room.window, 0, "other next hops are not held up");
+    second(&room, 2, 2, 5000000, false, 5000);
+    cr_assert_eq(room.window, 0, "of few nothing is learned");
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(room.window, 0, "by chance");
+        second(&room, 30, 32, 5000000, false, 5000);
+    }
+    cr_assert_eq(room.window, 5000);
+    second(&room, 1000, 1000, 5000000, false, 4000);
+    cr_assert_eq(room.window, 5000, "on the way down it is not smaller");
+    second(&room, 30, 0, 0, false, 5001);
+    cr_assert_eq(room.window, 0, "it has grown");
+}

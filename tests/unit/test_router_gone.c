@@ -361,7 +361,8 @@ Test(router, a_deferral_that_comes_too_late)
     for (unsigned i = 0; i < 5; i++)
         fd[i] = ask(names[i]);
     UNTIL(waiting() == 5);
-    t.router.room.waiting_max = 1;
+    /* Victims leave in a hurry. */
+    t.router.room.clients_max = 1;
     UNTIL(retry_pending(t.router.retry) == 4);
     first = retry_gets();
     second = retry_gets();
@@ -384,6 +385,44 @@ Test(router, a_deferral_that_comes_too_late)
     UNTIL(t.delivered == 2);
     expect_answer(fd[2], WIRE_REPLY_DONE);
     expect_empty();
+}
+
+/* They neither wait nor are at retry(8) for minutes: who hangs up is forgotten, the others leave when places are few. */
+Test(router, victims_of_a_full_room)
+{
+    static const char *const names[] = {"BBB", "CCC", "DDD", "EEE"};
+    int fd[4], number;
+    char text[4096];
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    ask("AAA");
+    serve(number, "AAA");
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(text, sizeof text,
+                 "flags|" WIRE_FLAGS "|queue_name|active|queue_id|%s|" WIRE_NEXTHOP
+                 "smtputf8|0|" WIRE_SENDER WIRE_TIME_RETRY WIRE_CLIENT
+                 "recipient_count|1||" WIRE_USER1,
+                 names[i]);
+        fd[i] = ask_with(names[i], text);
+    }
+    UNTIL(waiting() == 4);
+    t.router.room.waiting_max = 1;
+    UNTIL(waiting() == 1);
+    settle_down();
+    cr_expect_eq(retry_pending(t.router.retry), 0);
+    cr_expect(locked("CCC"));
+    close(fd[3]);
+    UNTIL(!locked("EEE"));
+    t.router.room.clients_max = 1;
+    for (unsigned i = 0; i < 2; i++)
+        reply(retry_gets(), WIRE_REPLY_DSN);
+    expect_answer(fd[2], WIRE_REPLY_DSN);
+    expect_answer(fd[1], WIRE_REPLY_DSN);
+    settle_down();
+    cr_expect_not(peer_connected(t.retry), "more is sent to retry(8)");
+    cr_expect_eq(waiting(), 1);
+    cr_expect_eq(t.totals.deferred_full, 2);
 }
 
 /* Its age is in a layout that is not known: deferring it could bounce it. */

@@ -45,7 +45,7 @@ static void configure(struct plan *plan)
     config->workers_max = (uint32_t)draw_from(config->workers_min, chance(300) ? 3 : 12);
     config->workers_limit = chance(200) ? CONFIG_LIMIT_FIXED : CONFIG_LIMIT_MEMORY;
     config->workers_bound = chance(300) ? CONFIG_BOUND_COLUMN : CONFIG_BOUND_DEFAULT;
-    /* A full room takes first mail to destinations of which nothing is known for victims, too. */
+    /* A full room takes first mail for victims, too, of whom nothing is heard for slow_after. */
     config->waiting_max = plan->calm ? MAILS_MAX : (uint32_t)draw_from(1, chance(500) ? 20 : 60);
     config->waiting_time = SECONDS(draw_from(2, 120));
     config->destination_backlog = (uint32_t)draw_from(plan->calm ? 20 : 1, 30);

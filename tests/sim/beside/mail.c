@@ -256,3 +256,38 @@ void full_room(struct plan *plan, struct model *model)
     model->domains[domain].lines = 2;
     burst(model, 0, domain, 5000, KIND_GOOD);
 }
+
+void cold_3(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    burst(model, 0, model_domain(model, SERVER_DELAY, 3 * SECOND), 5000, KIND_GOOD);
+}
+
+void cold_8(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    burst(model, 0, model_domain(model, SERVER_DELAY, 8 * SECOND), 5000, KIND_GOOD);
+}
+
+/* 500 for each of 40 dead domains, one after the other, in ten seconds; good mail. */
+void forty_dead_new(struct plan *plan, struct model *model)
+{
+    int dead = model->domain_count, good;
+
+    (void)plan;
+    for (int i = 0; i < 40; i++)
+        model_domain(model, SERVER_DEAD, 30 * SECOND);
+    for (int i = 0; i < 20000; i++)
+        model_mail(model, i * MS / 2, dead + i % 40, KIND_POISON);
+    good = model->domain_count;
+    for (int i = 0; i < 20; i++)
+        model_domain(model, SERVER_DELAY, 20 * MS);
+    stream(model, SECOND, 5 * MINUTE, 10, good, 20, KIND_GOOD);
+}
+
+void forty_dead(struct plan *plan, struct model *model)
+{
+    forty_dead_new(plan, model);
+    for (int i = 0; i < 20000; i++)
+        model->messages[i].first = false;
+}

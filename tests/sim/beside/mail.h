@@ -31,6 +31,10 @@ void shared_1200(struct plan *plan, struct model *model);
 void shared_slow(struct plan *plan, struct model *model);
 void flushed(struct plan *plan, struct model *model);
 void over_age(struct plan *plan, struct model *model);
+void cold_3(struct plan *plan, struct model *model);
+void cold_8(struct plan *plan, struct model *model);
+void forty_dead(struct plan *plan, struct model *model);
+void forty_dead_new(struct plan *plan, struct model *model);
 void full_room(struct plan *plan, struct model *model);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/admission/room.h"
 #include "tests/sim/beside/model.h"
 
 #define EVENTS (6 * MESSAGES + 1000)
@@ -140,15 +139,33 @@ static void defer_part(struct model *model, int part)
     ended(model, index, false);
 }
 
-static bool full(const struct model *model)
+/* But for so many that are spared. */
+static bool full(const struct model *model, unsigned spared)
 {
-    const struct room room = {
-        .waiting_max = ROOM, .clients_max = CLIENTS, .bytes_max = UINT64_C(64) << 20};
     struct admission_counters counters;
 
     admission_count(model->admission, &counters);
-    return room_full(&room, counters.waiting - model->exempt, model->busy,
+    return room_full(&model->room, counters.waiting - model->exempt - spared, model->busy,
                      UINT64_C(1000) * counters.waiting);
+}
+
+/* What the dispatcher does when the room is full. */
+static void make_room(struct model *model)
+{
+    struct admission_leave leave;
+
+    if (model->now - model->looked >= SECOND) {
+        room_learn(&model->room, &model->flow, model->here);
+        model->looked = model->now;
+    }
+    while (full(model, 0) && admission_victim(model->admission, model->now) >= 0)
+        ;
+    while ((leave = admission_leave(model->admission, room_crowded(&model->room, model->here, 0),
+                                    !full(model, 0), model->now))
+               .part >= 0)
+        if (!leave.stays)
+            defer_part(model, leave.part);
+    wake_at(model, leave.again);
 }
 
 static void accept_one(struct model *model)
@@ -166,6 +183,8 @@ static void accept_one(struct model *model)
     unsigned part = model->spare[--model->spare_count];
 
     model->held[part] = index;
+    model->here++;
+    room_arrived(&model->flow, model->now - message->arrived, nexthop, strlen(nexthop));
     message->part = part;
     model->exempt += message->exempt;
     if (admission_arrive(model->admission, part, &arrival, model->now) != 0)
@@ -224,11 +243,12 @@ static void pump(struct model *model)
         while ((part = admission_expire(model->admission, model->now, &due)) >= 0)
             defer_part(model, part);
         wake_at(model, due);
-        while (model->connected.count > 0 && model->spare_count > 0 && !full(model)) {
+        make_room(model);
+        while (model->connected.count > 0 && model->spare_count > 0 &&
+               !full(model, admission_spared(model->admission, model->now))) {
             accept_one(model);
             again = true;
-            if (full(model) && (part = admission_victim(model->admission, model->now)) >= 0)
-                defer_part(model, part);
+            make_room(model);
         }
     }
 }
@@ -253,6 +273,10 @@ static void ended(struct model *model, int index, bool failed)
 {
     struct hop *hop = hop_of(model, &model->messages[index]);
 
+    model->here--;
+    model->flow.answered++;
+    if (model->messages[index].deferred)
+        model->messages[index].put_off = model->now;
     hop->in_flight--;
     if (failed) {
         hop->cohorts += 1.0 / fmax(hop->window, 1);
@@ -360,6 +384,25 @@ static double full_after(const struct model *model, int64_t back)
     return (double)(at - back) / 1e6;
 }
 
+/* Postfix tries again together what was deferred together. */
+static double spread(const struct model *model)
+{
+    static double when[MESSAGES];
+    size_t count = 0, first = 0, most = 0;
+
+    for (int i = 0; i < model->message_count; i++)
+        if (model->messages[i].put_off > 0)
+            when[count++] = (double)model->messages[i].put_off / 1e6;
+    qsort(when, count, sizeof *when, ascending);
+    for (size_t i = 0; i < count; i++) {
+        while (when[i] - when[first] >= 30)
+            first++;
+        if (i + 1 - first > most)
+            most = i + 1 - first;
+    }
+    return count > 0 ? 100.0 * (double)most / (double)count : 0;
+}
+
 static void figures_take(const struct model *model, struct figures *figures)
 {
     static double waits[MESSAGES];
@@ -388,6 +431,7 @@ static void figures_take(const struct model *model, struct figures *figures)
         if (message->arrived >= model->plan->judged_from)
             waits[count++] = (double)(message->ended - message->arrived) / 1e6;
     }
+    figures->spread = spread(model);
     qsort(waits, count, sizeof *waits, ascending);
     if (count == 0)
         return;
@@ -401,14 +445,16 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
     struct admission_settings settings;
     struct model keep = *model;
 
-    *model = (struct model){.events = keep.events,
-                            .messages = keep.messages,
-                            .held = keep.held,
-                            .spare = keep.spare,
-                            .plan = plan,
-                            .stock = stock,
-                            .random = 1,
-                            .workers = plan->workers};
+    *model = (struct model){
+        .events = keep.events,
+        .messages = keep.messages,
+        .held = keep.held,
+        .spare = keep.spare,
+        .plan = plan,
+        .stock = stock,
+        .random = 1,
+        .room = {.waiting_max = ROOM, .clients_max = CLIENTS, .bytes_max = UINT64_C(64) << 20},
+        .workers = plan->workers};
     admission_defaults(&settings);
     settings.waiting_most = 9000 * SECOND;
     settings.stock = plan->processes;

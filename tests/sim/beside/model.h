@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "supervisor/admission/admission.h"
+#include "supervisor/admission/room.h"
 
 #define MS INT64_C(1000)
 #define SECOND ADMISSION_SECOND
@@ -71,6 +72,7 @@ struct domain {
 struct message {
     int domain;
     int64_t arrived, begun, answered, ended; /* 0: not yet; ended: delivered */
+    int64_t put_off;                         /* deferred by anybody */
     enum kind kind;
     bool first, exempt, deferred, refused;
     bool given_up; /* deferred by headroom, without a try */
@@ -106,8 +108,9 @@ struct plan {
         others_ratio; /* at most so many times stock's, until the last of the others was answered */
     double deferred_ratio; /* of good mail; with `none_more` no more than stock's */
     bool none_more;
-    bool none_own;    /* nothing is deferred by headroom itself */
-    double full_most; /* s from the return of the servers to the full rate */
+    bool none_own;      /* nothing is deferred by headroom itself */
+    double spread_most; /* percent of what is deferred, in half a minute */
+    double full_most;   /* s from the return of the servers to the full rate */
     unsigned refused_most;
     unsigned peak_most;
     int64_t settled; /* from then on no more workers than: */
@@ -157,6 +160,10 @@ struct model {
     unsigned *spare;
     unsigned spare_count;
     unsigned exempt; /* waiting ones */
+    struct room room;
+    struct room_flow flow;
+    int64_t looked; /* when the flow was */
+    unsigned here;  /* accepted, and not answered */
 };
 
 /* What came of one run. */
@@ -164,7 +171,9 @@ struct figures {
     unsigned good, delivered, deferred, refused, peak, late_peak;
     unsigned dead_peak;
     unsigned own; /* of the deferred: by headroom, without a try */
-    double full;  /* s from the return of the servers until as much is delivered as arrives */
+    double
+        spread;  /* percent of all that were deferred, of any kind, within the worst half minute */
+    double full; /* s from the return of the servers until as much is delivered as arrives */
     double p50, p99, most; /* s from arrival to delivery */
     double time;           /* s until the last good message was delivered */
     double others;         /* s until the last of the others was answered */

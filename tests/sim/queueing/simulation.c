@@ -159,6 +159,8 @@ static void wake_at(struct simulation *sim, int64_t when)
 /* What the dispatcher does after every event. */
 static void pump(struct simulation *sim)
 {
+    struct admission_counters counters;
+    struct admission_leave leave;
     int64_t again;
     int part;
 
@@ -180,6 +182,15 @@ static void pump(struct simulation *sim)
             sim->peak = sim->in_flight;
         push(sim, sim->now + sim->messages[index].service, EVENT_END, index);
     }
+    admission_count(sim->admission, &counters);
+    while (
+        (leave = admission_leave(sim->admission, false, counters.waiting < ROOM, sim->now)).part >=
+        0) {
+        if (!leave.stays)
+            deferred(sim, leave.part);
+        admission_count(sim->admission, &counters);
+    }
+    wake_at(sim, leave.again);
     while ((part = admission_expire(sim->admission, sim->now, &again)) >= 0)
         deferred(sim, part);
     wake_at(sim, again);
@@ -194,12 +205,9 @@ static void arrive(struct simulation *sim, int index)
     struct admission_counters counters;
 
     admission_count(sim->admission, &counters);
-    if (counters.waiting >= ROOM) {
-        int part = admission_victim(sim->admission, sim->now);
-        if (part < 0)
-            simulation_broken("no victim in a full room");
-        deferred(sim, part);
-    }
+    if (counters.waiting - admission_spared(sim->admission, sim->now) >= ROOM &&
+        admission_victim(sim->admission, sim->now) < 0)
+        simulation_broken("no victim in a full room");
     unsigned part = sim->free_parts[--sim->free_count];
     sim->held[part] = index;
     if (admission_arrive(sim->admission, part, &arrival, sim->now) != 0)

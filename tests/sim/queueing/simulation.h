@@ -19,9 +19,9 @@
 
 #define WORKERS 64 /* unless the case says otherwise */
 #define ROOM 4000  /* waiting.max */
-#define PARTS (ROOM + 200)
+#define PARTS (ROOM + 20000)
 #define DOMAINS 6000
-#define MESSAGES 20000
+#define MESSAGES 24000
 #define EVENTS (2 * MESSAGES + 100)
 #define MS INT64_C(1000)
 
