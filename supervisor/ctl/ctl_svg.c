@@ -11,7 +11,7 @@
 #define TOP 60
 #define PANEL 130
 #define GAP 40
-#define PANELS 4
+#define PANELS 5
 #define HEIGHT (TOP + PANELS * (PANEL + GAP) + 20)
 #define TICKS 6
 
@@ -50,11 +50,14 @@ static const struct panel panels[PANELS] = {
      "",
      10,
      {{"waiting", "#7b3294", 1.5, offsetof(struct ctl_point, waiting), 1}, {0}}},
-    {"Memory",
-     " MiB",
+    {"Memory available, MiB",
+     "",
      10,
-     {{"available", "#2c7a4b", 1.5, offsetof(struct ctl_point, available), 1 / MIB},
-      {"working set", "#1f5fa8", 1.5, offsetof(struct ctl_point, working_set), 1 / MIB}}},
+     {{"available", "#2c7a4b", 1.5, offsetof(struct ctl_point, available), 1 / MIB}, {0}}},
+    {"Memory group, MiB",
+     "",
+     10,
+     {{"working set", "#1f5fa8", 1.5, offsetof(struct ctl_point, working_set), 1 / MIB}, {0}}},
     {"Memory pressure",
      " %",
      1,
@@ -159,7 +162,7 @@ static void put_panel(const struct frame *frame, const struct panel *panel, unsi
     for (unsigned j = 0; j < 2; j++)
         if (panel->line[j].name) {
             fprintf(frame->out, "<text x=\"%d\" y=\"%.0f\" fill=\"%s\">%s</text>\n",
-                    key += j == 0 ? 150 : 110, base - PANEL - 8, panel->line[j].colour,
+                    key += j == 0 ? 170 : 110, base - PANEL - 8, panel->line[j].colour,
                     panel->line[j].name);
             put_line(frame, &panel->line[j], base, top);
         }

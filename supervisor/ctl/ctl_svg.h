@@ -2,7 +2,7 @@
 #define SUPERVISOR_CTL_SVG_H
 
 /*
- * The drawing of `headroomctl plot`: four panels over time, as steps, because a figure holds until
+ * The drawing of `headroomctl plot`: five panels over time, as steps, because a figure holds until
  * the next line says another; while all is calm nothing is said, and nothing is drawn. Pure but for the writing.
  */
 
