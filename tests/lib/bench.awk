@@ -98,6 +98,9 @@ FNR == NR {
     result = short(median) (n > 1 ? " (" short(least) ".." short(most) ")" : "")
     result_least = least
     result_most = most
+    # By nothing is not divided.
+    if ($1 == "ratio" && column(metric, "stock") ~ /^0( |$)/)
+        result = "-"
     label = metric ", " $4 ($6 == "" ? "" : " (" $6 ")")
     if (shows == 1 && shown == 0)
         printf "  %-52s %-26s %-26s %-22s %-9s\n", "", "stock", "headroom", "ratio, or value", "goal"
