@@ -39,7 +39,8 @@ _headroomctl()
     destinations:*) words='--transport-map --transport-map=discard' ;;
     busy:*) words='--longer=' ;;
     retries:*) words='--json' ;;
-    history:* | plot:*) words='--since=' ;;
+    history:*) words='--since= --would' ;;
+    plot:*) words='--since=' ;;
     check:*) words='--quiet' ;;
     setup:*) words='--out --apply' ;;
     esac

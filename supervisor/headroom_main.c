@@ -222,8 +222,8 @@ static int memory_take(struct program *program)
         .instance = program->postconf.queue_directory,
         .wish = wish[config->cgroup_mode],
         .parent = config->cgroup_parent[0] != '\0' ? config->cgroup_parent : NULL,
-        .limit = config->memory_limit,
-        .high = config->memory_high,
+        .limit = config->dry_run ? CONFIG_SIZE_NONE : config->memory_limit,
+        .high = config->dry_run ? CONFIG_SIZE_NONE : config->memory_high,
     };
     /* Half of the stall at which the pool is to shrink, within the shortest window there is. */
     unsigned stall = (unsigned)(config->pressure_target / 100 * PRESSURE_WINDOW_MIN / 2) + 1;
@@ -266,6 +266,8 @@ static int divide(struct program *program)
     int ends[2];
     pid_t parent = getpid(), pid;
     bool alone = master_panics_on_orphans(getppid());
+    /* Stock agents are executed. */
+    uint32_t start = program->config.dry_run ? CONFIG_START_EXEC : program->config.workers_start;
     const char *kept;
     int status;
 
@@ -334,12 +336,11 @@ static int divide(struct program *program)
         .alone = alone,
         .dispatcher = pid,
         .owner = program->owner,
-        .workers_max = program->config.workers_max,
+        .workers_max = config_workers(&program->config),
         .worker_path = program->worker_path,
         .worker_arguments = program->worker_arguments,
-        .template_object =
-            program->config.workers_start == CONFIG_START_EXEC ? NULL : program->template_object,
-        .template_wanted = program->config.workers_start == CONFIG_START_FORK,
+        .template_object = start == CONFIG_START_EXEC ? NULL : program->template_object,
+        .template_wanted = start == CONFIG_START_FORK,
         .generation = program->generation,
         .group = program->group,
         .journal = program->journal,

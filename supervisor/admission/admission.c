@@ -101,6 +101,30 @@ void admission_land(struct admission *admission, struct part *part, bool give_ba
     }
 }
 
+void admission_begin(struct admission *admission, struct part *part, enum admission_lane lane,
+                     bool spare, int64_t now)
+{
+    struct destination *destination = part->destination;
+
+    admission_unqueue(admission, part);
+    part->state = PART_CHOSEN;
+    part->since = now;
+    list_push_tail(&admission->started, &part->time);
+    share_try(admission, part, lane);
+    if (!spare)
+        share_spend(admission, part, lane);
+    if (destination->in_flight == destination->hanging)
+        destination->charge = (uint8_t)lane;
+    destination->in_flight++;
+    part->level =
+        (uint16_t)(destination->in_flight < UINT16_MAX ? destination->in_flight : UINT16_MAX);
+    destination->last_start = now;
+    admission->in_flight++;
+    admission->lane[destination->charge].in_flight++;
+    admission->count.started[lane]++;
+    destination_place(admission, destination, PLACE_TURN, now);
+}
+
 int admission_arrive(struct admission *admission, unsigned number,
                      const struct admission_arrival *arrival, int64_t now)
 {

@@ -203,6 +203,12 @@ unsigned admission_limit(const struct admission *admission, unsigned limit, int6
 /* To be called whenever a worker is free, with the limit L of the moment. */
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 
+/*
+ * DRY RUN. The part, which waits, is chosen whatever admission_next() would do. -> whether that might have chosen one of its
+ * destination now: ADMISSION_START, ADMISSION_LIMIT or ADMISSION_HELD. In the place of admission_next(), not beside it.
+ */
+int admission_start_anyway(struct admission *admission, unsigned part, unsigned limit, int64_t now);
+
 /* May others go along with this chosen part? For not asking for each of them. */
 bool admission_joins(const struct admission *admission, unsigned leader, int64_t now);
 
@@ -219,6 +225,9 @@ int admission_park(struct admission *admission, unsigned leader, int64_t now);
  */
 int admission_join(struct admission *admission, unsigned leader, unsigned part, unsigned limit,
                    int64_t now);
+
+/* The same for a dry run, where admission_join() said 0: it goes along. */
+int admission_join_anyway(struct admission *admission, unsigned leader, unsigned part, int64_t now);
 
 /*
  * When to ask again if nothing else happens, as in admission_choice.again, without choosing anything: for the moment when there is

@@ -99,24 +99,11 @@ int64_t admission_unpark(struct admission *admission, int64_t now)
     return list_empty(&admission->parked) ? ADMISSION_NEVER : now + 1;
 }
 
-int admission_join(struct admission *admission, unsigned leader, unsigned number, unsigned limit,
-                   int64_t now)
+static void go_along(struct admission *admission, struct part *head, struct part *part,
+                     enum join kind, int64_t now)
 {
-    struct part *head = admission_part(admission, leader, PART_CHOSEN, PART_CHOSEN);
-    struct part *part = admission_part(admission, number, PART_WAITING, PART_PARKED);
-    struct destination *destination;
-    enum join kind;
+    struct destination *destination = part->destination;
 
-    if (head == NULL || part == NULL || (part->state != PART_WAITING && part->state != PART_PARKED))
-        return -EINVAL;
-    destination = part->destination;
-    kind = join_of(admission, part, now);
-    if (kind == JOIN_NOT || kind != join_of(admission, head, now) ||
-        destination == head->destination)
-        return 0;
-    if (kind == JOIN_NEW ? head->members + 1 >= JOIN_NEW_MOST
-                         : !destination_has_seat(destination, head->destination, limit))
-        return 0;
     if (part->state == PART_PARKED)
         admission_unpark_one(admission, part);
     else
@@ -136,7 +123,40 @@ int admission_join(struct admission *admission, unsigned leader, unsigned number
     destination_place(admission, destination, PLACE_KEEP, now);
     hold(admission, destination, kind, now);
     admission->count.joined++;
+}
+
+int admission_join(struct admission *admission, unsigned leader, unsigned number, unsigned limit,
+                   int64_t now)
+{
+    struct part *head = admission_part(admission, leader, PART_CHOSEN, PART_CHOSEN);
+    struct part *part = admission_part(admission, number, PART_WAITING, PART_PARKED);
+    struct destination *destination;
+    enum join kind;
+
+    if (head == NULL || part == NULL || (part->state != PART_WAITING && part->state != PART_PARKED))
+        return -EINVAL;
+    destination = part->destination;
+    kind = join_of(admission, part, now);
+    if (kind == JOIN_NOT || kind != join_of(admission, head, now) ||
+        destination == head->destination)
+        return 0;
+    if (kind == JOIN_NEW ? head->members + 1 >= JOIN_NEW_MOST
+                         : !destination_has_seat(destination, head->destination, limit))
+        return 0;
+    go_along(admission, head, part, kind, now);
     return 1;
+}
+
+int admission_join_anyway(struct admission *admission, unsigned leader, unsigned number,
+                          int64_t now)
+{
+    struct part *head = admission_part(admission, leader, PART_CHOSEN, PART_CHOSEN);
+    struct part *part = admission_part(admission, number, PART_WAITING, PART_WAITING);
+
+    if (head == NULL || part == NULL)
+        return -EINVAL;
+    go_along(admission, head, part, JOIN_NOT, now);
+    return 0;
 }
 
 static void answered(struct admission *admission, struct destination *destination)

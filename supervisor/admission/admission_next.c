@@ -80,19 +80,11 @@ static bool in_first(enum admission_lane lane)
     return lane == ADMISSION_FIRST || lane == ADMISSION_PASSED;
 }
 
-static bool has_room(const struct admission *admission, enum admission_lane lane, unsigned limit)
-{
-    if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
-        return false;
-    return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
-           0;
-}
-
 /* Most lanes are empty most of the time. */
 static inline bool may_start(const struct admission *admission, enum admission_lane lane,
                              unsigned limit)
 {
-    return !list_empty(&admission->lane[lane].ring) && has_room(admission, lane, limit);
+    return !list_empty(&admission->lane[lane].ring) && share_has_room(admission, lane, limit);
 }
 
 static int pick_lane(const struct admission *admission, unsigned limit)
@@ -163,23 +155,7 @@ static struct admission_choice start(struct admission *admission, struct destina
             admission->lane[i].missed = 0;
         else if (may_start(admission, i, limit))
             admission->lane[i].missed++;
-    admission_unqueue(admission, part);
-    part->state = PART_CHOSEN;
-    part->since = now;
-    list_push_tail(&admission->started, &part->time);
-    share_try(admission, part, lane);
-    if (!spare)
-        share_spend(admission, part, lane);
-    if (destination->in_flight == destination->hanging)
-        destination->charge = (uint8_t)lane;
-    destination->in_flight++;
-    part->level =
-        (uint16_t)(destination->in_flight < UINT16_MAX ? destination->in_flight : UINT16_MAX);
-    destination->last_start = now;
-    admission->in_flight++;
-    admission->lane[destination->charge].in_flight++;
-    admission->count.started[lane]++;
-    destination_place(admission, destination, PLACE_TURN, now);
+    admission_begin(admission, part, lane, spare, now);
     return (struct admission_choice){.answer = ADMISSION_START,
                                      .part = (unsigned)(part - admission->part_array),
                                      .lane = lane,

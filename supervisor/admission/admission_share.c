@@ -308,6 +308,14 @@ unsigned share_room(const struct admission *admission, enum admission_lane lane,
     return room < share - sum ? room : share - sum;
 }
 
+bool share_has_room(const struct admission *admission, enum admission_lane lane, unsigned limit)
+{
+    if (share_takes_token(lane) && share_tokens(admission, lane, limit, 0) == 0)
+        return false;
+    return share_room(admission, lane, limit, admission->in_flight, share_nested(admission, lane)) >
+           0;
+}
+
 unsigned share_spare(const struct admission *admission, enum admission_lane lane, unsigned limit,
                      unsigned total, unsigned sum)
 {

@@ -44,5 +44,7 @@ unsigned share_spare(const struct admission *admission, enum admission_lane lane
 /* How many more the lane may start with `total` in flight, `sum` of them nested. Its own first slot needs no reserve. */
 unsigned share_room(const struct admission *admission, enum admission_lane lane, unsigned limit,
                     unsigned total, unsigned sum);
+/* May it start one more now, its tokens included? */
+bool share_has_room(const struct admission *admission, enum admission_lane lane, unsigned limit);
 
 #endif

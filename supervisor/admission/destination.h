@@ -409,6 +409,10 @@ struct part *admission_part(struct admission *admission, unsigned number, enum p
                             enum part_state most);
 /* It waits in the queue of its destination. */
 void admission_queue(struct admission *admission, struct part *part, bool at_head, int64_t now);
+
+/* A part that waits is chosen in that lane. `spare`: beyond its window, which takes no token. */
+void admission_begin(struct admission *admission, struct part *part, enum admission_lane lane,
+                     bool spare, int64_t now);
 /* Takes a waiting part out of every list; the part keeps its destination. */
 void admission_unqueue(struct admission *admission, struct part *part);
 /* admission_wait.c: takes a victim out of those that have to leave. */

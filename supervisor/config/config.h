@@ -84,9 +84,11 @@ struct config {
     uint64_t given; /* a bit for each key of config_keys(), in its order: the file sets it */
 
     char agent[CONFIG_NAME_SIZE]; /* a program in daemon_directory: a plain name, never a path */
+    bool dry_run; /* nothing is held back, deferred or split: that is only counted */
     uint32_t workers_min;
     uint32_t workers_max;   /* never below workers_min */
     uint32_t workers_bound; /* enum config_bound */
+    uint32_t workers_stock; /* of a dry run: as many as stock Postfix would have (config_bound.h) */
     uint32_t workers_limit; /* enum config_workers_limit */
     uint32_t workers_start; /* enum config_workers_start */
     uint32_t waiting_max;   /* requests */
@@ -165,6 +167,12 @@ int config_print_value(const struct config_key *key, const struct config *config
 void config_print_allowed(const struct config_key *key, char *buffer, size_t size);
 
 void config_defaults(struct config *out);
+
+/* Workers that may exist. */
+static inline uint32_t config_workers(const struct config *config)
+{
+    return config->dry_run ? config->workers_stock : config->workers_max;
+}
 
 /* Whether the file that was parsed sets a key of config_keys(). */
 bool config_given(const struct config *config, const struct config_key *key);

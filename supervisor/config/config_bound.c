@@ -8,6 +8,9 @@
 #include "agents/master_file.h"
 #include "agents/postconf.h"
 
+/* default_process_limit where main.cf does not set it: postconf(5). */
+#define STOCK_PROCESSES 100
+
 static const struct {
     const char *word;
     const char *text;
@@ -28,8 +31,14 @@ static void choose(struct config *config, int limit, enum config_bound bound)
 
 bool config_bound_apply(struct config *config, int column, int process_limit)
 {
+    const uint32_t most = (uint32_t)config_key_find("workers.max")->maximum;
+    uint32_t stock = process_limit > 0 ? (uint32_t)process_limit : STOCK_PROCESSES;
     bool lowered;
 
+    if (column >= 0)
+        stock = column > 0 ? (uint32_t)column : most;
+    if (config->dry_run)
+        config->workers_stock = stock < most ? stock : most;
     if (config->workers_bound == CONFIG_BOUND_FILE)
         return false;
     if (column > 0)
@@ -71,7 +80,7 @@ void config_bound_find(struct config *config, const char *config_directory, cons
     int column;
 
     note[0] = '\0';
-    if (config->workers_bound == CONFIG_BOUND_FILE)
+    if (config->workers_bound == CONFIG_BOUND_FILE && !config->dry_run)
         return;
     column = column_read(config_directory, service, told, note, note_size);
     if (column < 0 && postconf_main_number(NULL, config_directory, "default_process_limit",

@@ -12,7 +12,7 @@
 /*
  * Reads Postfix's files and applies what they say. `told`: the limit that master(8) itself gave on
  * the command line, or MASTER_LIMIT_DEFAULT; it counts where master.cf cannot be read or has no
- * such line. Nothing is read where the file sets workers.max. `note` is one line for people, or
+ * such line. Nothing is read where the file sets workers.max, unless it is a dry run. `note` is one line for people, or
  * empty: what could not be read, or that workers.min had to be lowered. Blocks as postconf_read()
  * does.
  */
@@ -25,7 +25,8 @@ void config_bound_find(struct config *config, const char *config_directory, cons
  * Puts the bound that holds into workers_max and workers_bound, and lowers workers_min to it.
  * `column`: the number in the process limit column of the service's line, 0 for "unlimited",
  * negative for "-". `process_limit`: default_process_limit where main.cf sets it, else 0. A limit
- * above the most that workers.max may be counts as that. Returns whether workers_min was lowered
+ * above the most that workers.max may be counts as that. For a dry run workers_stock is what
+ * master(8) would take of the same, whatever the file sets. Returns whether workers_min was lowered
  * although the file sets it.
  */
 bool config_bound_apply(struct config *config, int column, int process_limit);

@@ -22,6 +22,10 @@ static const struct config_key keys[] = {
     {"agent", CONFIG_NAME, "", .standard_text = "lmtp",
      .meaning = "The delivery agent that workers run, a program in Postfix's daemon_directory.",
      FIELD(agent)},
+    {"dry_run", CONFIG_BOOLEAN, "", .standard = 0,
+     .meaning =
+         "Whether mail goes as with stock Postfix, and what headroom would do is only counted.",
+     FIELD(dry_run)},
 
     {"workers.min", CONFIG_COUNT, "workers", 1, 10000, 1,
      .meaning = "Workers that are allowed whatever the state of memory.", FIELD(workers_min)},

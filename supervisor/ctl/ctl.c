@@ -240,7 +240,7 @@ int ctl_exit_of(const struct status *status, enum ctl_life life)
         return CTL_OPEN;
     if (life != CTL_ANSWERS)
         return CTL_STOPPED;
-    if (strcmp(status->state.name, "OPEN") == 0)
+    if (strcmp(status->state.name, "OPEN") == 0 || status->settings.dry_run > 0)
         return CTL_OPEN;
     return strcmp(status->state.name, "SHED") == 0 ? CTL_SHED : CTL_SHORT;
 }

@@ -94,6 +94,7 @@ enum ctl_cause ctl_cause_of(const struct status *status)
 {
     bool waits = status->requests.waiting > 0;
     uint64_t used = status->workers.busy + status->workers.connecting + status->workers.starting;
+    uint64_t stock = status->settings.dry_run;
 
     if (status->faults.queue_read_only || (status->faults.queue_full && waits))
         return CTL_QUEUE;
@@ -101,16 +102,19 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_STARTS;
     if (none_is_ready(status))
         return CTL_NOT_READY;
-    if (!open_state(status) && (waits || status->state.memory))
+    if (stock == 0 && !open_state(status) && (waits || status->state.memory))
         return CTL_MEMORY;
     if (status->nexthops > 0)
         return CTL_NEXTHOP;
     if (!waits && ctl_hanging(status) == 0)
         return nothing_waits(status);
-    if (waits && ctl_waiting_held(status) * 2 >= status->requests.waiting)
+    if (stock == 0 && waits && ctl_waiting_held(status) * 2 >= status->requests.waiting)
         return CTL_HELD;
     if (ctl_trouble_holds(status))
         return CTL_OTHER_SIDE;
+    /* In a dry run neither memory nor lanes nor holds keep anything. */
+    if (stock > 0)
+        return waits && used >= stock ? CTL_MAXIMUM : nothing_waits(status);
     if (used >= status->state.limit && status->state.memory)
         return CTL_MEMORY;
     if (used >= status->state.limit && status->state.limit >= status->settings.workers_max)

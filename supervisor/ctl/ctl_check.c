@@ -163,6 +163,11 @@ static void check_service(struct check *check, const struct master_line *line, c
                      config->destination_key == CONFIG_DESTINATION_NEXTHOP, &check->findings);
     ctl_check_service(check->ctl, line, config, &check->findings);
     ctl_check_running(check->ctl, line->name, file, last, &check->findings);
+    if (config->dry_run)
+        ctl_found(&check->findings, CTL_GOOD, NULL,
+                  "service %s is a dry run: at most %u workers, as stock has, and nothing is held "
+                  "back; headroomctl history --would says what headroom would have done",
+                  line->name, config->workers_stock);
 }
 
 static void print_verdict(const struct ctl_findings *findings)

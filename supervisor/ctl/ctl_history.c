@@ -1,5 +1,5 @@
 /*
- * headroomctl history [--since=TIME] [SERVICE]
+ * headroomctl history [--since=TIME] [--would] [SERVICE]
  */
 
 #include <errno.h>
@@ -36,9 +36,35 @@ static void take_entry(void *context, const struct ctl_entry *entry)
     ctl_restarts_take(context, entry);
 }
 
-/* Without a journal there is what the snapshots remember. */
-static int print_changes(const struct ctl *ctl, const char *named, int64_t since)
+/* What a dry run would have done, from the lines that count it. */
+struct would {
+    int64_t deferred, waited, split;
+};
+
+static void print_would(void *context, const struct ctl_entry *entry)
 {
+    struct would *sum = context;
+    char date[CTL_WORD_SIZE];
+
+    if (entry->would_defer < 0 || entry->would_wait < 0 || entry->would_split < 0 ||
+        (entry->would_defer == 0 && entry->would_wait == 0 && entry->would_split == 0))
+        return;
+    sum->deferred += entry->would_defer;
+    sum->waited += entry->would_wait;
+    sum->split += entry->would_split;
+    printf("%s %-16s would have deferred %" PRId64 ", made %" PRId64 " wait, split off %" PRId64,
+           ctl_date(entry->time, date), entry->service, entry->would_defer, entry->would_wait,
+           entry->would_split);
+    if (entry->state[0] != '\0')
+        printf("; %s, limit %" PRId64 ", %" PRId64 " workers: %s", entry->state, entry->limit,
+               entry->workers, entry->reason);
+    putchar('\n');
+}
+
+/* Without a journal there is what the snapshots remember. */
+static int print_changes(const struct ctl *ctl, const char *named, int64_t since, bool would)
+{
+    char words[TOTALS_WOULD_SIZE];
     struct ctl_services services;
     struct status *status;
     char date[CTL_WORD_SIZE];
@@ -54,7 +80,13 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
             result = CTL_FAILED;
             continue;
         }
-        for (uint64_t j = status->changes; j > 0; j--) {
+        totals_write_would(&status->totals, words, sizeof words);
+        if (would && status->settings.dry_run > 0)
+            printf("%s: since the start at %s it would have %s\n", status->service,
+                   ctl_date(status->started, date), words);
+        else if (would)
+            printf("%s: is no dry run\n", status->service);
+        for (uint64_t j = would ? 0 : status->changes; j > 0; j--) {
             const struct status_change *at = &status->change[j - 1];
 
             if (at->time >= since)
@@ -71,7 +103,11 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
 int ctl_history(struct ctl *ctl, int argc, char **argv)
 {
     static const char *const events[] = {"state", "start", "exit", NULL};
-    static const struct option options[] = {{"since", required_argument, NULL, 's'}, {0}};
+    static const char *const all[] = {"state", "summary", "exit", NULL};
+    static const struct option options[] = {
+        {"since", required_argument, NULL, 's'}, {"would", no_argument, NULL, 'w'}, {0}};
+    struct would sum = {0};
+    bool would = false;
     int64_t now = clock_wall();
     int64_t since = now - DAY;
     struct ctl_restarts *restarts;
@@ -80,6 +116,10 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     int option;
 
     while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+        if (option == 'w') {
+            would = true;
+            continue;
+        }
         if (option != 's')
             return CTL_FAILED;
         if (!ctl_moment(optarg, now, &since)) {
@@ -98,18 +138,22 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
         return CTL_FAILED;
     ctl_page_begin();
     restarts->use = print_entry;
-    count = ctl_journal_read(ctl, argv[optind], since, events, take_entry, restarts);
+    count = would ? ctl_journal_read(ctl, argv[optind], since, all, print_would, &sum)
+                  : ctl_journal_read(ctl, argv[optind], since, events, take_entry, restarts);
     ctl_restarts_take(restarts, NULL);
     free(restarts);
+    if (count > 0 && would)
+        printf("since %s a dry run would have deferred %" PRId64 ", made %" PRId64
+               " wait, split off %" PRId64 "\n",
+               ctl_date(since, date), sum.deferred, sum.waited, sum.split);
     if (count > 0)
         return 0;
     if (count < 0)
-        ctl_error("the journal cannot be read (%s); these are the changes that the service itself "
-                  "remembers",
+        ctl_error("the journal cannot be read (%s); this is what the service itself remembers",
                   ctl_journal_error((int)count));
     else
-        ctl_error("the journal%s has nothing of headroom since %s; these are the changes that the "
-                  "service itself remembers",
+        ctl_error("the journal%s has nothing of headroom since %s; this is what the service itself "
+                  "remembers",
                   geteuid() == 0 ? "" : ", as far as you may read it,", ctl_date(since, date));
-    return print_changes(ctl, argv[optind], since);
+    return print_changes(ctl, argv[optind], since, would);
 }

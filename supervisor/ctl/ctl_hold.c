@@ -162,6 +162,19 @@ static void doubt(const struct ctl *ctl, const struct hold *hold)
                   hold->destination);
 }
 
+static void dry(const struct ctl *ctl, const struct hold *hold)
+{
+    struct ctl_services services = {0};
+    struct status *status = malloc(sizeof *status);
+
+    if (status && ctl_services(ctl, NULL, &services) == 0)
+        for (size_t i = 0; i < services.count; i++)
+            if (hold_is_of(hold, services.name[i]) &&
+                ctl_load(ctl, services.name[i], status) == 0 && status->settings.dry_run > 0)
+                ctl_error("service %s is a dry run: mail goes on all the same", services.name[i]);
+    free(status);
+}
+
 static int list(const struct ctl *ctl)
 {
     struct holds holds;
@@ -201,6 +214,7 @@ int ctl_hold(struct ctl *ctl, int argc, char **argv)
     if (result == 0) {
         ctl_hold_print(stdout, &hold, now);
         doubt(ctl, &hold);
+        dry(ctl, &hold);
     }
     if (lock >= 0)
         close(lock);

@@ -106,6 +106,9 @@ static void take(sd_journal *journal, struct ctl_entry *entry)
     entry->workers = take_number(journal, "HEADROOM_WORKERS");
     entry->busy = take_number(journal, "HEADROOM_BUSY");
     entry->waiting = take_number(journal, "HEADROOM_WAITING");
+    entry->would_defer = take_number(journal, "HEADROOM_WOULD_DEFER");
+    entry->would_wait = take_number(journal, "HEADROOM_WOULD_WAIT");
+    entry->would_split = take_number(journal, "HEADROOM_WOULD_SPLIT");
     entry->available = take_number(journal, "HEADROOM_AVAILABLE");
     entry->working_set = take_number(journal, "HEADROOM_WORKING_SET");
     entry->pressure = take_percent(journal, "HEADROOM_PRESSURE");

@@ -19,6 +19,9 @@ struct ctl_entry {
     int64_t workers;
     int64_t busy;
     int64_t waiting;
+    int64_t would_defer; /* of a dry run, since the line before; so the next two */
+    int64_t would_wait;
+    int64_t would_split;
     int64_t available; /* bytes */
     int64_t working_set;
     double pressure; /* percent */

@@ -126,8 +126,12 @@ void ctl_limits_own(const struct ctl_limits *to, const struct status *status)
     if (!to->array)
         fprintf(to->out, "  %-28s %9s %9s  %s\n", "Bound (* reached)", "now", "most",
                 "what moves it");
-    row(to, "workers", (double)status->workers.live, (double)status->settings.workers_max,
-        config_bound_text(config_bound_of(status->settings.workers_bound)));
+    if (status->settings.dry_run > 0)
+        row(to, "workers", (double)status->workers.live, (double)status->settings.dry_run,
+            "the dry run: as stock has");
+    else
+        row(to, "workers", (double)status->workers.live, (double)status->settings.workers_max,
+            config_bound_text(config_bound_of(status->settings.workers_bound)));
     row(to, "workers in use, of the limit", used, (double)status->state.limit,
         status->state.reason);
     put_lanes(to, status);

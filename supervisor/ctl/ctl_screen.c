@@ -27,8 +27,9 @@ static void put_title(FILE *out, const struct status *status, const struct ctl_v
     char span[CTL_WORD_SIZE];
     char clock[CTL_WORD_SIZE];
 
-    fprintf(out, "%s: %s since %s (%s): %s\n", status->service, status->state.name,
-            ctl_clock(status->state.since, view->now, clock),
+    fprintf(out, "%s: %s%s since %s (%s): %s\n", status->service,
+            status->settings.dry_run > 0 ? "dry run: nothing is held back; would be " : "",
+            status->state.name, ctl_clock(status->state.since, view->now, clock),
             ctl_span(view->now - status->state.since, span), status->state.reason);
 }
 
@@ -150,7 +151,9 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
         break;
     case CTL_MAXIMUM:
         fprintf(out, "us: all %" PRIu64 " workers that are allowed (%s) are busy",
-                status->settings.workers_max, bound_text(status));
+                status->settings.dry_run > 0 ? status->settings.dry_run
+                                             : status->settings.workers_max,
+                status->settings.dry_run > 0 ? "as by stock" : bound_text(status));
         break;
     case CTL_GROWING:
         fprintf(out, "us, for a moment: the limit grows with demand, it is %" PRIu64 " of %" PRIu64,
@@ -178,11 +181,18 @@ static void put_cause(FILE *out, const struct status *status, const struct ctl_v
 static void put_limit(FILE *out, const struct status *status, bool brief)
 {
     ctl_screen_label(out, "Limit");
+    if (status->settings.dry_run > 0)
+        fprintf(out, "%" PRIu64 " workers, as stock has at most; would be ",
+                status->settings.dry_run);
     fprintf(out,
-            "%" PRIu64 " worker%s of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
+            "%" PRIu64 "%s of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
             " busy, %" PRIu64 " idle",
-            status->state.limit, status->state.limit == 1 ? "" : "s", status->settings.workers_max,
-            status->settings.fixed ? "fixed, " : "", bound_text(status), status->workers.live,
+            status->state.limit,
+            status->settings.dry_run > 0 ? ""
+            : status->state.limit == 1   ? " worker"
+                                         : " workers",
+            status->settings.workers_max, status->settings.fixed ? "fixed, " : "",
+            bound_text(status), status->workers.live,
             status->workers.busy + status->workers.connecting, status->workers.idle);
     if (status->workers.starting > 0)
         fprintf(out, ", %" PRIu64 " starting", status->workers.starting);
@@ -197,6 +207,19 @@ static void put_limit(FILE *out, const struct status *status, bool brief)
         ctl_screen_label(out, "Starts");
         fprintf(out, "workers are %s\n", status->workers.start);
     }
+}
+
+static void put_would(FILE *out, const struct status *status, const struct ctl_view *view)
+{
+    char words[TOTALS_WOULD_SIZE];
+    char clock[CTL_WORD_SIZE];
+
+    if (status->settings.dry_run == 0)
+        return;
+    totals_write_would(&status->totals, words, sizeof words);
+    ctl_screen_label(out, "Would have");
+    fprintf(out, "%s, since the start at %s\n", words,
+            ctl_clock(status->started, view->now, clock));
 }
 
 void ctl_screen_deferred(FILE *out, const struct status *status, const struct ctl_view *view)
@@ -342,6 +365,7 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
     put_cause(out, status, view);
     put_limit(out, status, view->brief);
     ctl_screen_deferred(out, status, view);
+    put_would(out, status, view);
     if (!view->brief)
         put_trend(out, status);
     put_memory(out, status, view);

@@ -89,9 +89,10 @@ static void print_line(const struct watch *watch)
                watch->view.life == CTL_SILENT ? "not answering" : "not running");
         return;
     }
-    printf("%s %s %s limit %" PRIu64 " workers %" PRIu64 " busy %" PRIu64 " waiting %" PRIu64
+    printf("%s %s %s%s limit %" PRIu64 " workers %" PRIu64 " busy %" PRIu64 " waiting %" PRIu64
            " delivered %" PRIu64 " failed %" PRIu64 " deferred %" PRIu64 " pressure %.1f%%: %s\n",
-           ctl_date(watch->view.now, date), status->service, status->state.name,
+           ctl_date(watch->view.now, date), status->service,
+           status->settings.dry_run > 0 ? "dry run, would be " : "", status->state.name,
            status->state.limit, status->workers.live, status->workers.busy,
            status->requests.waiting, status->totals.delivered, status->totals.failed,
            status->totals.deferred, status_pressure(status), status->state.reason);

@@ -168,7 +168,8 @@ static int prepare(struct dispatcher *dispatcher)
              settings->postconf->data_directory, settings->service);
     dispatcher->state_directory = settings->state_directory;
     budget_init(&dispatcher->budget, &dispatcher->complaints,
-                config->waiting_max + config->workers_max + DEFERRING_MAX, config->workers_max);
+                config->waiting_max + config_workers(config) + DEFERRING_MAX,
+                config_workers(config));
     *router = (struct router){
         .config = config,
         .postconf = settings->postconf,
@@ -223,16 +224,22 @@ static void say_start(const struct dispatcher *dispatcher)
 {
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
-    unsigned wanted = config->waiting_max + config->workers_max;
+    unsigned wanted = config->waiting_max + config_workers(config);
+    char dry[80] = "";
 
+    if (config->dry_run)
+        snprintf(dry, sizeof dry,
+                 "; dry run: nothing is held back, at most %u workers as stock has",
+                 config->workers_stock);
     journal_log(
         dispatcher->journal, EVENT_START, LOG_INFO,
         (struct journal_field[]){JOURNAL_TEXT("HEADROOM_VERSION", HEADROOM_VERSION)}, 1,
         "headroom %s starts: service %s, agent %s, workers %u to %u (%s), at most %u requests "
-        "wait, configuration from %s%s",
+        "wait, configuration from %s%s%s",
         HEADROOM_VERSION, settings->service, config->agent, config->workers_min,
         config->workers_max, config_bound_text((enum config_bound)config->workers_bound),
-        router_room(&dispatcher->router), settings->config_source, dispatcher->confinement.text);
+        router_room(&dispatcher->router), settings->config_source, dry,
+        dispatcher->confinement.text);
     journal_log(dispatcher->journal, EVENT_GROUP,
                 group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
                 group_note(settings->group));

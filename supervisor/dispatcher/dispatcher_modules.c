@@ -33,9 +33,12 @@ _Static_assert(LIMIT_AUTO == CONFIG_SIZE_AUTO, "memory.min_available is handed o
 
 static struct limit_settings limit_settings_of(const struct config *config, bool shared)
 {
+    const unsigned most = config_workers(config);
+
     return (struct limit_settings){
         .min = config->workers_min,
-        .max = config->workers_max,
+        .max = config->workers_max < most ? config->workers_max : most,
+        .stock = config->dry_run ? most : 0,
         .fixed = config->workers_limit == CONFIG_LIMIT_FIXED,
         .shared = shared,
         .min_available = config->memory_min_available,
@@ -44,6 +47,14 @@ static struct limit_settings limit_settings_of(const struct config *config, bool
         .full = config->pressure_full / 100,
         .shed_after = (double)config->shed_after / 1e6,
     };
+}
+
+/* The kernel would kill at these, and stock has none: in a dry run they only count. */
+static uint64_t would_limit(const struct config *config, const struct pool_group *group)
+{
+    if (!config->dry_run || group_mode(group) == GROUP_OBSERVE)
+        return 0;
+    return config->memory_limit < config->memory_high ? config->memory_limit : config->memory_high;
 }
 
 int dispatcher_modules_create(struct router *router, const struct dispatcher_settings *settings,
@@ -75,7 +86,7 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
         .totals = router->totals,
         .channel = settings->channel,
         .min = config->workers_min,
-        .max = config->workers_max,
+        .max = config_workers(config),
         .agent = config->agent,
         .directory = postconf->daemon_directory,
         .sockets = sockets,
@@ -97,6 +108,7 @@ int dispatcher_modules_create(struct router *router, const struct dispatcher_set
         .journal = router->journal,
         .settings = limit_settings_of(config, group_mode(settings->group) == GROUP_OBSERVE),
         .group = settings->group,
+        .would_limit = would_limit(config, settings->group),
         .memory = settings->memory,
         .trigger = {settings->trigger[0].descriptor, settings->trigger[1].descriptor},
         .demand = router_demand,

@@ -19,6 +19,7 @@ struct parts {
     unsigned jobs_touched; /* used ever: the memory of the others is not there yet */
     unsigned touched;
     struct parts_view view;
+    TAILQ_HEAD(, part) line; /* those that wait */
     SLIST_HEAD(, job) free_jobs;
     SLIST_HEAD(, part) free;
 };
@@ -34,6 +35,7 @@ int parts_create(struct parts **out, struct budget *budget, struct journal *jour
     parts->journal = journal;
     parts->jobs_max = budget->clients_max;
     parts->size = budget->clients_max + extra;
+    TAILQ_INIT(&parts->line);
     SLIST_INIT(&parts->free_jobs);
     SLIST_INIT(&parts->free);
     parts->job = calloc(parts->jobs_max, sizeof *parts->job);
@@ -74,6 +76,11 @@ const struct part *parts_look(const struct parts *parts, unsigned handle)
 unsigned parts_handle(const struct parts *parts, const struct part *part)
 {
     return (unsigned)(part - parts->part);
+}
+
+struct part *parts_oldest(const struct parts *parts)
+{
+    return TAILQ_FIRST(&parts->line);
 }
 
 struct parts_view parts_view(const struct parts *parts)
@@ -165,6 +172,7 @@ static struct part *part_new(struct parts *parts, struct job *job, const char *b
         .own = own,
     };
     TAILQ_INSERT_TAIL(&job->parts, part, of_job);
+    TAILQ_INSERT_TAIL(&parts->line, part, in_line);
     job->count++;
     job->left++;
     if (own)
@@ -238,10 +246,14 @@ enum part_action parts_step(struct parts *parts, struct part *part, enum part_ev
     if (states_part(before, event, &step) < 0)
         states_broken(parts->journal, "part", (int)before, (int)event);
     part->state = step.state;
-    if (before == PART_WAITING && step.state != PART_WAITING)
+    if (before == PART_WAITING && step.state != PART_WAITING) {
+        TAILQ_REMOVE(&parts->line, part, in_line);
         waits_no_more(parts, part);
-    if (before != PART_WAITING && step.state == PART_WAITING)
+    }
+    if (before != PART_WAITING && step.state == PART_WAITING) {
+        TAILQ_INSERT_HEAD(&parts->line, part, in_line);
         waits(parts, part);
+    }
     return step.action;
 }
 

@@ -62,8 +62,10 @@ struct part {
     char *made;       /* the outgoing bytes, when they are not the client's */
     uint64_t started; /* handed over at */
     enum deferral_reason reason;
+    bool counted; /* dry run: that it would have waited, or have been deferred */
     TAILQ_ENTRY(part) of_job;
-    SLIST_ENTRY(part) link; /* free */
+    TAILQ_ENTRY(part) in_line; /* WAITING */
+    SLIST_ENTRY(part) link;    /* free */
 };
 
 struct parts;
@@ -80,6 +82,9 @@ unsigned parts_size(const struct parts *parts);
 struct part *parts_at(struct parts *parts, unsigned handle);
 const struct part *parts_look(const struct parts *parts, unsigned handle);
 unsigned parts_handle(const struct parts *parts, const struct part *part);
+
+/* Of those that wait, the one that came first; one that came back is before all others. NULL: none. */
+struct part *parts_oldest(const struct parts *parts);
 
 /* A job without parts, for the client's request of `length` bytes. */
 struct job *parts_job(struct parts *parts, struct client *client, size_t length);

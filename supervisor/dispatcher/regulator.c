@@ -62,9 +62,10 @@ uint64_t regulator_due(const struct regulator *regulator)
 static void check(const struct regulator *regulator, const struct limit_demand *demand)
 {
     const struct limit_decision *decision = &regulator->decision;
-    unsigned max = regulator->config.settings.max;
+    const struct limit_settings *settings = &regulator->config.settings;
+    unsigned max = settings->max, most = settings->stock > 0 ? settings->stock : max;
 
-    if (decision->limit < 1 || decision->limit > max || decision->start > max ||
+    if (decision->limit < 1 || decision->limit > max || decision->start > most ||
         decision->retire > demand->idle)
         states_broken(regulator->config.journal, "limit", (int)decision->limit,
                       (int)decision->start);
@@ -101,6 +102,8 @@ void regulator_step(struct regulator *regulator)
 
     memory_source_read(config->memory, &regulator->sample);
     group_look(regulator);
+    if (config->would_limit > 0 && regulator->sample.group[0].limit > config->would_limit)
+        regulator->sample.group[0].limit = config->would_limit;
     if (regulator->stepped == 0)
         regulator->oom_reported = regulator->sample.oom_kill;
     regulator->decision =

@@ -38,6 +38,8 @@ struct regulator_config {
     struct journal *journal;
     struct limit_settings settings;
     const struct pool_group *group;
+    uint64_t
+        would_limit; /* of a dry run: memory.limit of the group, which does not have it; or 0 */
     struct memory_source *memory;
     int trigger[REGULATOR_TRIGGERS]; /* descriptors; negative: none */
     regulator_demand demand;

@@ -58,7 +58,8 @@ static void give(struct router *router, int worker, struct part *part)
     const struct client *client = part->job->client;
     int result;
 
-    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
+    if (!router->config->dry_run &&
+        reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
         parts_reuse(router->parts, part, &client->request);
     result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
                         part->outgoing ? part->outgoing_length : part->length,
@@ -216,6 +217,38 @@ struct limit_demand router_demand(const void *context)
 
 /* --- a turn begins what may begin ----------------------------------------------------------- */
 
+/* What would have become of a part that starts, because this is a dry run. */
+static void would(struct router *router, struct part *part, int answer)
+{
+    struct totals *totals = router->totals;
+
+    if (answer == ADMISSION_START || part->counted || part->job->exempt)
+        return;
+    part->counted = true;
+    if (answer == ADMISSION_HELD)
+        totals->would_wait_destination++;
+    else if (regulator_view(router->regulator).decision->shed)
+        totals->would_defer_memory++;
+    else
+        totals->would_wait_limit++;
+}
+
+/* Dry run: in the order of arrival, as from the queue of a listening socket. */
+static struct part *next_in_line(struct router *router, unsigned limit)
+{
+    struct part *part = parts_oldest(router->parts);
+    int answer;
+
+    if (!part)
+        return NULL;
+    answer = admission_start_anyway(router->admission, parts_handle(router->parts, part), limit,
+                                    router_now(router));
+    router_must(router, answer, part);
+    would(router, part, answer);
+    router_join(router, part, limit);
+    return part;
+}
+
 /* The part that may run now, with those that go along, or NULL; it is then chosen in admission. */
 static struct part *next_part(struct router *router)
 {
@@ -223,6 +256,8 @@ static struct part *next_part(struct router *router)
     struct admission_choice choice;
     struct part *part;
 
+    if (router->config->dry_run)
+        return next_in_line(router, limit);
     while ((choice = admission_next(router->admission, limit, router_now(router))).answer ==
            ADMISSION_START) {
         part = parts_at(router->parts, choice.part);
@@ -274,6 +309,8 @@ static void start_workers(struct router *router)
 
     gaining = admission_gaining(router->admission, limit, router_now(router), limit,
                                 parts_view(router->parts).jobs, &router->runnable);
+    if (router->config->dry_run)
+        gaining = router->runnable = parts_view(router->parts).jobs;
     do {
         struct fleet_view fleet = fleet_view(router->fleet);
         const struct spawn_view view = {

@@ -91,12 +91,19 @@ void router_keep(struct router *router, struct part *part)
     router_again(router, router_now(router));
 }
 
-/* The handle is free already. */
+/* The handle is free already. In a dry run the part is counted, waits on, and is asked for no more. */
 static void defer(struct router *router, int handle, enum deferral_reason reason)
 {
     struct part *part = parts_at(router->parts, (unsigned)handle);
+    struct totals *totals = router->totals;
+    bool may = may_defer(router, part);
 
-    if (!may_defer(router, part)) {
+    if (may && router->config->dry_run) {
+        totals->would_defer_memory += reason == DEFERRAL_MEMORY;
+        totals->would_defer_full += reason == DEFERRAL_FULL;
+        totals->would_defer_slow += reason == DEFERRAL_SLOW;
+    }
+    if (!may || router->config->dry_run) {
         router_keep(router, part);
         return;
     }

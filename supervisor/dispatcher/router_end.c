@@ -35,7 +35,7 @@ bool router_learn(struct router *router, struct part *part, enum admission_outco
                                     service, router_now(router));
 
     router_must(router, result, part);
-    return result > 0;
+    return result > 0 && !router->config->dry_run;
 }
 
 static enum admission_outcome outcome_of(const struct part *part, const struct reply *reply)

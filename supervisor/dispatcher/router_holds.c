@@ -65,7 +65,7 @@ void router_holds(struct router *router)
     admission_hold(router->admission, keys, count, router_now(router));
     journal_log(router->journal, EVENT_HOLDS, LOG_INFO, NULL, 0,
                 count == 0 ? "no destination is held any more"
-                           : "destinations held by an operator: %zu; their mail waits, "
+                           : "destinations held by an operator: %zu; their mail %s, "
                              "headroomctl destinations names them",
-                count);
+                count, router->config->dry_run ? "goes on all the same in a dry run" : "waits");
 }

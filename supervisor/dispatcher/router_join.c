@@ -29,16 +29,36 @@ static bool parked(struct router *router, const struct part *leader)
     return false;
 }
 
+/* Dry run: those that would not go along do so all the same. */
+static void join_others(struct router *router, struct part *leader)
+{
+    struct part *part;
+
+    TAILQ_FOREACH(part, &leader->job->parts, of_job)
+    {
+        if (part == leader || part->state != PART_WAITING)
+            continue;
+        router->totals->would_split++;
+        router_must(router,
+                    admission_join_anyway(router->admission, parts_handle(router->parts, leader),
+                                          parts_handle(router->parts, part), router_now(router)),
+                    part);
+        parts_join(router->parts, leader, part);
+    }
+}
+
 bool router_join(struct router *router, struct part *leader, unsigned limit)
 {
     const struct client *client = leader->job->client;
     unsigned head = parts_handle(router->parts, leader);
+    const bool dry = router->config->dry_run;
     struct part *part;
     int result;
 
-    if (leader->job->waiting < 2 || !admission_joins(router->admission, head, router_now(router)))
+    if (leader->job->waiting < 2 ||
+        (!dry && !admission_joins(router->admission, head, router_now(router))))
         return true;
-    if (parked(router, leader))
+    if (!dry && parked(router, leader))
         return false;
     TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
@@ -50,6 +70,8 @@ bool router_join(struct router *router, struct part *leader, unsigned limit)
         if (result > 0)
             parts_join(router->parts, leader, part);
     }
+    if (dry)
+        join_others(router, leader);
     if (leader->members > 0 &&
         !parts_outgoing(router->parts, leader, &client->request, client->bytes))
         router_disband(router, leader);
@@ -130,7 +152,7 @@ void router_joint_ended(struct router *router, struct part *leader, const struct
 
     if (all)
         service = (router_now(router) - (int64_t)leader->started) / (leader->members + 1);
-    else if (read_marks(leader))
+    else if (read_marks(leader) && !router->config->dry_run)
         told = NULL; /* the next hop is not at fault: qmgr(8) must not rest it */
     for (part = TAILQ_FIRST(&leader->job->parts); part; part = next) {
         next = TAILQ_NEXT(part, of_job);

@@ -32,7 +32,7 @@
 /* Value of a field. */
 #define JOURNAL_VALUE_MAX 255
 /* Fields that a caller may add to one line. */
-#define JOURNAL_FIELDS_MAX 16
+#define JOURNAL_FIELDS_MAX 20
 /* Lines that wait for the writer: a second of trouble, or a minute while journald restarts. */
 #define JOURNAL_WAITING_MAX 64
 

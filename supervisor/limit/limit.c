@@ -182,31 +182,35 @@ static struct limit_reason open_reason(const struct limit_settings *settings,
         .input = LIMIT_BY_GROWTH, .value = state->law, .threshold = settings->max, .key = ""};
 }
 
+/* With so many workers, whatever memory says. One try a tick is enough to see whether it works. */
+static unsigned starts_to(unsigned most, const struct limit_demand *demand)
+{
+    unsigned start = demand->live < most ? most - demand->live : 0;
+
+    return demand->failed > 0 && start > 1 ? 1 : start;
+}
+
 static struct limit_decision fixed_step(const struct limit_settings *settings,
                                         struct limit_state *state,
                                         const struct limit_demand *demand)
 {
-    struct limit_decision decision = {
-        .limit = settings->max,
-        .start = demand->live < settings->max ? settings->max - demand->live : 0,
-        .mode = LIMIT_OPEN,
-        .next = NEXT_OPEN,
-        .reason = {.input = LIMIT_BY_FIXED,
-                   .value = settings->max,
-                   .threshold = settings->max,
-                   .key = "workers.limit"}};
+    struct limit_decision decision = {.limit = settings->max,
+                                      .start = starts_to(settings->max, demand),
+                                      .mode = LIMIT_OPEN,
+                                      .next = NEXT_OPEN,
+                                      .reason = {.input = LIMIT_BY_FIXED,
+                                                 .value = settings->max,
+                                                 .threshold = settings->max,
+                                                 .key = "workers.limit"}};
 
-    /* One try a tick is enough to see whether it works again. */
-    if (demand->failed > 0 && decision.start > 1)
-        decision.start = 1;
     state->mode = LIMIT_OPEN;
     state->limit = decision.limit;
     return decision;
 }
 
-struct limit_decision limit_step(const struct limit_settings *settings, struct limit_state *state,
-                                 const struct memory_sample *sample,
-                                 const struct limit_demand *demand)
+static struct limit_decision decide(const struct limit_settings *settings,
+                                    struct limit_state *state, const struct memory_sample *sample,
+                                    const struct limit_demand *demand)
 {
     struct limit_decision decision = {0};
     struct limit_view view;
@@ -218,11 +222,8 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
         min = settings->max;
     bool begun = state->begun;
     limit_view_take(settings, state, sample, demand, &view);
-    if (settings->fixed) {
-        decision = fixed_step(settings, state, demand);
-        state->budget = decision.start;
-        return decision;
-    }
+    if (settings->fixed)
+        return fixed_step(settings, state, demand);
 
     /* Time at min without headroom while something waits. */
     if (last > min || view.room >= state->footprint)
@@ -267,6 +268,21 @@ struct limit_decision limit_step(const struct limit_settings *settings, struct l
     decision.next = state->mode == LIMIT_OPEN ? NEXT_OPEN : NEXT_TENSE;
     decision.reason =
         state->mode == LIMIT_OPEN ? open_reason(settings, state, &view, memory) : state->held;
+    return decision;
+}
+
+struct limit_decision limit_step(const struct limit_settings *settings, struct limit_state *state,
+                                 const struct memory_sample *sample,
+                                 const struct limit_demand *demand)
+{
+    struct limit_decision decision = decide(settings, state, sample, demand);
+
+    state->most = decision.limit;
+    if (settings->stock > 0) {
+        state->most = settings->stock;
+        decision.start = starts_to(settings->stock, demand);
+        decision.retire = 0;
+    }
     state->budget = decision.start;
     return decision;
 }
@@ -283,6 +299,6 @@ unsigned limit_take(struct limit_state *state, unsigned wanted)
 void limit_ended(struct limit_state *state, unsigned live)
 {
     state->ended++;
-    if (live < state->limit && state->budget < state->limit - live)
+    if (live < state->most && state->budget < state->most - live)
         state->budget++;
 }

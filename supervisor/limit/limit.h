@@ -42,10 +42,11 @@
 
 /* Stall is a fraction of time; "full" stall is that of all tasks at once. */
 struct limit_settings {
-    unsigned min;           /* workers.min: permitted whatever memory says; at least 1 is assumed */
-    unsigned max;           /* workers.max; a predecessor's that still run count, too */
-    bool fixed;             /* workers.limit is "fixed": L is max, memory is not looked at */
-    bool shared;            /* group[0] holds others, too (observe mode): footprint is a guess */
+    unsigned min;   /* workers.min: permitted whatever memory says; at least 1 is assumed */
+    unsigned max;   /* workers.max; a predecessor's that still run count, too */
+    unsigned stock; /* dry run: so many may exist whatever L says, none is retired; else 0 */
+    bool fixed;     /* workers.limit is "fixed": L is max, memory is not looked at */
+    bool shared;    /* group[0] holds others, too (observe mode): footprint is a guess */
     uint64_t min_available; /* memory.min_available, or LIMIT_AUTO */
     double hold;            /* pressure.hold: stall from which the pool stops growing */
     double target;          /* pressure.target: stall from which it shrinks */
@@ -163,6 +164,7 @@ struct limit_state {
     double spent[LIMIT_SPENT_SLOTS];
     unsigned young[LIMIT_YOUNG_SLOTS]; /* starts in each slot, at [number % slots] */
     unsigned limit;                    /* L of the last step */
+    unsigned most;                     /* workers that may exist: L, or `stock` */
     unsigned budget;                   /* starts left until the next step */
     unsigned taken;                    /* starts since the last step */
     unsigned ended;                    /* workers that ended by themselves since the last step */

@@ -35,6 +35,7 @@ static void collect_state(const struct report_view *view, struct status *status)
     status_text(status->state.key, sizeof status->state.key, reason->key);
     status->state.memory = reason->input != LIMIT_BY_GROWTH && reason->input != LIMIT_BY_MAX &&
                            reason->input != LIMIT_BY_FIXED;
+    status->settings.dry_run = view->settings->stock;
     status->settings.workers_min = view->settings->min;
     status->settings.workers_max = view->settings->max;
     status_text(status->settings.workers_bound, sizeof status->settings.workers_bound,
@@ -240,7 +241,8 @@ static void collect_destinations(struct snapshot *snapshot, const struct report_
         to->service = (uint64_t)found[i].service;
         to->last_success = wall_of(status, view, found[i].last_success);
         to->last_failure = wall_of(status, view, found[i].last_failure);
-        to->deferred = found[i].deferred;
+        to->deferred = view->config->dry_run ? 0 : found[i].deferred;
+        to->would_defer = view->config->dry_run ? found[i].deferred : 0;
         to->held = found[i].held;
         collect_failure(view, status, to);
         status->destinations++;

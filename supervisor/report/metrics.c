@@ -76,6 +76,8 @@ static void put_workers(struct out *out, const struct status *status)
 {
     gauge(out, "headroom_workers_limit", "Workers that may exist now.",
           (double)status->state.limit);
+    gauge(out, "headroom_dry_run", "1 for a dry run, which holds nothing back.",
+          status->settings.dry_run > 0);
     gauge(out, "headroom_workers_max", "The configured workers.max.",
           (double)status->settings.workers_max);
     family(out, "headroom_workers", "gauge", "Workers by what they do.");

@@ -13,7 +13,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/report/status.h"
 
-#define METRICS_TEXT_MAX 16384
+#define METRICS_TEXT_MAX 20480
 /* A configured path with the service in it, and what the temporary name adds. */
 #define METRICS_PATH_MAX (CONFIG_PATH_SIZE + STATUS_NAME_SIZE + 16)
 

@@ -21,8 +21,9 @@ static bool say_down(const struct report_view *view, const struct admission_next
                         hop->name, seconds(view, hop->since), hop->waiting);
     return complain(complaints, COMPLAINT_NEXTHOP, view->now, fields, 2,
                     "next hop %s does not answer: for %.0f s %u deliveries in a row reached no "
-                    "server (the lines of the agents say why); %u wait, and one at a time is tried",
-                    hop->name, seconds(view, hop->since), hop->failures, hop->waiting);
+                    "server (the lines of the agents say why); %u wait, and %s",
+                    hop->name, seconds(view, hop->since), hop->failures, hop->waiting,
+                    view->config->dry_run ? "in a dry run all is tried" : "one at a time is tried");
 }
 
 static void say_up(const struct report_view *view, const struct admission_nexthop *hop,

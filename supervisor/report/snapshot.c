@@ -160,6 +160,8 @@ static void take_point(struct snapshot *snapshot, const struct report_view *view
 static void write_files(struct snapshot *snapshot, const struct report_view *view, bool status,
                         bool metrics)
 {
+    /* For who acts on it: a dry run turns no mail away. */
+    enum limit_mode mode = view->config->dry_run ? LIMIT_OPEN : view->decision->mode;
     uint64_t began = clock_monotonic();
     uint64_t took;
 
@@ -170,8 +172,7 @@ static void write_files(struct snapshot *snapshot, const struct report_view *vie
         write_status(snapshot, view->now);
     /* That it cannot be written lets mail pass: its age says so. */
     if (snapshot->word >= 0)
-        (void)status_word_write(snapshot->word, limit_mode_name(view->decision->mode),
-                                clock_wall());
+        (void)status_word_write(snapshot->word, limit_mode_name(mode), clock_wall());
     if (snapshot->word >= 0 && view->config->status_public)
         (void)status_public_write(snapshot->word, &snapshot->status);
     took = clock_monotonic() - began;

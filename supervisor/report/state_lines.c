@@ -15,6 +15,8 @@
 /* Texts, with the largest numbers. */
 #define DEFERRED_SIZE (TOTALS_REASONS_SIZE + 32)
 #define AWAY_SIZE (TOTALS_REASONS_SIZE + 192)
+#define WOULD_SIZE (TOTALS_WOULD_SIZE + 64)
+#define WOULD_FIELDS 3
 
 /* Value and threshold in the unit of the input that binds. */
 static void figure_write(const struct limit_reason *reason, double figure, char *text, size_t size)
@@ -74,6 +76,24 @@ static void deferred_write(const struct totals *since, char *text, size_t size)
     snprintf(text, size, "%" PRIu64 " deferred (%s)", since->deferred, reasons);
 }
 
+/* What a line of a dry run ends with, and WOULD_FIELDS fields; returns how many. */
+static size_t would_write(const struct report_view *view, const struct totals *since,
+                          struct journal_field field[WOULD_FIELDS], char *text, size_t size)
+{
+    const struct totals_would would = totals_would(since);
+    char words[TOTALS_WOULD_SIZE];
+
+    text[0] = '\0';
+    if (!view->config->dry_run)
+        return 0;
+    totals_write_would(since, words, sizeof words);
+    snprintf(text, size, "; dry run: since the last line it would have %s", words);
+    field[0] = JOURNAL_NUMBER("HEADROOM_WOULD_DEFER", (int64_t)would.deferred);
+    field[1] = JOURNAL_NUMBER("HEADROOM_WOULD_WAIT", (int64_t)would.waited);
+    field[2] = JOURNAL_NUMBER("HEADROOM_WOULD_SPLIT", (int64_t)would.split);
+    return WOULD_FIELDS;
+}
+
 /*
  * Writes how many changes the line leaves out, and returns the number. A summary names the mode,
  * but not that the mode has changed since the last line: it leaves out one more.
@@ -96,8 +116,11 @@ static void write_line(const struct state_lines *lines, const struct report_view
     const struct limit_demand *demand = &view->demand;
     const struct totals since = since_told(lines, view);
     char reason[256], value[32], threshold[32], pressure[32], longest[128], away[AWAY_SIZE];
-    char deferred[DEFERRED_SIZE], left_out[80];
+    char deferred[DEFERRED_SIZE], left_out[80], would[WOULD_SIZE];
+    struct journal_field fields[14 + WOULD_FIELDS];
+    const bool good = decision->mode == LIMIT_OPEN && (changed || view->config->dry_run);
     uint64_t unsaid;
+    size_t count;
 
     limit_reason_write(&decision->reason, reason, sizeof reason);
     figure_write(&decision->reason, decision->reason.value, value, sizeof value);
@@ -107,31 +130,30 @@ static void write_line(const struct state_lines *lines, const struct report_view
     longest_write(view, longest, sizeof longest);
     away_write(lines, view, away, sizeof away);
     unsaid = unsaid_write(lines, changed, left_out, sizeof left_out);
-    journal_log(
-        journal, changed ? EVENT_STATE : EVENT_SUMMARY,
-        decision->mode == LIMIT_OPEN && changed ? LOG_NOTICE : LOG_WARNING,
-        (struct journal_field[]){
-            JOURNAL_TEXT("HEADROOM_STATE", limit_mode_name(decision->mode)),
-            JOURNAL_NUMBER("HEADROOM_LIMIT", decision->limit),
-            JOURNAL_NUMBER("HEADROOM_WORKERS", demand->live),
-            JOURNAL_NUMBER("HEADROOM_BUSY", demand->busy),
-            JOURNAL_NUMBER("HEADROOM_WAITING", demand->waiting),
-            JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)since.deferred),
-            JOURNAL_TEXT("HEADROOM_REASON", reason),
-            JOURNAL_TEXT("HEADROOM_VALUE", value),
-            JOURNAL_TEXT("HEADROOM_THRESHOLD", threshold),
-            JOURNAL_TEXT("HEADROOM_KEY", decision->reason.key),
-            JOURNAL_NUMBER("HEADROOM_AVAILABLE", (int64_t)view->sample->available),
-            JOURNAL_NUMBER("HEADROOM_WORKING_SET", (int64_t)view->sample->group[0].working_set),
-            JOURNAL_TEXT("HEADROOM_PRESSURE", pressure),
-            JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid),
-        },
-        14,
-        "%s %s: %s; limit %u, %u workers, %u busy, %u waiting%s, %s (%" PRIu64
-        " s in this state%s)%s",
-        changed ? "now" : "still", limit_mode_name(decision->mode), reason, decision->limit,
-        demand->live, demand->busy, demand->waiting, longest, deferred,
-        (view->now - view->changed) / 1000000, left_out, away);
+    count = would_write(view, &since, fields, would, sizeof would);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_STATE", limit_mode_name(decision->mode));
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_LIMIT", decision->limit);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_WORKERS", demand->live);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_BUSY", demand->busy);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_WAITING", demand->waiting);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_DEFERRED", (int64_t)since.deferred);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_REASON", reason);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_VALUE", value);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_THRESHOLD", threshold);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_KEY", decision->reason.key);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_AVAILABLE", (int64_t)view->sample->available);
+    fields[count++] =
+        JOURNAL_NUMBER("HEADROOM_WORKING_SET", (int64_t)view->sample->group[0].working_set);
+    fields[count++] = JOURNAL_TEXT("HEADROOM_PRESSURE", pressure);
+    fields[count++] = JOURNAL_NUMBER("HEADROOM_UNSAID", (int64_t)unsaid);
+    journal_log(journal, changed ? EVENT_STATE : EVENT_SUMMARY, good ? LOG_NOTICE : LOG_WARNING,
+                fields, count,
+                "%s%s %s: %s; limit %u, %u workers, %u busy, %u waiting%s, %s (%" PRIu64
+                " s in this state%s)%s%s",
+                view->config->dry_run ? "dry run: " : "", changed ? "now" : "still",
+                limit_mode_name(decision->mode), reason, decision->limit, demand->live,
+                demand->busy, demand->waiting, longest, deferred,
+                (view->now - view->changed) / 1000000, left_out, would, away);
 }
 
 static void told(struct state_lines *lines, const struct report_view *view)
@@ -181,7 +203,11 @@ static bool change_is_due(struct state_lines *lines, const struct report_view *v
 
 static bool summary_is_due(struct state_lines *lines, const struct report_view *view)
 {
-    return (view->decision->mode != LIMIT_OPEN || since_told(lines, view).deferred > 0) &&
+    const struct totals since = since_told(lines, view);
+    const struct totals_would would = totals_would(&since);
+
+    return (view->decision->mode != LIMIT_OPEN ||
+            since.deferred + would.deferred + would.waited + would.split > 0) &&
            (lines->told == 0 || view->now - lines->told >= SUMMARY_EVERY) &&
            lines_left(lines, view->now) > LINES_FOR_CHANGES;
 }
@@ -223,10 +249,11 @@ uint64_t state_lines_unsaid(const struct state_lines *lines)
 void state_lines_end(const struct state_lines *lines, const struct report_view *view,
                      struct journal *journal)
 {
-    struct journal_field fields[TOTALS_COUNT + 1];
-    char counters[JOURNAL_TEXT_MAX], left_out[80] = "";
+    struct journal_field fields[TOTALS_COUNT + 1 + WOULD_FIELDS];
+    const struct totals since = since_told(lines, view);
+    char counters[JOURNAL_TEXT_MAX], left_out[80] = "", would[WOULD_SIZE];
     uint64_t unsaid = state_lines_unsaid(lines);
-    size_t count = 0;
+    size_t count = would_write(view, &since, fields, would, sizeof would);
 
     for (unsigned n = 0; n < TOTALS_COUNT; n++)
         if (totals_table[n].field[0] != '\0')
@@ -237,5 +264,6 @@ void state_lines_end(const struct state_lines *lines, const struct report_view *
     if (unsaid > 0)
         snprintf(left_out, sizeof left_out, "; changes of the state not said: %" PRIu64, unsaid);
     journal_log(journal, EVENT_EXIT, LOG_INFO, fields, count,
-                "headroom ends: %s, at most %u at a time%s", counters, view->most, left_out);
+                "headroom ends: %s, at most %u at a time%s%s", counters, view->most, left_out,
+                would);
 }

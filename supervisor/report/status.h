@@ -68,8 +68,9 @@ struct status_destination {
     uint64_t service;     /* decaying mean of its deliveries, us */
     int64_t last_success;
     int64_t last_failure;
-    uint64_t deferred; /* by headroom, because the destination is slow or dead */
-    uint64_t failures; /* deliveries, not counting those more than an hour before the next one */
+    uint64_t deferred;    /* by headroom, because the destination is slow or dead */
+    uint64_t would_defer; /* that in a dry run */
+    uint64_t failures;    /* deliveries, not counting those more than an hour before the next one */
     int64_t failing_since;
     int64_t failed;                  /* the last of them */
     char reason[STATUS_REASON_SIZE]; /* what the other side said last, or the agent: DSN and text */
@@ -105,6 +106,7 @@ struct status {
     } state;
 
     struct {
+        uint64_t dry_run; /* workers that stock would have at most; 0: this is no dry run */
         uint64_t workers_min;
         uint64_t workers_max;
         char workers_bound[STATUS_WORD_SIZE]; /* source of workers_max: config_bound_word() */

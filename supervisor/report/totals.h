@@ -23,6 +23,9 @@
  *   help    one sentence, for # HELP; the same in all lines of a family, which stand together
  *   text    its words in the last line, or the words of the reason; "": in neither
  */
+#define TOTALS_WOULD_DEFER "Dry run: parts that headroom would have deferred, by reason."
+#define TOTALS_WOULD_WAIT "Dry run: parts that would have waited where they began, by reason."
+
 #define TOTALS(X)                                                                                  \
     X(requests, "HEADROOM_REQUESTS", "requests", "", "Delivery requests that were read.",          \
       "requests")                                                                                  \
@@ -37,6 +40,13 @@
       "too many wait")                                                                             \
     X(deferred_slow, "", "deferred", "slow", "Parts that headroom deferred, by reason.",           \
       "slow or dead destination")                                                                  \
+    X(would_defer_memory, "", "would_defer", "memory", TOTALS_WOULD_DEFER, "memory")               \
+    X(would_defer_full, "", "would_defer", "full", TOTALS_WOULD_DEFER, "too many wait")            \
+    X(would_defer_slow, "", "would_defer", "slow", TOTALS_WOULD_DEFER, "slow or dead destination") \
+    X(would_wait_limit, "", "would_wait", "limit", TOTALS_WOULD_WAIT, "limit")                     \
+    X(would_wait_destination, "", "would_wait", "destination", TOTALS_WOULD_WAIT, "destination")   \
+    X(would_split, "", "would_split", "",                                                          \
+      "Dry run: parts that would not have gone along with the first of their request.", "")        \
     X(unrecorded, "", "unrecorded", "", "Of the deferred, those without service retry.", "")       \
     X(lost, "HEADROOM_LOST", "lost", "", "Parts whose worker died.", "lost with a worker")         \
     X(refused, "HEADROOM_REFUSED", "requests_refused", "", "Malformed, or without a queue file.",  \
@@ -81,5 +91,22 @@ void totals_write(const struct totals *totals, char *text, size_t size);
 
 /* Reasons of deferral, as words: "memory 2, too many wait 3, ...". Cuts them to `size`. */
 void totals_write_reasons(const struct totals *totals, char *text, size_t size);
+
+/* Sums over the reasons. */
+struct totals_would {
+    uint64_t deferred;
+    uint64_t waited;
+    uint64_t split;
+};
+
+struct totals_would totals_would(const struct totals *totals);
+
+#define TOTALS_WOULD_SIZE (2 * TOTALS_REASONS_SIZE + 128)
+
+/*
+ * Of a dry run, behind "would have": "deferred 5 (memory 2, ...), made 9 wait (limit 3, destination
+ * 6), split off 2". Cuts it to `size`.
+ */
+void totals_write_would(const struct totals *totals, char *text, size_t size);
 
 #endif

@@ -78,6 +78,7 @@ static const struct {
     {"agent", "\"lmtp\""},
     {"workers.min", "1"},
     {"workers.max", "500"},
+    {"dry_run", "false"},
     {"workers.limit", "\"memory\""},
     {"workers.start", "\"auto\""},
     {"waiting.max", "2000"},
@@ -410,12 +411,13 @@ Test(config, unknown_keys_are_warnings_with_the_nearest_key)
         {"{\"workers.max\": 7}",
          "f:1:14: \"workers.max\" is not a known key: write \"workers\": {\"max\": ...}"},
         {"{\"colour\": 1}",
-         "f:1:14: \"colour\" is not a known key, known are: agent, workers, "
+         "f:1:14: \"colour\" is not a known key, known are: agent, dry_run, workers, "
          "waiting, memory, pressure, shed, destination, cgroup, journal, status, metrics"},
         {"{\"shed\": {\"everything\": 1}}",
          "f:1:23: \"everything\" is not a known key of shed, known are: after, grace"},
         {"{\"a\\u001b[31m\\n\": 1}",
-         "f:1:14: \"a?[31m?\" is not a known key, known are: agent, workers, waiting, memory, "
+         "f:1:14: \"a?[31m?\" is not a known key, known are: agent, dry_run, workers, waiting, "
+         "memory, "
          "pressure, shed, destination, cgroup, journal, status, metrics"},
     };
 

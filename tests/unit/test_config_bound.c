@@ -56,6 +56,27 @@ Test(config_bound, who_goes_before_whom)
     }
 }
 
+/* A dry run has as many workers as master(8) would start, whatever the file says. */
+Test(config_bound, a_dry_run_is_as_stock)
+{
+    static const struct {
+        int column, process_limit;
+        unsigned stock;
+    } cases[] = {{2, 50, 2}, {-1, 50, 50}, {-1, 0, 100}, {0, 50, 10000}, {2147483647, 0, 10000}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config config =
+            read_text("{\"defaults\": {\"dry_run\": true, \"workers\": {\"max\": 300}}}");
+
+        cr_expect_not(config_bound_apply(&config, cases[i].column, cases[i].process_limit));
+        cr_expect_eq(config_workers(&config), cases[i].stock, "case %zu: %u", i,
+                     config_workers(&config));
+        cr_expect_eq(config.workers_max, 300);
+        config.dry_run = false;
+        cr_expect_eq(config_workers(&config), 300);
+    }
+}
+
 Test(config_bound, the_minimum_is_lowered_to_it)
 {
     struct config config = read_text("{\"defaults\": {\"workers\": {\"min\": 5}}}");

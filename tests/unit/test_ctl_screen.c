@@ -144,6 +144,27 @@ Test(ctl_screen, every_state_has_its_exit_status)
     }
 }
 
+/* Nothing is held back, so nothing is short; what would be is said. */
+Test(ctl_screen, dry_run)
+{
+    struct status *status = short_of_memory("SHED");
+
+    status->settings.dry_run = 40;
+    status->totals.would_defer_memory = 7;
+    status->totals.would_split = 3;
+    SHOWS(status, true, "lmtp: dry run: nothing is held back; would be SHED since ", "(3 min)",
+          "us: all 40 workers that are allowed (as by stock) are busy",
+          "40 workers, as stock has at most; would be 40 of at most 500 (default)",
+          "nothing by us since the start",
+          "deferred 7 (memory 7, too many wait 0, slow or dead destination 0), made 0 wait",
+          "split off 3, since the start at ");
+    cr_expect_eq(ctl_exit_of(status, CTL_ANSWERS), 0);
+    cr_expect_eq(ctl_exit_of(status, CTL_SILENT), 3);
+    status->requests.waiting = 0;
+    SHOWS(status, true, "nothing is held up");
+    free(status);
+}
+
 Test(ctl_screen, not_running)
 {
     struct status *status = calm();

@@ -507,6 +507,30 @@ Test(limit, fixed_is_max_whatever_memory_says)
     cr_assert_eq(s.decision.start, 1, "forks fail: one try is enough");
 }
 
+/* A dry run: L is found as ever, and as many workers as stock has are started; none is retired. */
+Test(limit, dry_run_starts_what_stock_would)
+{
+    struct scene s;
+    scene_begin(&s);
+    s.settings.stock = 50;
+    scene_workers(&s, 30, 10, 2 * MIB);
+    scene_step(&s, 1);
+    s.sample.available = 150 * MIB;
+    scene_run(&s, 5, 1, 0, 0);
+    cr_expect_eq(s.decision.mode, LIMIT_HOLD);
+    cr_expect_lt(s.decision.limit, 30);
+    cr_expect_eq(s.decision.start, 20);
+    cr_expect_eq(s.decision.retire, 0);
+    cr_expect_eq(limit_take(&s.state, 100), 20);
+    limit_ended(&s.state, 49);
+    cr_expect_eq(limit_take(&s.state, 100), 1, "the place of one that ended is free");
+    s.settings.fixed = true;
+    s.settings.max = 10;
+    scene_step(&s, 1);
+    cr_expect_eq(s.decision.limit, 10);
+    cr_expect_eq(s.decision.start, 20);
+}
+
 Test(limit, a_smaller_max_holds_at_the_next_step)
 {
     struct scene s;

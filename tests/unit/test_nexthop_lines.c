@@ -14,10 +14,12 @@ static struct {
 
 static void set_up(void)
 {
+    static struct config config;
+
     journald_open();
     t.complaints.journal = journald.journal;
     t.admission = harness_create(100, 100);
-    t.view = (struct report_view){.admission = t.admission};
+    t.view = (struct report_view){.admission = t.admission, .config = &config};
     t.now = 5000 * SECOND;
 }
 

@@ -81,7 +81,7 @@ Test(totals, words)
 {
     const struct totals totals = {.deferred = 9, .deferred_memory = 2, .deferred_full = 7};
     struct totals most;
-    char text[TOTALS_REASONS_SIZE], small[12];
+    char text[TOTALS_REASONS_SIZE], small[12], would[TOTALS_WOULD_SIZE];
 
     totals_write_reasons(&totals, text, sizeof text);
     cr_expect_str_eq(text, "memory 2, too many wait 7, slow or dead destination 0");
@@ -89,7 +89,18 @@ Test(totals, words)
     cr_expect_str_eq(small, "memory 2, t");
     totals_write(&totals, small, sizeof small);
     cr_expect_str_eq(small, "0 requests,");
+    totals_write_would(&(struct totals){.would_defer_memory = 2,
+                                        .would_defer_slow = 3,
+                                        .would_wait_limit = 4,
+                                        .would_wait_destination = 5,
+                                        .would_split = 6},
+                       would, sizeof would);
+    cr_expect_str_eq(would,
+                     "deferred 5 (memory 2, too many wait 0, slow or dead destination 3), made 9 "
+                     "wait (limit 4, destination 5), split off 6");
     memset(&most, 0xff, sizeof most);
+    totals_write_would(&most, would, sizeof would);
+    cr_expect_lt(strlen(would), sizeof would - 1, "TOTALS_WOULD_SIZE is too small: %s", would);
     totals_write_reasons(&most, text, sizeof text);
     cr_expect_lt(strlen(text), sizeof text - 1, "TOTALS_REASONS_SIZE is too small: %s", text);
 }

@@ -78,6 +78,9 @@ static void configure(struct plan *plan)
         plan->descriptors = 600;
     if (chance(300))
         plan->limit = draw_from(24, 100) << 20;
+    /* Not drawn: seeds stay what they were before there was a dry run. */
+    config->dry_run = world.seed % 8 == 5;
+    config->workers_stock = config->workers_max + (uint32_t)(world.seed / 8 % 3);
 }
 
 static void trouble(struct plan *plan)

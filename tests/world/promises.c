@@ -56,8 +56,11 @@ void promise_given(const char *bytes, size_t length, uint64_t called)
     figures[SPLIT] += count < mail->count;
     if (mail->junk)
         return;
-    if (count == 1 && !never_deferred(mail) && held_for_sure(mail->recipient[number[0]].domain) &&
-        world.now - world.woken > SECONDS(3) && world.now - called < SECONDS(1))
+    if (world.plan.config.dry_run && count < mail->count)
+        broken("13: a dry run splits nothing", "mail %d: %u of %u", id, count, mail->count);
+    if (!world.plan.config.dry_run && count == 1 && !never_deferred(mail) &&
+        held_for_sure(mail->recipient[number[0]].domain) && world.now - world.woken > SECONDS(3) &&
+        world.now - called < SECONDS(1))
         broken("what is held waits", "mail %d goes to a worker", id);
     for (unsigned i = 0; i < count; i++) {
         struct recipient *recipient = &mail->recipient[number[i]];
@@ -86,6 +89,8 @@ void promise_deferred(const char *bytes, size_t length, int64_t wall)
         broken("4: the queue file is locked", "mail %d goes to retry(8)", id);
     if (strncmp(nexthop, "4.", 2) != 0)
         broken("7: a deferral is one", "mail %d: %s", id, nexthop);
+    if (world.plan.config.dry_run)
+        broken("13: a dry run defers nothing", "mail %d: %s", id, nexthop);
     if (world.plan.calm)
         broken("11: nothing is deferred with memory to spare", "mail %d: %s", id, nexthop);
     if (strncmp(nexthop, "4.3.2", 5) == 0 &&
@@ -116,9 +121,11 @@ void promise_spawn(void)
     unsigned live = workers_live() + 1, all = live + predecessor_workers();
 
     note("worker %u is asked for, L is %u", live, view.decision->limit);
-    if (all > world.plan.config.workers_max)
+    if (all > config_workers(&world.plan.config))
         broken("12: never more than somebody chose", "%u workers of %u", all,
-               world.plan.config.workers_max);
+               config_workers(&world.plan.config));
+    if (world.plan.config.dry_run)
+        return;
     if (live > view.decision->limit || (all > view.decision->limit && live > view.settings->min))
         broken("5: no more workers than L", "%u of %u", all, view.decision->limit);
     if (view.settings->fixed || live <= view.settings->min || world.router->leaving)

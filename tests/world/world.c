@@ -97,7 +97,8 @@ static void show_plan(void)
     const struct plan *plan = &world.plan;
 
     printf(
-        "%s, %s; %u mails to %u destinations, workers %u to %u, waiting.max %u, %u descriptors\n",
+        "%s%s, %s; %u mails to %u destinations, workers %u to %u, waiting.max %u, %u descriptors\n",
+        plan->config.dry_run ? "dry run, " : "",
         plan->calm   ? "calm"
         : plan->ends ? "trouble ends"
                      : "trouble stays",
