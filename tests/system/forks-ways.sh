@@ -93,7 +93,7 @@ done
 postfix_reload "$p"
 again()
 {
-    [ "$(said "postfix/$1/smtp.* conn_use=")" -ge 10 ]
+    [ "$(said "postfix/$1/smtp.* conn_use=")" -ge 5 ]
 }
 # One that keeps busy, with more at once than the destination has workers, keeps its connections.
 for of in stock ours; do
