@@ -44,7 +44,7 @@ static int write_memory(const struct limit_reason *reason, char *buffer, size_t 
     char value[AMOUNT];
     char threshold[AMOUNT];
     char each[AMOUNT];
-    char claims[128];
+    char claims[144];
 
     amount(reason->value, value);
     amount(reason->threshold, threshold);

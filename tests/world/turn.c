@@ -109,6 +109,7 @@ static void jump(void)
 
     note("the dispatcher is away for %.1f s", (double)(until - world.now) / 1e6);
     figures[JUMPS]++;
+    world.dozed |= world.woken > 0 && world.now - world.woken < SECONDS(60);
     while (alone && next() < until) {
         if (next() > world.now)
             world.now = next();
@@ -116,7 +117,6 @@ static void jump(void)
     }
     if (world.now < until)
         world.now = until;
-    world.dozed |= world.woken > 0 && world.now - world.woken < SECONDS(60);
     world.woken = kernel.fed = world.now;
 }
 
