@@ -53,6 +53,7 @@ static const struct parameter parameters[] = {
     INT_OF(max_use, NUMBER, '\0'),
     INT_OF(default_process_limit, NUMBER, '\0'),
     INT_OF(qmgr_message_active_limit, NUMBER, '\0'),
+    INT_OF(default_destination_concurrency_limit, NUMBER, '\0'),
 };
 
 #define PARAMETERS (sizeof parameters / sizeof parameters[0])
@@ -238,18 +239,23 @@ int postconf_read(const char *config_directory, const char *const *overrides, st
                               config_directory, overrides, out, error, error_size);
 }
 
+static FILE *main_open(const char *config_directory)
+{
+    char path[PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/main.cf", config_directory);
+    return fopen(path, "re");
+}
+
 /* Whether main.cf has the name anywhere, if only in a comment. What cannot be read may have it. */
 static bool mentioned(const char *config_directory, const char *name)
 {
-    char path[PATH_MAX + 16];
+    FILE *file = main_open(config_directory);
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
-    FILE *file;
     bool found = false;
 
-    snprintf(path, sizeof path, "%s/main.cf", config_directory);
-    file = fopen(path, "re");
     if (!file)
         return true;
     while (!found && (length = getline(&line, &size, file)) >= 0)
@@ -257,6 +263,28 @@ static bool mentioned(const char *config_directory, const char *name)
     found = found || !feof(file);
     free(line);
     fclose(file);
+    return found;
+}
+
+int postconf_concurrency(const struct postconf *postconf, const char *service)
+{
+    FILE *file = main_open(postconf->config_directory);
+    int found = postconf->default_destination_concurrency_limit, number;
+    char *line = NULL, *value;
+    char name[POSTCONF_NAME_SIZE];
+    const char *rest;
+    size_t size = 0;
+
+    snprintf(name, sizeof name, "%.200s_destination_concurrency_limit", service);
+    while (file && getline(&line, &size, file) >= 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line_split(line, &value) && strcmp(line, name) == 0 &&
+            digits(value, &rest, &number) == 0 && *rest == '\0')
+            found = number;
+    }
+    free(line);
+    if (file)
+        fclose(file);
     return found;
 }
 

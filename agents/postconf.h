@@ -37,6 +37,7 @@ struct postconf {
     int max_use;
     int default_process_limit;
     int qmgr_message_active_limit;
+    int default_destination_concurrency_limit;
 };
 
 /*
@@ -66,6 +67,13 @@ int postconf_read_with(const char *program, int timeout, const char *config_dire
  */
 int postconf_main_number(const char *program, const char *config_directory, const char *name,
                          int *number, char *error, size_t error_size);
+
+/*
+ * Requests that qmgr(8) has under way for a next hop of the service at most, 0 when there is no limit:
+ * SERVICE_destination_concurrency_limit as main.cf has it, where that is a number, else the default.
+ * main.cf is read, because postconf(1) does not know the parameter of an agent that is not Postfix's.
+ */
+int postconf_concurrency(const struct postconf *postconf, const char *service);
 
 /*
  * Understands "name = value" lines in any order. `text` is changed. Names that were not asked for

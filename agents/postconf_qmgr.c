@@ -24,6 +24,9 @@ static int read_with(struct postconf *postconf, const char *const *settings, cha
         postconf->maximal_queue_lifetime = values->maximal_queue_lifetime;
         postconf->bounce_queue_lifetime = values->bounce_queue_lifetime;
         postconf->daemon_timeout = values->daemon_timeout;
+        postconf->qmgr_message_active_limit = values->qmgr_message_active_limit;
+        postconf->default_destination_concurrency_limit =
+            values->default_destination_concurrency_limit;
     }
     free(values);
     return result;

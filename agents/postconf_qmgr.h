@@ -9,8 +9,8 @@
 #include "agents/postconf.h"
 
 /*
- * Reads maximal_queue_lifetime, bounce_queue_lifetime and daemon_timeout again: as main.cf has them,
- * with the `-o` of qmgr's line in the master.cf beside it. For what postconf_read() has filled with
+ * Reads maximal_queue_lifetime, bounce_queue_lifetime, daemon_timeout, qmgr_message_active_limit and
+ * default_destination_concurrency_limit again: as main.cf has them, with the `-o` of qmgr's line in the master.cf beside it. For what postconf_read() has filled with
  * `overrides`; where neither line has any they are the same, and postconf(1) is not run.
  * A negative errno with a line in `error`; *postconf is then as it was.
  */

@@ -1,12 +1,12 @@
 #include "supervisor/admission/room.h"
 
-/* The last sixteenth of what is allowed, and the last quarter of a window, are for those that are no victims. */
+/* These parts of what is allowed, of the active queue, and of a window, are for those that are no victims. */
 #define CROWDED_PART 16
+#define ACTIVE_PART 32
 #define WINDOW_PART 4
 
-/* Mail that waits for longer in qmgr(8) is held up, and so many answers in a second can be compared with arrivals. */
+/* Mail that waits for longer in qmgr(8) is held up. Microseconds. */
 #define HELD_UP INT64_C(1000000)
-#define ANSWERED_LEAST 8
 
 /* So many seconds in a row: in one, a busy machine looks like that by chance. */
 #define SECONDS_LEAST 3
@@ -39,31 +39,26 @@ bool room_crowded(const struct room *room, unsigned held, uint64_t bytes)
            bytes >= room->bytes_max - room->bytes_max / CROWDED_PART;
 }
 
-void room_arrived(struct room_flow *flow, int64_t wait, const char *nexthop, size_t length)
+bool room_hurries(const struct room *room, unsigned held, uint64_t bytes)
 {
-    uint32_t sum = 2166136261U; /* FNV-1a */
+    return room_crowded(room, held, bytes) ||
+           (room->active_max > 0 && held >= room->active_max - room->active_max / ACTIVE_PART) ||
+           (room->hop_max > 0 && held >= room->hop_max - room->hop_max / WINDOW_PART);
+}
 
-    for (size_t i = 0; i < length; i++)
-        sum = (sum ^ (unsigned char)nexthop[i]) * 16777619U;
-    if (flow->arrived++ == 0) {
-        flow->least_wait = wait;
-        flow->nexthop = sum;
-        return;
-    }
-    flow->several |= flow->nexthop != sum;
-    if (wait < flow->least_wait)
-        flow->least_wait = wait;
+void room_arrived(struct room_flow *flow, int64_t wait)
+{
+    flow->arrived++;
+    flow->late += wait > HELD_UP;
 }
 
 void room_learn(struct room *room, struct room_flow *flow, unsigned held)
 {
     unsigned slack = 2 + flow->answered / 8;
 
-    bool blocked = !flow->several && flow->answered >= ANSWERED_LEAST &&
-                   flow->least_wait > HELD_UP && flow->arrived + slack >= flow->answered &&
-                   flow->arrived <= flow->answered + slack;
-
-    room->blocked = blocked ? room->blocked + 1 : 0;
+    if (flow->arrived > 0)
+        room->blocked =
+            flow->late > 0 && flow->arrived <= flow->answered + slack ? room->blocked + 1 : 0;
     if (held > room->window)
         room->window = 0;
     if (room->window == 0 && room->blocked >= SECONDS_LEAST)

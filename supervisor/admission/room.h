@@ -11,20 +11,21 @@
  *
  * Victims of a full room are held for minutes (admission_leave()), also where that is more than waiting.max: Postfix brings back
  * together what was deferred together. They may not hold up others: neither where places are few, nor at qmgr(8), which has
- * at most SERVICE_destination_concurrency_limit requests for a next hop under way. That limit is seen here, not asked for:
- * it is its window of the moment that counts.
+ * at most SERVICE_destination_concurrency_limit requests for a next hop under way, and a bound for all. Its window of the
+ * moment may be smaller than that limit: it is seen.
  *
  * Pure: no I/O, no clock, no globals. Counts are requests, sizes are bytes.
  */
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct room {
     unsigned waiting_max; /* waiting.max */
     unsigned clients_max; /* requests that the descriptors allow, waiting or not */
     uint64_t bytes_max;   /* bytes of requests that may be held */
+    unsigned active_max;  /* messages that qmgr(8) has at a time; 0: not known */
+    unsigned hop_max;     /* requests that it has under way for a next hop; 0: no limit */
     unsigned window;      /* so many were held when qmgr(8) held back the rest; 0: not seen */
     unsigned blocked;     /* seconds in a row in which it looked like that */
 };
@@ -35,23 +36,24 @@ unsigned room_bound(const struct room *room, unsigned running);
 /* Has one of `waiting` requests, which hold `bytes`, to leave? */
 bool room_full(const struct room *room, unsigned waiting, unsigned running, uint64_t bytes);
 
-/* Have victims to leave at once, when `held` requests with `bytes` are here, victims and those that run included? */
+/* Are so few places left, with `held` requests and `bytes`, victims and those that run included, that mail has to wait? */
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes);
 
-/* What came and went within a second. Starts as zeros. */
+/* Have victims to leave at once? As soon as they might fill what qmgr(8) allows, if all are for one next hop. */
+bool room_hurries(const struct room *room, unsigned held, uint64_t bytes);
+
+/* What came and went within a second; `late` came after a second or more in qmgr(8)'s active queue. Starts as zeros. */
 struct room_flow {
-    unsigned arrived, answered;
-    int64_t least_wait; /* us: the time in the active queue before qmgr(8) handed it over */
-    uint32_t nexthop;   /* of all that arrived, as a checksum */
-    bool several;       /* not of all */
+    unsigned arrived, late, answered;
 };
 
-void room_arrived(struct room_flow *flow, int64_t wait, const char *nexthop, size_t length);
+/* A request comes that qmgr(8) has had for `wait` microseconds. */
+void room_arrived(struct room_flow *flow, int64_t wait);
 
 /*
  * A second is over, and `held` are here: learns `window` from it, and begins the next one. When qmgr(8) is at the limit
- * of a next hop, requests for that come in the place of those that are answered, as many, after a wait,
- * for several seconds.
+ * of a next hop, late requests come, and no more than take the place of those that are answered, for several seconds.
+ * Where it is taken for that by chance, victims leave sooner, no more.
  */
 void room_learn(struct room *room, struct room_flow *flow, unsigned held);
 

@@ -180,6 +180,8 @@ static int prepare(struct dispatcher *dispatcher)
         .budget = &dispatcher->budget,
         .room = {.waiting_max = config->waiting_max,
                  .clients_max = dispatcher->budget.clients_max,
+                 .active_max = (unsigned)settings->postconf->qmgr_message_active_limit,
+                 .hop_max = (unsigned)postconf_concurrency(settings->postconf, settings->service),
                  .bytes_max = HELD_BYTES_MAX},
         .schedstat = schedstat_open(),
         .again = UINT64_MAX,

@@ -81,10 +81,9 @@ void router_arrive(struct router *router, struct client *client)
     if (client->request.times_unknown)
         age_unknown(router);
     client->work = job;
-    room_arrived(&router->flow,
-                 client->request.active_arrival > 0 ? clock_wall() - client->request.active_arrival
-                                                    : 0,
-                 client->bytes + client->request.nexthop.offset, client->request.nexthop.len);
+    room_arrived(&router->flow, client->request.active_arrival > 0
+                                    ? clock_wall() - client->request.active_arrival
+                                    : 0);
     reuse_arrived(&router->reuse, &client->request, client->bytes);
     job->exempt = arrival_exempt(router->postconf, &client->request, clock_wall());
     /* Without room for several parts the request waits for the slowest of its destinations. */

@@ -129,7 +129,7 @@ static void crowd_out(struct router *router, int handle)
 static bool hurry(const struct router *router)
 {
     return retry_pending(router->retry) < HURRY_PENDING &&
-           (router_crowded(router) ||
+           (room_hurries(&router->room, clients_view(router->clients).held, router->budget->held) ||
             regulator_view(router->regulator).decision->mode >= LIMIT_SHRINK);
 }
 

@@ -68,7 +68,12 @@ static const char main_cf[] =
     "ipc_timeout = 1w\n"
     "max_use = 44\n"
     "default_process_limit = 500\n"
-    "qmgr_message_active_limit = 20000\n";
+    "qmgr_message_active_limit = 20000\n"
+    "default_destination_concurrency_limit = 40\n"
+    "relay-b_destination_concurrency_limit=700\n"
+    "relay-b_destination_concurrency_limit =  900 \n"
+    "  # relay-c_destination_concurrency_limit = 3\n"
+    "relay-d_destination_concurrency_limit = $default_destination_concurrency_limit\n";
 
 Test(postconf, real)
 {
@@ -97,6 +102,11 @@ Test(postconf, real)
     cr_expect_eq(values.ipc_timeout, 604800);
     cr_expect_eq(values.max_use, 44);
     cr_expect_eq(values.default_process_limit, 500);
+    cr_expect_eq(values.default_destination_concurrency_limit, 40);
+    cr_expect_eq(postconf_concurrency(&values, "relay-b"), 900, "the last one counts");
+    cr_expect_eq(postconf_concurrency(&values, "relay"), 40);
+    cr_expect_eq(postconf_concurrency(&values, "relay-c"), 40);
+    cr_expect_eq(postconf_concurrency(&values, "relay-d"), 40);
     place_remove(&place);
 }
 

@@ -57,15 +57,39 @@ Test(room, victims_hurry_when_places_bytes_or_the_window_run_out)
     cr_assert(room_crowded(&room, 7500, MIB));
 }
 
-static void second(struct room *room, unsigned arrived, unsigned answered, int64_t wait,
-                   bool several, unsigned held)
+/* Before qmgr(8) has no more to give, for one next hop or in all: others are behind. */
+Test(room, victims_hurry_before_qmgr_is_full_of_them)
+{
+    struct room room = large;
+
+    cr_assert_not(room_hurries(&room, 20000, MIB));
+    room.active_max = 20000;
+    cr_assert_not(room_hurries(&room, 19374, MIB));
+    cr_assert(room_hurries(&room, 19375, MIB));
+    cr_assert_not(room_crowded(&room, 19375, MIB), "there are places still");
+    room.hop_max = 10000;
+    cr_assert_not(room_hurries(&room, 7499, MIB));
+    cr_assert(room_hurries(&room, 7500, MIB));
+    room.hop_max = 20;
+    cr_assert(room_hurries(&room, 2001, MIB), "a default, and many next hops");
+}
+
+static void second(struct room *room, unsigned arrived, unsigned late, unsigned answered,
+                   unsigned held)
 {
     struct room_flow flow = {.answered = answered};
 
     for (unsigned i = 0; i < arrived; i++)
-        room_arrived(&flow, wait, several && i % 2 == 0 ? "inet:[a]" : "inet:[b]", 8);
+        room_arrived(&flow, i < late ? 5000000 : 900000);
     room_learn(room, &flow, held);
-    cr_assert_eq(flow.arrived + flow.answered, 0);
+    cr_assert_eq(flow.arrived + flow.late + flow.answered, 0);
+}
+
+static void seconds(struct room *room, unsigned arrived, unsigned late, unsigned answered,
+                    unsigned held)
+{
+    for (unsigned i = 0; i < 5; i++)
+        second(room, arrived, late, answered, held);
 }
 
 /* At its limit for a next hop, qmgr(8) hands over only what takes the place of what was answered. */
@@ -73,23 +97,18 @@ Test(room, the_window_of_qmgr_is_seen)
 {
     struct room room = large;
 
-    second(&room, 600, 30, 2000000, false, 5000);
+    seconds(&room, 600, 600, 30, 5000);
     cr_assert_eq(room.window, 0, "it still comes in");
-    second(&room, 5, 30, 5000000, false, 5000);
-    cr_assert_eq(room.window, 0, "little comes");
-    second(&room, 30, 30, 900000, false, 5000);
+    seconds(&room, 30, 0, 30, 5000);
     cr_assert_eq(room.window, 0, "nothing waits for long");
-    second(&room, 30, 30, 5000000, true, 5000);
-    cr_assert_eq(room.window, 0, "other next hops are not held up");
-    second(&room, 2, 2, 5000000, false, 5000);
-    cr_assert_eq(room.window, 0, "of few nothing is learned");
     for (unsigned i = 0; i < 3; i++) {
         cr_assert_eq(room.window, 0, "by chance");
-        second(&room, 30, 32, 5000000, false, 5000);
+        second(&room, 0, 0, 3, 5000);
+        second(&room, 3, 1, 3, 5000);
     }
-    cr_assert_eq(room.window, 5000);
-    second(&room, 1000, 1000, 5000000, false, 4000);
+    cr_assert_eq(room.window, 5000, "also where little comes, and others of it are not late");
+    seconds(&room, 1000, 1000, 1000, 4000);
     cr_assert_eq(room.window, 5000, "on the way down it is not smaller");
-    second(&room, 30, 0, 0, false, 5001);
+    second(&room, 30, 30, 0, 5001);
     cr_assert_eq(room.window, 0, "it has grown");
 }

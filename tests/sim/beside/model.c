@@ -160,7 +160,7 @@ static void make_room(struct model *model)
     }
     while (full(model, 0) && admission_victim(model->admission, model->now) >= 0)
         ;
-    while ((leave = admission_leave(model->admission, room_crowded(&model->room, model->here, 0),
+    while ((leave = admission_leave(model->admission, room_hurries(&model->room, model->here, 0),
                                     !full(model, 0), model->now))
                .part >= 0)
         if (!leave.stays)
@@ -184,7 +184,7 @@ static void accept_one(struct model *model)
 
     model->held[part] = index;
     model->here++;
-    room_arrived(&model->flow, model->now - message->arrived, nexthop, strlen(nexthop));
+    room_arrived(&model->flow, model->now - message->arrived);
     message->part = part;
     model->exempt += message->exempt;
     if (admission_arrive(model->admission, part, &arrival, model->now) != 0)
@@ -445,16 +445,19 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
     struct admission_settings settings;
     struct model keep = *model;
 
-    *model = (struct model){
-        .events = keep.events,
-        .messages = keep.messages,
-        .held = keep.held,
-        .spare = keep.spare,
-        .plan = plan,
-        .stock = stock,
-        .random = 1,
-        .room = {.waiting_max = ROOM, .clients_max = CLIENTS, .bytes_max = UINT64_C(64) << 20},
-        .workers = plan->workers};
+    *model = (struct model){.events = keep.events,
+                            .messages = keep.messages,
+                            .held = keep.held,
+                            .spare = keep.spare,
+                            .plan = plan,
+                            .stock = stock,
+                            .random = 1,
+                            .room = {.waiting_max = ROOM,
+                                     .clients_max = CLIENTS,
+                                     .bytes_max = UINT64_C(64) << 20,
+                                     .active_max = 20000,
+                                     .hop_max = (unsigned)plan->limit},
+                            .workers = plan->workers};
     admission_defaults(&settings);
     settings.waiting_most = 9000 * SECOND;
     settings.stock = plan->processes;
