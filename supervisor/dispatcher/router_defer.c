@@ -100,7 +100,6 @@ static void defer(struct router *router, int handle, enum deferral_reason reason
 
     if (may && router->config->dry_run) {
         totals->would_defer_memory += reason == DEFERRAL_MEMORY;
-        totals->would_defer_full += reason == DEFERRAL_FULL;
         totals->would_defer_slow += reason == DEFERRAL_SLOW;
     }
     if (!may || router->config->dry_run) {
@@ -112,14 +111,17 @@ static void defer(struct router *router, int handle, enum deferral_reason reason
     retry_send(router->retry, part);
 }
 
+/* The handle is a victim's. In a dry run the part is counted and waits on. */
 static void crowd_out(struct router *router, int handle)
 {
     struct part *part = parts_at(router->parts, (unsigned)handle);
+    bool may = may_defer(router, part);
 
-    if (may_defer(router, part)) {
+    if (may && !router->config->dry_run) {
         parts_step(router->parts, part, PART_CROWDED);
         return;
     }
+    router->totals->would_defer_full += may;
     router_must(router, admission_cancel(router->admission, (unsigned)handle, router_now(router)),
                 part);
     router_keep(router, part);

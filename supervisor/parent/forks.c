@@ -1,6 +1,7 @@
 #include "supervisor/parent/forks.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,19 @@ int forks_await(const struct forks *forks)
     return soon && age < FORKS_AWAIT ? (int)((FORKS_AWAIT - age) / 1000) + 1 : -1;
 }
 
+/* Until it is reaped, one that was killed takes the place of a process, and there may be none for the worker. */
+static void reap(struct forks *forks)
+{
+    pid_t pid = forks->pid;
+    int status;
+
+    for (unsigned i = 0; i < LATE && forks->pid > 0; i++)
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            (void)forks_reaped(forks, pid, status);
+        else
+            poll(NULL, 0, 1);
+}
+
 /* It is mail_owner's, and we have the rights of root: none but a child of ours is ever signalled. */
 static pid_t child_of_ours(struct forks *forks, pid_t pid)
 {
@@ -244,6 +258,7 @@ pid_t forks_worker(struct forks *forks, const int descriptors[TEMPLATE_DESCRIPTO
     }
     if (pid == -EAGAIN || pid == -ENOMEM) {
         give_up(forks, TEMPLATE_NO_FORK, strerror(-(int)pid));
+        reap(forks);
         return 0;
     }
     /* It may have made the worker all the same. */

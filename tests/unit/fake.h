@@ -58,6 +58,7 @@ struct fake {
     int channel; /* the parent's end */
     int log;
     int lifetime;       /* of messages, s; the captured ones are of 2026 */
+    int active_max;     /* messages that qmgr(8) has at a time; 0: not known */
     rlim_t descriptors; /* a lower limit for the dispatcher, or 0 */
     const char *proc;   /* in the place of /proc, or NULL */
     int trigger;        /* of memory pressure, or -1 */
@@ -214,6 +215,7 @@ _Noreturn static inline void fake_run(const struct fake *fake, pid_t parent, int
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
+    postconf.qmgr_message_active_limit = fake->active_max;
     postconf.maximal_queue_lifetime = postconf.bounce_queue_lifetime = fake->lifetime;
     if (group_open(&group, &(struct group_config){.service = "test",
                                                   .wish = GROUP_WISH_OBSERVE,

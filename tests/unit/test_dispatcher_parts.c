@@ -132,6 +132,7 @@ static void pair_begin(struct pair *pair, unsigned waiting_max)
     fake_prepare(&pair->fake);
     pair->fake.config.workers_max = 1;
     pair->fake.config.waiting_max = waiting_max;
+    pair->fake.active_max = 1; /* so few that who is to be deferred is so at once */
     pair->part[0] = split_request("AAAA", "", 0, 1);
     pair->part[1] = split_request("AAAA", "", 1, 1);
     fake_start(&pair->fake);
