@@ -19,6 +19,8 @@ const char *const trouble_names[TROUBLES] = {
 /* From the last trouble on: failed starts pause for 60 s, a greeting is waited for as long, a dead
  * destination holds its worker, and what waits for it is deferred by waiting.time. */
 #define TO_RECOVER SECONDS(3000)
+/* A delivery to five users of a dead destination: in a dry run all mail waits for it, as with stock. */
+#define DELIVERY_MOST SECONDS(300)
 
 bool troubled(enum trouble what)
 {
@@ -120,6 +122,8 @@ void plan_draw(struct plan *plan)
     if (!plan->calm)
         trouble(plan);
     plan->end = plan->quiet_from + TO_RECOVER;
+    if (plan->config.dry_run)
+        plan->end += plan->mails * DELIVERY_MOST / plan->config.workers_max;
     if (!plan->ends)
         plan->end = plan->last_mail + draw_below(SECONDS(120));
 }
