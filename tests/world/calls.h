@@ -38,6 +38,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
 ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags);
 int __wrap_shutdown(int fd, int how);
 int __wrap_socketpair(int domain, int type, int protocol, int ends[2]);
+int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
 int __wrap_fcntl64(int fd, int command, ...);
 ssize_t __wrap_read(int fd, void *into, size_t size);
