@@ -76,6 +76,7 @@ struct router {
         struct timespec changed;
         int64_t until; /* s since 1970: the first of them ends; 0: none does by itself */
         unsigned count;
+        bool unread; /* it could not be read the last time, and is tried again */
     } held;
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */

@@ -11,7 +11,13 @@
 #include "supervisor/dispatcher/router.h"
 #include "supervisor/report/holds.h"
 
-/* The file is as it was, and no hold has ended since. */
+/* This system's fault and not the file's: it may be over in a moment. */
+static bool passes(int result)
+{
+    return result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -EIO;
+}
+
+/* The file is as it was when it could be read, and no hold has ended since. */
 static bool unchanged(struct router *router, int64_t now)
 {
     char path[PATH_MAX + sizeof HOLDS_FILE + 1];
@@ -21,7 +27,7 @@ static bool unchanged(struct router *router, int64_t now)
     snprintf(path, sizeof path, "%s/" HOLDS_FILE, router->postconf->config_directory);
     if (lstat(path, &status) < 0)
         status = (struct stat){0};
-    same = status.st_ino == router->held.inode &&
+    same = !router->held.unread && status.st_ino == router->held.inode &&
            memcmp(&status.st_ctim, &router->held.changed, sizeof status.st_ctim) == 0 &&
            (router->held.until == 0 || now < router->held.until);
     router->held.inode = status.st_ino;
@@ -33,6 +39,7 @@ void router_holds(struct router *router)
 {
     const char *keys[HOLDS_MAX];
     int64_t now = clock_wall() / 1000000;
+    bool unread = router->held.unread;
     struct holds holds;
     size_t count = 0;
     int result;
@@ -40,6 +47,14 @@ void router_holds(struct router *router)
     if (unchanged(router, now))
         return;
     result = holds_read(router->postconf->config_directory, 0, now, &holds);
+    router->held.unread = passes(result);
+    if (router->held.unread) {
+        if (!unread)
+            journal_log(router->journal, EVENT_HOLDS, LOG_WARNING, NULL, 0,
+                        "%s/" HOLDS_FILE ": %s; until it can be read what is held stays held",
+                        router->postconf->config_directory, strerror(-result));
+        return;
+    }
     if (result < 0)
         journal_log(router->journal, EVENT_HOLDS, LOG_WARNING, NULL, 0,
                     "%s/" HOLDS_FILE ": %s; what it says is not heeded, and nothing is held",
