@@ -26,10 +26,15 @@ unsigned room_bound(const struct room *room, unsigned running)
     return allowed > 0 ? allowed : 1;
 }
 
+bool room_full_of_bytes(const struct room *room, uint64_t bytes)
+{
+    return bytes > three_quarters(room->bytes_max);
+}
+
 bool room_full(const struct room *room, unsigned waiting, unsigned running, uint64_t bytes)
 {
     return waiting > room_bound(room, running) ||
-           (waiting > 1 && bytes > three_quarters(room->bytes_max));
+           (waiting > 1 && room_full_of_bytes(room, bytes));
 }
 
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes)

@@ -36,6 +36,9 @@ unsigned room_bound(const struct room *room, unsigned running);
 /* Has one of `waiting` requests, which hold `bytes`, to leave? */
 bool room_full(const struct room *room, unsigned waiting, unsigned running, uint64_t bytes);
 
+/* The same for bytes alone. */
+bool room_full_of_bytes(const struct room *room, uint64_t bytes);
+
 /* Are so few places left, with `held` requests and `bytes`, victims and those that run included, that mail has to wait? */
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes);
 

@@ -186,8 +186,10 @@ static void room_write(const struct router *router, char *text, size_t size)
     unsigned most = router->config->waiting_max;
     unsigned bound = router_room(router);
 
+    uint64_t each = view.bytes / (view.requests > 0 ? view.requests : 1);
+
     /* Some have left since then, but which of the three is the nearest has not changed. */
-    if (view.bytes / (view.requests + 1) * bound > router->room.bytes_max / 2)
+    if (room_full_of_bytes(&router->room, each * bound))
         snprintf(text, size, "%u MB of recipients wait", (unsigned)(view.bytes >> 20));
     else if (bound < most)
         snprintf(text, size, "%u wait, which is what open files allow", bound);

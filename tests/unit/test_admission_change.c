@@ -1,0 +1,157 @@
+/*
+ * What is learned of a server and no longer true: destination_round.c, destination_most.c. And a table of next hops that is full:
+ * admission_nexthop.c.
+ */
+
+#include "tests/unit/admission_harness.h"
+
+#include "supervisor/limits.h"
+
+#define LIMIT 100
+
+/* --- a server that becomes another one --------------------------------------------------------------- */
+
+/* It has room for 30, and works at `lines` of them at a time, for half a second each. */
+struct site {
+    struct admission *admission;
+    int64_t now;
+    int64_t begun[200];
+    int inside[30];
+    unsigned count;
+    unsigned free[200], frees;
+};
+
+/* Mail to it never ends; for so long. -> the most that it had at a time in the last minute */
+static unsigned serve(struct site *site, unsigned lines, int64_t time)
+{
+    int64_t end = site->now + time;
+    unsigned most = 0;
+
+    while (site->now < end) {
+        int part;
+
+        while (site->frees > 0)
+            harness_arrive(site->admission, site->free[--site->frees], "site", FIRST, site->now);
+        while ((part = harness_start(site->admission, LIMIT, site->now)) >= 0) {
+            site->begun[part] = site->now;
+            if (site->count < 30) {
+                site->inside[site->count++] = part;
+                continue;
+            }
+            harness_finish(site->admission, (unsigned)part, ADMISSION_DEFERRED, MS, site->now);
+            site->free[site->frees++] = (unsigned)part;
+        }
+        if (site->count > most && end - site->now <= 60 * SECOND)
+            most = site->count;
+        site->now += 500 * MS;
+        for (unsigned i = 0; i < lines && site->count > 0; i++) {
+            part = site->inside[0];
+            memmove(site->inside, site->inside + 1, --site->count * sizeof *site->inside);
+            harness_finish(site->admission, (unsigned)part, ADMISSION_DELIVERED,
+                           site->now - site->begun[part], site->now);
+            site->free[site->frees++] = (unsigned)part;
+        }
+    }
+    return most;
+}
+
+Test(admission_change, a_server_that_works_at_more_gets_more_again)
+{
+    struct site site = {.admission = harness_create(400, 10)};
+    unsigned most;
+
+    harness_once(site.admission, 399, "site", ADMISSION_DELIVERED, 3 * MS, 0);
+    for (unsigned i = 0; i < 60; i++)
+        site.free[site.frees++] = i;
+    most = serve(&site, 1, 600 * SECOND);
+    cr_expect_leq(most, 8, "one after the other: four would do, %u", most);
+    most = serve(&site, 12, 1800 * SECOND);
+    cr_expect_geq(most, 12, "twelve at a time: %u", most);
+    most = serve(&site, 1, 1800 * SECOND);
+    cr_expect_leq(most, 8, "and one after the other again: %u", most);
+    admission_destroy(site.admission);
+}
+
+/* --- more next hops than there is room for -------------------------------------------------------------- */
+
+static unsigned arrives(struct admission *admission, unsigned part, unsigned domain, unsigned hop,
+                        int64_t now)
+{
+    char key[32], nexthop[32];
+    struct admission_arrival arrival = {.key = key, .nexthop = nexthop, .first = true};
+
+    arrival.key_length = (size_t)snprintf(key, sizeof key, "domain%u", domain);
+    arrival.nexthop_length = (size_t)snprintf(nexthop, sizeof nexthop, "relay%u", hop);
+    cr_assert_eq(admission_arrive(admission, part, &arrival, now), 0);
+    return part;
+}
+
+static bool known(const struct admission *admission, const char *name, int64_t now,
+                  struct admission_nexthop *view)
+{
+    for (unsigned i = 0; admission_nexthop(admission, i, now, view); i++)
+        if (strcmp(view->name, name) == 0)
+            return true;
+    return false;
+}
+
+Test(admission_change, next_hops_that_are_not_used_make_room)
+{
+    struct admission *admission = harness_create(1000, 1000);
+    struct admission_nexthop view;
+    int64_t now = SECOND;
+
+    /* Three domains share the first one, and nothing waits for it. */
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(admission_cancel(admission, arrives(admission, i, i, 0, now), now), 0);
+    for (unsigned i = 1; i < NEXTHOPS_MAX; i++)
+        arrives(admission, 10 + i, 10 + i, i, now);
+    /* There is no place: its destination is judged by itself. */
+    arrives(admission, 500, 500, 500, now);
+    cr_expect_not(known(admission, "relay500", now, &view));
+    cr_expect(known(admission, "relay127", now, &view));
+    cr_expect(known(admission, "relay0", now, &view));
+    cr_expect_eq(view.destinations, 3);
+    /* Mail for one of them is gone. */
+    cr_assert_eq(admission_cancel(admission, 10 + 77, now), 0);
+    arrives(admission, 501, 501, 501, now);
+    cr_expect(known(admission, "relay501", now, &view));
+    cr_expect_eq(view.waiting, 1);
+    cr_expect_eq(view.destinations, 1);
+    cr_expect_not(known(admission, "relay77", now, &view));
+    /* Who was behind it has none now, and is none of the new one's. */
+    cr_assert_eq(admission_cancel(admission, 501, now), 0);
+    arrives(admission, 10 + 77, 10 + 77, 77, now);
+    cr_expect(known(admission, "relay77", now, &view));
+    cr_expect_eq(view.destinations, 1);
+    cr_expect_eq(view.waiting, 1);
+    cr_expect_not(known(admission, "relay501", now, &view));
+    admission_destroy(admission);
+}
+
+/* The one that was forgotten was down, and its place has another: that one is not. */
+Test(admission_change, a_place_is_taken_over_without_its_past)
+{
+    struct admission *admission = harness_create(1000, 1000);
+    struct admission_nexthop view;
+    int64_t now = SECOND;
+    int part;
+
+    for (unsigned i = 0; i < 6; i++) {
+        arrives(admission, 0, 0, 0, now);
+        while ((part = harness_start(admission, LIMIT, now)) < 0)
+            now = admission_due(admission, LIMIT, now);
+        cr_assert_geq(
+            admission_finished(admission, (unsigned)part, ADMISSION_UNREACHED, 3 * MS, now), 0);
+    }
+    cr_assert(known(admission, "relay0", now, &view));
+    cr_expect_eq(view.state, ADMISSION_NEXTHOP_DOWN, "the only one");
+    for (unsigned i = 1; i <= NEXTHOPS_MAX; i++)
+        arrives(admission, i, i, i, now);
+    cr_expect_not(known(admission, "relay0", now, &view));
+    cr_assert(known(admission, "relay128", now, &view));
+    cr_expect_eq(view.state, ADMISSION_NEXTHOP_UP);
+    cr_expect_eq(view.failures, 0);
+    cr_expect_eq(harness_start(admission, LIMIT, now), NEXTHOPS_MAX, "its mail goes");
+    admission_destroy(admission);
+}
