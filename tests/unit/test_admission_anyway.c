@@ -99,3 +99,44 @@ Test(admission_anyway, all_of_a_request_go_along)
     cr_expect_eq(harness_look(admission, "a").lane, ADMISSION_PROVEN);
     admission_destroy(admission);
 }
+
+/* Of mail behind a next hop that is down only a probe would have started. */
+Test(admission_anyway, behind_a_next_hop_that_is_down)
+{
+    struct admission *admission = harness_create(100, 100);
+    unsigned started = 0, held = 0;
+    int64_t now = SECOND;
+
+    for (unsigned i = 0; i < 30; i++) {
+        char key[16];
+        struct admission_arrival arrival = {
+            .key = key, .nexthop = "relay", .nexthop_length = 5, .first = true};
+
+        arrival.key_length = (size_t)snprintf(key, sizeof key, "d%u", i % 10);
+        if (i == 10) {
+            for (unsigned k = 0; k < 10; k++) {
+                cr_assert_geq(anyway(admission, k, now), 0);
+                cr_assert_geq(admission_finished(admission, k, ADMISSION_UNREACHED, MS, now), 0);
+            }
+            now += 2 * SECOND;
+        }
+        cr_assert_eq(admission_arrive(admission, i, &arrival, now), 0);
+    }
+    for (unsigned i = 10; i < 20; i++) {
+        int answer = anyway(admission, i, now);
+
+        started += answer == ADMISSION_START;
+        held += answer == ADMISSION_HELD;
+    }
+    cr_expect_eq(started, 1);
+    cr_expect_eq(held, 9);
+    for (unsigned i = 10; i < 20; i++)
+        cr_assert_geq(admission_finished(admission, i, ADMISSION_DELIVERED, MS, now), 0);
+    /* It is there again. */
+    for (unsigned i = 20; i < 30; i++)
+        cr_expect_eq(anyway(admission, i, now), ADMISSION_START, "%u", i);
+    for (unsigned i = 20; i < 30; i++)
+        cr_assert_geq(admission_finished(admission, i, ADMISSION_DELIVERED, MS, now), 0);
+    expect_empty(admission);
+    admission_destroy(admission);
+}

@@ -140,3 +140,15 @@ Test(growth, those_that_ended_long_ago_are_not)
     growth_ended(&growth, now);
     cr_expect_not(growth_helps(&growth, 1, now + 101 * MS));
 }
+
+/* Nothing can be said of no time at all; what was known of the load is gone, so the next sample begins anew. */
+Test(growth, two_samples_at_the_same_time)
+{
+    struct growth growth = {0};
+    uint64_t now = run(&growth, 625, 50);
+
+    cr_expect_not(growth_helps(&growth, 42, now));
+    growth_sample(&growth, 0, now);
+    growth_sample(&growth, 5000 * MS, now);
+    cr_expect(growth_helps(&growth, 42, now), "no load is known");
+}

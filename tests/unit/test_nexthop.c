@@ -155,3 +155,25 @@ Test(nexthop, what_hangs_while_others_answer_is_no_silence)
         cr_assert_eq(nexthop_state(&hop, 5 * SECOND, now), ADMISSION_NEXTHOP_UP);
     }
 }
+
+/* One fails although others are served: with many in flight that is a crowd, twice as long each time, an hour at most. */
+Test(nexthop, a_crowd_is_kept_off_for_an_hour_at_most)
+{
+    struct nexthop hop = fresh();
+    int64_t now = SECOND, before = 0, last = 0;
+
+    for (unsigned i = 0; i < 12; i++) {
+        nexthop_reached(&hop, now - MS, now);
+        nexthop_crowds(&hop, 5 * SECOND, now);
+        last = hop.crowded_until - now;
+        cr_expect_geq(last, before, "%u", i);
+        nexthop_crowds(&hop, 5 * SECOND, now + SECOND);
+        cr_expect_eq(hop.crowded_until, now + last, "it is known already");
+        before = last;
+        now = hop.crowded_until;
+    }
+    cr_expect_eq(last, 3600 * SECOND);
+    /* It failed when nobody was served: that is no crowd. */
+    nexthop_crowds(&hop, 5 * SECOND, now + 6 * SECOND);
+    cr_expect_eq(hop.crowded_until, now);
+}

@@ -4,6 +4,7 @@
 #include "tests/unit/wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* An overlong list: `size` bytes of one value behind a name, with nothing that ends it. */
 static char *endless(const char *name, size_t size)
@@ -68,6 +69,10 @@ Test(reply, no_server_was_reached)
          "lost connection with relay[192.0.2.1] while receiving the initial server greeting"},
         {true, "4.4.2", "",
          "conversation with relay[192.0.2.1] timed out while performing the LHLO handshake"},
+        {true, "4.4.2", "",
+         "lost connection with relay[192.0.2.1] while performing the EHLO handshake"},
+        {true, "4.4.2", "",
+         "lost connection with relay[192.0.2.1] while performing the HELO handshake"},
         {true, "4.3.2", "smtp", "host relay[192.0.2.1] refused to talk to me: 421 4.3.2 busy"},
         {false, "4.4.2", "",
          "conversation with relay[192.0.2.1] timed out while sending end of data -- message may be "
@@ -151,6 +156,33 @@ Test(reply, limits)
     cr_expect_eq(reply_parse(bytes, REPLY_BYTES_MAX - 1, &reply), -EAGAIN);
     cr_expect_eq(reply_parse(bytes, REPLY_BYTES_MAX, &reply), -EMSGSIZE);
     free(bytes);
+}
+
+/* All of it has come, in one piece; also then it is more than is relayed. */
+Test(reply, a_whole_one_that_is_too_long)
+{
+    size_t size = 2 * (size_t)REPLY_BYTES_MAX, most = REPLY_BYTES_MAX;
+    struct wire end = wire("status|4294967295||"), begin, bytes;
+    char *text = malloc(size);
+    struct reply reply;
+
+    for (size_t more = 0; more < 2; more++) {
+        int length = snprintf(text, size,
+                              "status|4.0.0|diag_type||diag_text||mta_type||mta_mname||action||"
+                              "reason|");
+
+        begin = wire(text);
+        memset(text + length, 'x', most - begin.len - end.len - 1 + more);
+        snprintf(text + length + most - begin.len - end.len - 1 + more, 64,
+                 "|status|4294967295||");
+        bytes = wire(text);
+        cr_expect_eq(bytes.len, most + more);
+        cr_expect_eq(reply_parse(bytes.bytes, bytes.len, &reply), more == 0 ? 0 : -EMSGSIZE);
+        wire_free(&bytes);
+        wire_free(&begin);
+    }
+    wire_free(&end);
+    free(text);
 }
 
 Test(reply, the_bare_deferral)

@@ -195,6 +195,14 @@ static void key_behind_the_end(const char *recipient, size_t recipient_len,
                                struct request_text *key)
 {
     (void)recipient;
+    key->offset = recipient_len + 1;
+    key->len = 0;
+}
+
+static void key_that_is_too_long(const char *recipient, size_t recipient_len,
+                                 struct request_text *key)
+{
+    (void)recipient;
     key->offset = 1;
     key->len = recipient_len;
 }
@@ -210,6 +218,12 @@ Test(split, refusals)
     cr_expect_eq(split_plan(&split, &request, bytes.bytes, split_key_domain), -EBADMSG);
     cr_expect_eq(request_parse(&request, bytes.bytes, bytes.len), 0);
     cr_expect_eq(split_plan(&split, &request, bytes.bytes, key_behind_the_end), -EBADMSG);
+    cr_expect_eq(split_plan(&split, &request, bytes.bytes, key_that_is_too_long), -EBADMSG);
+    /* Bytes that are not those of the request. */
+    memset(bytes.bytes + request.recipients, 'x', bytes.len - request.recipients);
+    cr_expect_eq(split_plan(&split, &request, bytes.bytes, split_key_domain), -EBADMSG);
+    request.recipient_count = 0;
+    cr_expect_eq(split_plan(&split, &request, bytes.bytes, split_key_domain), -EBADMSG);
     wire_free(&bytes);
 }
 
