@@ -155,3 +155,84 @@ Test(admission_change, a_place_is_taken_over_without_its_past)
     cr_expect_eq(harness_start(admission, LIMIT, now), NEXTHOPS_MAX, "its mail goes");
     admission_destroy(admission);
 }
+
+/* --- refusals ---------------------------------------------------------------------------------------------- */
+
+/* So many are in flight at a destination; the handles are 0 .. count - 1, in the order of their start. */
+static struct admission *busy(unsigned count, int64_t now)
+{
+    struct admission *admission = harness_create(400, 10);
+    int part;
+
+    harness_once(admission, 399, "site", ADMISSION_DELIVERED, MS, 0);
+    for (unsigned i = 0; i < count; i++)
+        harness_arrive(admission, i, "site", FIRST, now);
+    for (unsigned i = 0; i < count; i++) {
+        part = harness_start(admission, 400, now);
+        cr_assert_eq(part, (int)i);
+    }
+    return admission;
+}
+
+static unsigned more(struct admission *admission, unsigned from, unsigned count, int64_t now)
+{
+    for (unsigned i = from; i < from + count; i++)
+        harness_arrive(admission, i, "site", FIRST, now);
+    return harness_start_all(admission, 400, now, NULL);
+}
+
+/*
+ * Many are refused beside fewer than were delivered: what was delivered at that number was by chance. What began before that was
+ * found, and ends after it, is no new evidence, neither for nor against.
+ */
+Test(admission_change, what_began_before_a_doubt_does_not_count)
+{
+    struct admission *admission = busy(120, SECOND);
+    int64_t now = SECOND + 200 * MS;
+    unsigned started;
+
+    /* By chance the one that began beside all others is delivered. */
+    harness_finish(admission, 119, ADMISSION_DELIVERED, 200 * MS, now);
+    for (unsigned i = 40; i < 60; i++)
+        harness_finish(admission, i, ADMISSION_DEFERRED, 210 * MS, now + 10 * MS);
+    /* Of the same wave: they neither lower the number further, nor raise it. */
+    for (unsigned i = 60; i < 119; i++)
+        harness_finish(admission, i, ADMISSION_DEFERRED, 220 * MS, now + 20 * MS);
+    for (unsigned i = 0; i < 40; i++)
+        harness_finish(admission, i, ADMISSION_DELIVERED, 230 * MS, now + 30 * MS);
+    started = more(admission, 200, 100, now + 40 * MS);
+    cr_expect(started >= 10 && started <= 60, "%u", started);
+    admission_destroy(admission);
+}
+
+/* --- what cannot be does no harm ------------------------------------------------------------------------ */
+
+Test(admission_change, a_time_below_zero_is_none)
+{
+    struct admission *admission = harness_create(10, 10);
+
+    harness_arrive(admission, 0, "site", FIRST, SECOND);
+    cr_assert_eq(harness_start(admission, LIMIT, SECOND), 0);
+    harness_finish(admission, 0, ADMISSION_DELIVERED, -5, SECOND);
+    cr_expect_eq(harness_look(admission, "site").lane, ADMISSION_PROVEN);
+    cr_expect_eq(harness_look(admission, "site").service, 0);
+    admission_destroy(admission);
+}
+
+Test(admission_change, more_are_held_than_can_be)
+{
+    struct admission *admission = harness_create(100, 100);
+    static char text[ADMISSION_HELD_MAX + 5][16];
+    const char *keys[ADMISSION_HELD_MAX + 5];
+
+    for (unsigned i = 0; i < ADMISSION_HELD_MAX + 5; i++) {
+        snprintf(text[i], sizeof text[i], "d%u", i);
+        keys[i] = text[i];
+    }
+    admission_hold(admission, keys, ADMISSION_HELD_MAX + 5, 0);
+    harness_arrive(admission, 0, text[ADMISSION_HELD_MAX - 1], FIRST, 0);
+    harness_arrive(admission, 1, text[ADMISSION_HELD_MAX], FIRST, 0);
+    cr_expect_eq(harness_start(admission, LIMIT, 0), 1);
+    cr_expect_eq(harness_start(admission, LIMIT, 0), -1);
+    admission_destroy(admission);
+}

@@ -173,8 +173,7 @@ Test(reply, a_whole_one_that_is_too_long)
 
         begin = wire(text);
         memset(text + length, 'x', most - begin.len - end.len - 1 + more);
-        snprintf(text + length + most - begin.len - end.len - 1 + more, 64,
-                 "|status|4294967295||");
+        snprintf(text + length + most - begin.len - end.len - 1 + more, 64, "|status|4294967295||");
         bytes = wire(text);
         cr_expect_eq(bytes.len, most + more);
         cr_expect_eq(reply_parse(bytes.bytes, bytes.len, &reply), more == 0 ? 0 : -EMSGSIZE);

@@ -54,12 +54,13 @@ static void expect_reason(const char *reason)
 /* One runs, and so many wait. Returns the bytes of each of these. */
 static uint64_t fill(unsigned count)
 {
-    char id[8];
+    char id[16];
+    int number;
 
     launch(1, CONFIG_LIMIT_FIXED);
-    first_worker();
+    number = first_worker();
     ask("AAA");
-    UNTIL(waiting() == 0 && held() == 1);
+    serve(number, "AAA");
     for (unsigned i = 0; i < count; i++) {
         snprintf(id, sizeof id, "B%02u", i);
         retries(id);
@@ -104,6 +105,21 @@ Test(router_room, the_room_is_full_by_bytes, .fini = teardown)
     expect_reason("(0 MB of recipients wait)");
 }
 
+/* They have grown old meanwhile: qmgr(8) would bounce what is deferred, so all of them wait on. */
+Test(router_room, victims_that_are_too_old, .fini = teardown)
+{
+    fill(3);
+    t.postconf.maximal_queue_lifetime = t.postconf.bounce_queue_lifetime = 1;
+    t.router.room.waiting_max = t.config.waiting_max = 1;
+    UNTIL(parts_view(t.router.parts).requests == 1);
+    later(1200 * SECOND);
+    settle_down();
+    cr_expect_eq(held(), 4);
+    cr_expect_eq(waiting(), 3);
+    cr_expect_eq(retry_pending(t.router.retry), 0);
+    cr_expect_not(peer_connected(t.retry));
+}
+
 /* Nobody is accepted while requests hold as much as they may. */
 Test(router_room, no_place_for_more_bytes, .fini = teardown)
 {
@@ -113,4 +129,57 @@ Test(router_room, no_place_for_more_bytes, .fini = teardown)
     t.budget.held = HELD_BYTES_MAX;
     cr_expect_eq(router_places(&t.router), 0);
     t.budget.held = 0;
+}
+
+/* --- no CPU for one more ---------------------------------------------------------------------------------- */
+
+/* The dispatcher has been runnable for so long. */
+static void runnable(unsigned milliseconds)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%u000000 0 1\n", milliseconds);
+    put("schedstat", text);
+}
+
+static bool wanted(void)
+{
+    int number;
+
+    return spawn_comes(&number);
+}
+
+/* Workers come back quickly, and somebody is always in front: one more would only wait for a CPU. */
+Test(router_room, a_crowded_machine_starts_no_worker, .fini = teardown)
+{
+    int number, fd;
+    char id[16];
+
+    launch(MAX, CONFIG_LIMIT_FIXED);
+    runnable(0);
+    t.router.schedstat = open("schedstat", O_RDONLY | O_CLOEXEC);
+    cr_assert_geq(t.router.schedstat, 0);
+    number = first_worker();
+    for (unsigned i = 0; i < GROWTH_RETURNS; i++) {
+        snprintf(id, sizeof id, "A%02u", i);
+        fd = ask(id);
+        reply(serve(number, id), WIRE_REPLY_DONE);
+        expect_answer(fd, WIRE_REPLY_DONE);
+    }
+    settle_down();
+    later(SECOND);
+    ask("BBB");
+    serve(number, "BBB");
+    ask("CCC");
+    UNTIL(waiting() == 1);
+    for (unsigned i = 1; i <= 4; i++) {
+        runnable(10 * i);
+        later(10 * SECOND / 1000);
+        cr_expect_not(wanted(), "after %u ms", 10 * i);
+    }
+    /* The CPU is idle from now on. */
+    for (unsigned i = 0; i < 4; i++)
+        later(10 * SECOND / 1000);
+    cr_expect(wanted());
+    close(t.router.schedstat);
 }
