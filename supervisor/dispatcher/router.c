@@ -17,7 +17,7 @@
 static unsigned limit_of(const struct router *router)
 {
     const struct regulator_view view = regulator_view(router->regulator);
-    unsigned least = view.settings->min > 0 ? view.settings->min : 1;
+    unsigned least = view.settings->min;
     unsigned limit = view.decision->limit;
 
     limit = limit > router->strangers.count + least ? limit - router->strangers.count : least;

@@ -163,6 +163,20 @@ Test(admission_view, what_is_known_is_not_learned_again)
     admission_destroy(admission);
 }
 
+/* Failures have made it small, and its last success is long ago: it stays what it was. */
+Test(admission_view, a_small_window_stays_small)
+{
+    struct admission *admission = harness_create(10, 10);
+    struct admission_memory memory = proven;
+
+    memory.success_age = 7200 * SECOND;
+    memory.window = 3;
+    cr_assert_eq(admission_teach(admission, &memory, 0), 0);
+    cr_assert_eq(admission_recall(admission, &(uint32_t){0}, 0, &memory), true);
+    cr_expect_eq(memory.window, 3);
+    admission_destroy(admission);
+}
+
 /* Greylisting is an answer, and no success: its first attempts are ahead of retries to the unknown. */
 Test(admission_view, a_quick_answer_is_remembered)
 {

@@ -211,6 +211,45 @@ Test(learned_damaged, a_full_disk)
     admission_destroy(after);
 }
 
+/* So many that they are written piece by piece: it ends with the first that cannot be. */
+Test(learned_damaged, a_disk_that_is_full_in_the_middle)
+{
+    struct admission *admission = harness_create(10, 1000);
+    struct rlimit before, few;
+    char key[64];
+
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(key, sizeof key, "domain-with-a-long-name-%u.example", i);
+        harness_once(admission, 0, key, ADMISSION_DELIVERED, 20 * MS, 0);
+    }
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 10000, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &few), 0);
+    cr_expect_eq(learned_save(directory, NAME, admission, 100, SECOND, WALL), -EFBIG);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    cr_expect_neq(faccessat(directory, NAME, F_OK, 0), 0);
+    cr_expect_neq(faccessat(directory, NAME ".new", F_OK, 0), 0);
+    admission_destroy(admission);
+}
+
+/* Nothing was heard of one for more than a week, of the other an hour ago. */
+Test(learned_damaged, what_is_old_is_not_written)
+{
+    struct admission *admission = harness_create(10, 100), *after = harness_create(10, 100);
+    struct admission_view view;
+    int64_t now = 8 * 24 * 3600 * SECOND;
+
+    harness_once(admission, 0, "old.example", ADMISSION_DELIVERED, 20 * MS, 0);
+    harness_once(admission, 0, "dead.example", ADMISSION_FAILED, 20 * MS, now - 3600 * SECOND);
+    cr_assert_eq(learned_save(directory, NAME, admission, 240, now, WALL), 0);
+    cr_expect_eq(load(after), 1);
+    cr_expect_eq(admission_look(after, "old.example", 11, &view), -ENOENT);
+    cr_expect_neq(harness_look(after, "dead.example").last_failure, ADMISSION_NEVER);
+    admission_destroy(admission);
+    admission_destroy(after);
+}
+
 /* A directory of that name: it is said, each time, and nothing else is harmed. */
 Test(learned_damaged, a_directory_in_its_place)
 {

@@ -130,6 +130,13 @@ Test(router_holds, a_file_that_is_not_roots_alone, .fini = teardown)
     cr_assert_eq(chmod(HOLDS_FILE, 0644), 0);
     ticks();
     cr_expect_eq(t.router.held.count, 1);
+    /* Nor is what is no file. */
+    cr_assert_eq(unlink(HOLDS_FILE), 0);
+    cr_assert_eq(mkdir(HOLDS_FILE, 0755), 0);
+    ticks();
+    cr_expect_eq(t.router.held.count, 0);
+    cr_expect_not(t.router.held.unread, "it would be read again and again");
+    cr_assert_eq(rmdir(HOLDS_FILE), 0);
 }
 
 Test(router_holds, too_many_lines, .fini = teardown)

@@ -183,3 +183,25 @@ Test(router_room, a_crowded_machine_starts_no_worker, .fini = teardown)
     cr_expect(wanted());
     close(t.router.schedstat);
 }
+
+/* Somebody had removed the memory group: its new limit is looked at before one more is started. */
+Test(router_room, a_group_that_was_made_again, .fini = teardown)
+{
+    int number;
+    unsigned before;
+
+    launch(MAX, CONFIG_LIMIT_MEMORY);
+    UNTIL(spawn_comes(&number));
+    settle_down();
+    t.tick = UINT64_MAX;
+    before = t.stepped;
+    tell(CHANNEL_STARTED, number, 0);
+    settle_down();
+    cr_expect_eq(t.stepped, before);
+    tell(CHANNEL_EXITED, number, 0);
+    UNTIL(spawn_comes(&number));
+    before = t.stepped;
+    tell(CHANNEL_STARTED, number, 1);
+    settle_down();
+    cr_expect_eq(t.stepped, before + 1);
+}
