@@ -33,8 +33,7 @@ bool room_full_of_bytes(const struct room *room, uint64_t bytes)
 
 bool room_full(const struct room *room, unsigned waiting, unsigned running, uint64_t bytes)
 {
-    return waiting > room_bound(room, running) ||
-           (waiting > 1 && room_full_of_bytes(room, bytes));
+    return waiting > room_bound(room, running) || (waiting > 1 && room_full_of_bytes(room, bytes));
 }
 
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes)

@@ -201,7 +201,7 @@ Test(admission_change, what_began_before_a_doubt_does_not_count)
     for (unsigned i = 0; i < 40; i++)
         harness_finish(admission, i, ADMISSION_DELIVERED, 230 * MS, now + 30 * MS);
     started = more(admission, 200, 100, now + 40 * MS);
-    cr_expect(started >= 10 && started <= 60, "%u", started);
+    cr_expect(started >= 10 && started <= 30, "%u", started);
     admission_destroy(admission);
 }
 

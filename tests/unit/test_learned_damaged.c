@@ -239,10 +239,13 @@ Test(learned_damaged, what_is_old_is_not_written)
     struct admission *admission = harness_create(10, 100), *after = harness_create(10, 100);
     struct admission_view view;
     int64_t now = 8 * 24 * 3600 * SECOND;
+    struct stat status;
 
     harness_once(admission, 0, "old.example", ADMISSION_DELIVERED, 20 * MS, 0);
     harness_once(admission, 0, "dead.example", ADMISSION_FAILED, 20 * MS, now - 3600 * SECOND);
     cr_assert_eq(learned_save(directory, NAME, admission, 240, now, WALL), 0);
+    cr_assert_eq(fstatat(directory, NAME, &status, 0), 0);
+    cr_expect_lt(status.st_size, 100, "one record");
     cr_expect_eq(load(after), 1);
     cr_expect_eq(admission_look(after, "old.example", 11, &view), -ENOENT);
     cr_expect_neq(harness_look(after, "dead.example").last_failure, ADMISSION_NEVER);

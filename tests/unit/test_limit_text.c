@@ -1,4 +1,4 @@
-/* What is said when the kernel ended a worker: supervisor/limit/limit_text.c. And limits that are none: limit.c, limit_view.c. */
+/* What is said when the kernel ended a worker: supervisor/limit/limit_text.c. And a minimum that is none: limit.c. */
 
 #include "tests/unit/limit_scene.h"
 
@@ -44,43 +44,6 @@ Test(limit_figures, no_group_has_a_limit)
     expect_figures(&sample, "the machine has 3M available now");
     sample.machine_known = false;
     expect_figures(&sample, "by the kernel");
-}
-
-/* A machine that boots: there is no past that the young could be of. */
-Test(limit_figures, just_after_the_boot)
-{
-    struct scene s;
-
-    scene_begin(&s);
-    s.sample.time = 0;
-    s.sample.available = 300 * MIB;
-    s.demand.waiting = 100;
-    scene_step(&s, 0.1);
-    limit_take(&s.state, s.decision.start);
-    s.demand.live = s.demand.starting = s.decision.start;
-    scene_step(&s, 0.1);
-    cr_expect_gt(s.demand.live, 0);
-    cr_expect_lt(s.decision.start, 100, "those that have just started will still grow");
-}
-
-/* Nothing can be read: forked workers promise nothing, and workers.max is the limit. */
-Test(limit_figures, forked_workers_and_no_figures)
-{
-    struct scene s;
-
-    scene_begin(&s);
-    s.settings.max = 300;
-    s.sample.groups = 0;
-    s.sample.machine_known = s.sample.pool.known = s.sample.machine.known = false;
-    s.demand.forked = true;
-    scene_step(&s, 1);
-    for (unsigned i = 0; i < 60; i++) {
-        s.demand.live = s.demand.busy = s.decision.limit;
-        s.demand.waiting = 100;
-        scene_step(&s, 1);
-    }
-    cr_expect_eq(s.decision.limit, 300);
-    cr_expect_eq(s.decision.mode, LIMIT_OPEN);
 }
 
 /* Without any memory one worker keeps turning over, whatever the settings say. */
