@@ -160,6 +160,8 @@ struct destination *destination_get(struct admission *admission, const char *key
         forget(admission, destination);
         *destination = (struct destination){0};
     }
+    if (destination == NULL)
+        return NULL;
     memcpy(destination->key, kept, keep + 1);
     destination->hash = hash;
     destination->chain = *bucket;

@@ -38,8 +38,8 @@ Test(admission_anyway, says_what_would_have_been)
     cr_expect_eq(anyway(admission, 7, now), ADMISSION_START, "any of them, not the first");
     for (unsigned i = 0; i < 20; i++)
         if (i != 7)
-            cr_expect_eq(anyway(admission, i, now),
-                         i < 7 || i < LIMIT ? ADMISSION_HELD : ADMISSION_LIMIT, "part %u", i);
+            cr_expect_eq(anyway(admission, i, now), i < LIMIT ? ADMISSION_HELD : ADMISSION_LIMIT,
+                         "part %u", i);
     harness_arrive(admission, 20, "good", FIRST, now);
     cr_expect_eq(anyway(admission, 20, now), ADMISSION_LIMIT);
     admission_count(admission, &count);

@@ -238,7 +238,7 @@ Test(learned_damaged, what_is_old_is_not_written)
 {
     struct admission *admission = harness_create(10, 100), *after = harness_create(10, 100);
     struct admission_view view;
-    int64_t now = 8 * 24 * 3600 * SECOND;
+    int64_t now = INT64_C(8) * 24 * 3600 * SECOND;
     struct stat status;
 
     harness_once(admission, 0, "old.example", ADMISSION_DELIVERED, 20 * MS, 0);
