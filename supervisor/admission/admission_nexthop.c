@@ -157,17 +157,21 @@ bool admission_nexthop_spares(struct admission *admission, const struct destinat
                               int64_t now)
 {
     const struct admission_settings *settings = &admission->settings;
-    const struct nexthop *hop = of(admission, destination);
-    int64_t success = destination->last_success;
+    struct nexthop *hop = of(admission, destination);
+    int64_t success = destination->last_success, until;
 
     /* Where others are served, too, they are not kept out for the sake of one that is down. */
     if (!hop || admission->nexthop_count > 1)
         return false;
     if (hop->down)
         return !hop->given_up;
-    return success != ADMISSION_NEVER && now - success < settings->proven_for &&
-           nexthop_silenced(hop, settings->slow_after, now) &&
-           now - hop->unheard_since < settings->waiting_time / GIVEN_UP;
+    until = hop->unheard_since + settings->waiting_time / GIVEN_UP;
+    if (success == ADMISSION_NEVER || now - success >= settings->proven_for || now >= until ||
+        !nexthop_silenced(hop, settings->slow_after, now))
+        return false;
+    admission->changed |= hop->spares_until != until;
+    hop->spares_until = until;
+    return true;
 }
 
 enum nexthop_hold admission_nexthop_holds(struct admission *admission,
@@ -348,11 +352,13 @@ static int64_t sweep(struct admission *admission, struct nexthop *hop, int64_t n
 
 int64_t admission_nexthop_sweep(struct admission *admission, int64_t now)
 {
+    bool only = admission->nexthop_count == 1, trouble = false;
     int64_t again = ADMISSION_NEVER;
-    bool trouble = false;
 
+    if (only && nexthop_unspares(&admission->nexthops[0], now))
+        admission->nexthop_trouble = true;
     if (!admission->nexthop_trouble)
-        return ADMISSION_NEVER;
+        return only ? admission->nexthops[0].spares_until : again;
     for (unsigned i = 0; i < admission->nexthop_count; i++) {
         struct nexthop *hop = &admission->nexthops[i];
 

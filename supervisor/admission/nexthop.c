@@ -16,6 +16,7 @@ void nexthop_init(struct nexthop *hop)
     list_init(&hop->queue);
     hop->last_contact = ADMISSION_NEVER;
     hop->heard_again = ADMISSION_NEVER;
+    hop->spares_until = ADMISSION_NEVER;
 }
 
 void nexthop_up(struct nexthop *hop)
@@ -128,4 +129,13 @@ bool nexthop_silenced(const struct nexthop *hop, int64_t slow_after, int64_t now
 {
     return nexthop_state(hop, slow_after, now) == ADMISSION_NEXTHOP_SILENT ||
            (hop->heard_again != ADMISSION_NEVER && now - hop->heard_again < slow_after);
+}
+
+bool nexthop_unspares(struct nexthop *hop, int64_t now)
+{
+    if (hop->spares_until == ADMISSION_NEVER || now < hop->spares_until)
+        return false;
+    hop->spares_until = ADMISSION_NEVER;
+    hop->review = hop->queued;
+    return true;
 }

@@ -68,6 +68,7 @@ struct nexthop {
     unsigned unheard;      /* deliveries that hang and began after that */
     int64_t unheard_since; /* the start of the first of them */
     int64_t heard_again;   /* when the last silence ended; ADMISSION_NEVER */
+    int64_t spares_until;  /* in it; ADMISSION_NEVER: nobody is spared for it */
     int64_t crowded_until;
     int64_t crowded_for; /* the last time; 0: it never was */
 };
@@ -104,6 +105,9 @@ int64_t nexthop_lasts_due(const struct nexthop *hop);
 
 /* It is silent, or was so within the last slow_after: deliveries that hang are not their destinations' fault. */
 bool nexthop_silenced(const struct nexthop *hop, int64_t slow_after, int64_t now);
+
+/* The time is over in which mail was spared for its silence: what waits has to be placed again. True once. */
+bool nexthop_unspares(struct nexthop *hop, int64_t now);
 
 enum admission_nexthop_state nexthop_state(const struct nexthop *hop, int64_t slow_after,
                                            int64_t now);

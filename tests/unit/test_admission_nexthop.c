@@ -356,3 +356,28 @@ Test(admission_nexthop, a_crowded_one_is_given_no_more_than_stock)
     }
     admission_destroy(here.admission);
 }
+
+/* The only next hop answers nobody, and nothing happens: by the clock alone its mail may leave a full room in the end. */
+Test(admission_nexthop, silence_spares_who_was_served_but_not_for_ever)
+{
+    struct scene here = scene();
+
+    for (unsigned domain = 0; domain < 10; domain++)
+        arrives(&here, domain, "relay", FIRST);
+    cr_assert_eq(run(&here, ADMISSION_DELIVERED, NULL), 10);
+    here.now += SECOND;
+    for (unsigned i = 0; i < 200; i++)
+        arrives(&here, i % 10, "relay", FIRST);
+    cr_assert_gt(harness_start_all(here.admission, LIMIT, here.now, NULL), 3);
+    here.now += 10 * SECOND;
+    admission_next(here.admission, LIMIT, here.now);
+    cr_expect_eq(look(&here, 0).state, ADMISSION_NEXTHOP_SILENT);
+    cr_expect_eq(admission_victim(here.admission, here.now), -1);
+    here.now += 80 * SECOND;
+    admission_next(here.admission, LIMIT, here.now);
+    cr_expect_eq(admission_victim(here.admission, here.now), -1);
+    here.now += 11 * SECOND;
+    cr_expect_neq(admission_next(here.admission, LIMIT, here.now).answer, ADMISSION_START);
+    cr_expect_geq(admission_victim(here.admission, here.now), 0);
+    admission_destroy(here.admission);
+}
