@@ -386,6 +386,8 @@ struct admission_nexthop {
     unsigned waiting;
     unsigned destinations;
     unsigned failures; /* deliveries that reached no server, in a row */
+    int64_t crowded_until;  /* it is for admission_limit() until then; ADMISSION_NEVER: it is not */
+    unsigned crowded_limit; /* no more than these until then */
 };
 
 /* The next hop with this index, which it keeps; false: there are not so many. */

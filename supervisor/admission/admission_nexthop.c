@@ -296,9 +296,15 @@ enum nexthop_fault admission_nexthop_ended(struct admission *admission, const st
     return hop->members > 1 ? NEXTHOP_FAULT : NEXTHOP_FAULT_ALONE;
 }
 
+/* Where mail goes to others, too, they are not held back for it. */
+static bool limits(const struct admission *admission, const struct nexthop *hop, int64_t now)
+{
+    return admission->nexthop_count == 1 && now < hop->crowded_until;
+}
+
 unsigned admission_limit(const struct admission *admission, unsigned limit, int64_t now)
 {
-    bool crowded = admission->nexthop_count == 1 && now < admission->nexthops[0].crowded_until;
+    bool crowded = limits(admission, &admission->nexthops[0], now);
 
     return crowded && limit > admission->settings.stock ? admission->settings.stock : limit;
 }
@@ -383,6 +389,8 @@ bool admission_nexthop(const struct admission *admission, unsigned index, int64_
         .waiting = hop->waiting,
         .destinations = hop->members,
         .failures = hop->failures,
+        .crowded_until = limits(admission, hop, now) ? hop->crowded_until : ADMISSION_NEVER,
+        .crowded_limit = admission->settings.stock,
     };
     if (!shared(admission, hop))
         view->state = ADMISSION_NEXTHOP_UP;

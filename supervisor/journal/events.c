@@ -25,6 +25,7 @@ static const struct {
     [EVENT_FORKS] = {"6c454fd31d3ef0ede8f9cfc53d3420ea", "forks"},
     [EVENT_NEXTHOP_DOWN] = {"98dae821e1fab8afbd2c2c0f9324e4c2", "nexthop-down"},
     [EVENT_NEXTHOP_UP] = {"a1405d34477b3ccda9817bb62de8877e", "nexthop-up"},
+    [EVENT_NEXTHOP_CROWDED] = {"639876f3802d4e18be69cb32c4b70d53", "nexthop-crowded"},
     [EVENT_QUEUE] = {"860549ee698c4615a35f61beda23f3d6", "queue"},
     [EVENT_HOLDS] = {"3c2dbc2a783a4ec38214048be94df82c", "holds"},
     [EVENT_LINES_LOST] = {"0dd274c6cdc347a7be7eb6b3e82375c0", "lines-lost"},

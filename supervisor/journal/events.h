@@ -26,6 +26,7 @@ enum journal_event {
     EVENT_FORKS,               /* workers are forked now, or are executed, and why */
     EVENT_NEXTHOP_DOWN,        /* a next hop does not answer */
     EVENT_NEXTHOP_UP,          /* and answers again */
+    EVENT_NEXTHOP_CROWDED,     /* a next hop refuses more than stock's number at a time */
     EVENT_QUEUE,               /* the queue is read-only or its disk is full, or no more */
     EVENT_HOLDS,               /* an operator holds destinations, or has released the last */
     EVENT_LINES_LOST,          /* log lines that could not be written */

@@ -36,6 +36,17 @@ static void say_up(const struct report_view *view, const struct admission_nextho
                 seconds(view, since), hop->waiting);
 }
 
+/* For a minute at first, later for an hour: no more lines need be bounded. */
+static void say_crowded(const struct report_view *view, const struct admission_nexthop *hop,
+                        struct journal *journal)
+{
+    journal_log(journal, EVENT_NEXTHOP_CROWDED, LOG_NOTICE,
+                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_NEXTHOP", hop->name)}, 1,
+                "next hop %s refuses more than %u deliveries at a time and serves others: no more "
+                "are begun for %.0f s, as with stock",
+                hop->name, hop->crowded_limit, -seconds(view, hop->crowded_until));
+}
+
 void nexthop_lines_tick(struct nexthop_lines *lines, const struct report_view *view,
                         struct complaints *complaints)
 {
@@ -44,6 +55,10 @@ void nexthop_lines_tick(struct nexthop_lines *lines, const struct report_view *v
 
     for (unsigned i = 0; admission_nexthop(view->admission, i, now, &hop); i++) {
         enum nexthop_told *told = &lines->of[i].told;
+
+        if (hop.crowded_until > lines->of[i].crowded_until)
+            say_crowded(view, &hop, complaints->journal);
+        lines->of[i].crowded_until = hop.crowded_until;
 
         if (hop.state == ADMISSION_NEXTHOP_UP) {
             if (*told == NEXTHOP_TOLD_DOWN)

@@ -126,6 +126,54 @@ Test(nexthop_lines, deliveries_that_hang)
     cr_expect_not(journald_next());
 }
 
+/* One more than stock would start is refused, twice, while others are served. */
+Test(nexthop_lines, more_than_stock_are_refused)
+{
+    struct admission_settings settings;
+    char key[16];
+    struct admission_arrival arrival = {
+        .key = key, .nexthop = "relay", .nexthop_length = 5, .first = true};
+    unsigned most, started = 0;
+    int part;
+
+    admission_defaults(&settings);
+    admission_destroy(t.admission);
+    most = 3 * settings.stock;
+    t.admission = harness_create(2 * most, 100);
+    t.view.admission = t.admission;
+    for (unsigned i = 0; i < 100; i++)
+        message(ADMISSION_DELIVERED);
+    for (unsigned i = 0; i < most; i++) {
+        arrival.key_length = (size_t)snprintf(key, sizeof key, "d%u", i % 7);
+        cr_assert_eq(admission_arrive(t.admission, 100 + i, &arrival, t.now), 0);
+    }
+    for (; started < settings.stock; started++)
+        cr_assert_geq(harness_start(t.admission, most, t.now), 0);
+    for (int i = 0; i < 2; i++) {
+        part = harness_start(t.admission, most, t.now);
+        cr_assert_geq(part, 0);
+        harness_finish(t.admission, (unsigned)part, ADMISSION_DELIVERED, MS, t.now);
+        part = harness_start(t.admission, most, t.now);
+        cr_assert_geq(part, 0);
+        harness_finish(t.admission, (unsigned)part, ADMISSION_UNREACHED, MS, t.now);
+        tick(0);
+        tick(SECOND);
+        tick(60 * SECOND);
+    }
+    journald_mark();
+    for (int seconds = 60; seconds <= 120; seconds += 60) {
+        char text[80];
+
+        cr_assert(journald_next());
+        cr_expect_str_eq(journald_field("HEADROOM_EVENT"), "nexthop-crowded");
+        snprintf(text, sizeof text, "no more are begun for %d s", seconds);
+        cr_expect(strstr(journald_text(), text), "%s", journald_text());
+        snprintf(text, sizeof text, "next hop relay refuses more than %u ", settings.stock);
+        cr_expect(strstr(journald_text(), text), "%s", journald_text());
+    }
+    cr_expect_not(journald_next());
+}
+
 /* Five lines, and no line that it answers again without the one before. */
 Test(nexthop_lines, a_server_that_comes_and_goes)
 {
