@@ -107,6 +107,8 @@ reloaded()
 restarted()
 {
     may_double=$((may_double + $(workers | wc -l)))
+    # One that goes on alone after a reload has no parent, who would kill it where a signal of master(8) cannot end it.
+    [ "$away" = "$(dispatcher)" ] || away_end
     postfix_stop "$p" || fail 'something was left after a stop'
     start || fail 'it does not start again'
 }
@@ -171,6 +173,7 @@ ENDS='reloaded reloaded dispatcher_killed parent_killed restarted'
 LASTING='disk thief journald held ill ill server away stuck'
 
 going=
+away=
 undo()
 {
     for undo_what in $going; do
