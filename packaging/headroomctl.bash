@@ -36,7 +36,6 @@ _headroomctl()
         ;;
     :*) words='status watch destinations busy hold release retries history plot policy check setup' ;;
     status:*) words='--json --limits' ;;
-    destinations:*) words='--transport-map --transport-map=discard' ;;
     busy:*) words='--longer=' ;;
     retries:*) words='--json' ;;
     history:*) words='--since= --would' ;;
@@ -54,7 +53,6 @@ _headroomctl()
         hold:3 | release:1 | status:0 | watch:0 | destinations:0 | busy:0 | retries:0 | history:0 | plot:0 | policy:*)
             words=$(_headroomctl_names services)
             ;;
-        destinations:*) words=$(_headroomctl_names destinations) ;;
         :*) ;;
         *) words='' ;;
         esac

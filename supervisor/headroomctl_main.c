@@ -18,7 +18,7 @@ static const struct {
     {"status", ctl_status, "[--json | --limits] [SERVICE]",
      "what it does now, on one screen; every limit, and which is reached"},
     {"watch", ctl_watch, "[-n COUNT] [SERVICE]", "the same, live, with a history drawn"},
-    {"destinations", ctl_destinations, "[--transport-map[=retry|discard]] [SERVICE [DOMAIN...]]",
+    {"destinations", ctl_destinations, "[SERVICE]",
      "who is slow, waits, fails or was deferred, why, and what to do"},
     {"busy", ctl_busy, "[--longer=TIME] [SERVICE]", "deliveries that run for long"},
     {"hold", ctl_hold, "[DESTINATION [for TIME] [SERVICE]]", "its mail waits from now on"},

@@ -1,5 +1,5 @@
 #!/bin/sh
-# headroomctl as a person uses it: status open, short of memory, shedding and not running; destinations and a transport map in a flood
+# headroomctl as a person uses it: status open, short of memory, shedding and not running; destinations in a flood
 # with dead domains; check with a sound and with a broken file; history and plot out of a journal; watch in a terminal;
 # metrics. And what the journal has of it: few lines, all fields, no domain.
 # waits
@@ -247,23 +247,12 @@ cat "$TEST_DIR/out"
 shows '^. workers  *[0-9]* *30 ' '^\* .*[0-9]  ' '^  descriptors of headroom  *[1-9]' '^  active queue of Postfix  *[1-9][0-9]* *20000 ' \
     '^    requests of this service  *[1-9]'
 [ -f "$p/queue/active/$1" ] || fail "no such message: $(cat "$TEST_DIR/out")"
-ctl_exit 0 destinations --transport-map "$SERVICE" dead1.invalid nobody.invalid
-expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | tr '\t\n' ' ;')" \
-    'dead1.invalid retry:4.4.1 destination is not reachable;nobody.invalid retry:4.4.1 destination is not reachable;'
-# As Postfix reads it.
-grep -v '^#' "$TEST_DIR/out" >"$TEST_DIR/map"
-expect 'postmap' "$(postmap -c "$p/etc" -q dead1.invalid "texthash:$TEST_DIR/map")" 'retry:4.4.1 destination is not reachable'
-ctl_exit 0 destinations --transport-map=discard "$SERVICE" dead1.invalid
-shows 'dead1.invalid.discard:$'
-ctl_exit 4 destinations --transport-map "$SERVICE" 'dead1 x:y'
 wait_for 15 grep -q '^headroom_requests_waiting.* [1-9]' "$metrics/$SERVICE.prom" || fail 'nothing waits in the metrics'
 if grep -q invalid "$metrics/$SERVICE.prom"; then
     fail 'domains in the metrics'
 fi
 
 wait_for 20 status_shows "Deferred .* too many wait [1-9]" || fail "status: $(ctl status)"
-ctl_exit 0 destinations --transport-map
-expect "dead ones" "$(grep -c "^dead[123].invalid.retry:" "$TEST_DIR/out")" 3
 
 say 'watch'
 ctl_exit 0 watch -n 2
@@ -368,7 +357,7 @@ cat >"$own" <<J
   {"name": ".example", "lane": "dead"}, {"name": "-dead3.example", "lane": "dead"}, {"name": "[192.0.2.1]", "lane": "dead"},
   {"name": "dead4.example", "lane": "dead"}, {"name": "m\u00fcnchen.example", "lane": "dead"}]}
 J
-for words in status watch\ -n\ 1 destinations destinations\ --transport-map 'history --since=2020-01-01'; do
+for words in status watch\ -n\ 1 destinations 'history --since=2020-01-01'; do
     # shellcheck disable=SC2086
     ctl $words >"$TEST_DIR/out" 2>"$TEST_DIR/err" || true
     shows .
@@ -376,9 +365,6 @@ for words in status watch\ -n\ 1 destinations destinations\ --transport-map 'his
     tr -d '\n -~' <"$TEST_DIR/err" >>"$TEST_DIR/rest"
     [ ! -s "$TEST_DIR/rest" ] || fail "$words writes to the terminal: $(od -c "$TEST_DIR/rest")"
 done
-ctl_exit 0 destinations --transport-map
-expect 'map' "$(grep -v '^#' "$TEST_DIR/out" | cut -f 1 | tr '\n' ' ')" 'dead4.example münchen.example '
-expect 'left out' "$(grep -c 'left out: ' "$TEST_DIR/err")" 4
 cp "$TEST_DIR/own.json" "$own"
 
 say 'the journal'
