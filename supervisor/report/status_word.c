@@ -23,18 +23,20 @@ int status_word_write(int fd, const char *state, int64_t wall)
 int status_public_write(int fd, const struct status *status)
 {
     enum { SIZE = STATUS_PUBLIC_SIZE - STATUS_WORD_SIZE_IN_FILE };
+    bool dry = status->settings.dry_run > 0;
     char text[SIZE + 1];
-    int length =
-        snprintf(text, sizeof text,
-                 "version %s\nstarted %" PRId64 "\nsince %" PRId64 "\nreason %s\nlimit %" PRIu64
-                 "\nworkers %" PRIu64 "\nbusy %" PRIu64 "\nwaiting %" PRIu64 "\ndelivered %" PRIu64
-                 "\nfailed %" PRIu64 "\ndeferred %" PRIu64 "\nlost %" PRIu64
-                 "\ndelivered_last_minute %" PRIu64 "\nfailed_last_minute %" PRIu64 "\n",
-                 status->version, status->started / 1000000, status->state.since / 1000000,
-                 status->state.reason, status->state.limit, status->workers.live,
-                 status->workers.busy + status->workers.connecting, status->requests.waiting,
-                 status->totals.delivered, status->totals.failed, status->totals.deferred,
-                 status->totals.lost, status->minute.delivered, status->minute.failed);
+    int length = snprintf(
+        text, sizeof text,
+        "version %s\nstarted %" PRId64 "\n%s%s%ssince %" PRId64 "\nreason %s\nlimit %" PRIu64
+        "\nworkers %" PRIu64 "\nbusy %" PRIu64 "\nwaiting %" PRIu64 "\ndelivered %" PRIu64
+        "\nfailed %" PRIu64 "\ndeferred %" PRIu64 "\nlost %" PRIu64
+        "\ndelivered_last_minute %" PRIu64 "\nfailed_last_minute %" PRIu64 "\n",
+        status->version, status->started / 1000000, dry ? "would_be " : "",
+        dry ? status->state.name : "", dry ? "\n" : "", status->state.since / 1000000,
+        status->state.reason, status->state.limit, status->workers.live,
+        status->workers.busy + status->workers.connecting, status->requests.waiting,
+        status->totals.delivered, status->totals.failed, status->totals.deferred,
+        status->totals.lost, status->minute.delivered, status->minute.failed);
 
     if (length < 0 || length >= SIZE)
         return -ENAMETOOLONG;

@@ -29,7 +29,8 @@ int status_word_write(int fd, const char *state, int64_t wall);
 
 /*
  * With status.public a summary follows, for people: lines "name value", without any domain. The
- * file then has this size, with blanks at its end.
+ * file then has this size, with blanks at its end. In a dry run, where the line says OPEN, since
+ * nothing is held back, "would_be" has the state.
  */
 #define STATUS_PUBLIC_SIZE 1024
 

@@ -444,6 +444,15 @@ Test(snapshot, a_summary_for_everybody)
     cr_expect_eq(pread(t.word, text, sizeof text - 1, 0), STATUS_PUBLIC_SIZE);
     cr_expect_not_null(strstr(text, "\ndelivered 4711\n"));
     cr_expect_null(strstr(text, "example"));
+    cr_expect_null(strstr(text, "would_be"));
+    /* In a dry run nothing is held back; what would be is told beside it. */
+    t.config.dry_run = true;
+    t.settings.stock = 4;
+    t.decision.mode = LIMIT_SHED;
+    tick_after(10 * SECOND);
+    cr_expect_eq(pread(t.word, text, sizeof text - 1, 0), STATUS_PUBLIC_SIZE);
+    cr_expect_eq(strncmp(text, "OPEN ", 5), 0);
+    cr_expect_not_null(strstr(text, "\nwould_be SHED\n"));
 }
 
 /* What the policy service reads, and for how long it believes it. */
