@@ -69,12 +69,31 @@ static void use_entry(void *context, const struct ctl_entry *entry)
                  });
 }
 
+static struct ctl_thresholds thresholds_of(const struct status *status)
+{
+    bool limit = status->memory.pool_known && status->memory.limit != STATUS_UNLIMITED;
+    bool pressure = status->pressure.pool_known || status->pressure.machine_known;
+
+    return (struct ctl_thresholds){
+        .workers_max = (double)status->settings.workers_max,
+        .waiting_max = (double)status->settings.waiting_max,
+        .min_available = status->memory.machine_known ? (double)status->memory.min_available : -1,
+        .memory_limit = limit ? (double)status->memory.limit : -1,
+        .hold = pressure ? status->pressure.hold : -1,
+        .target = pressure ? status->pressure.target : -1,
+        .dry_run = status->settings.dry_run > 0,
+    };
+}
+
 /* What is true now stands in the snapshot. 0, or CTL_FAILED after a line. */
-static int add_now(const struct ctl *ctl, const char *service, int64_t since, struct points *points)
+static int add_now(const struct ctl *ctl, const char *service, int64_t since, struct points *points,
+                   struct ctl_thresholds *thresholds)
 {
     struct status *status = malloc(sizeof *status);
     int result = status ? ctl_load_or_say(ctl, service, status) : CTL_FAILED;
 
+    if (result == 0)
+        *thresholds = thresholds_of(status);
     if (result == 0 && status->written >= since &&
         (points->count == 0 || status->written > points->point[points->count - 1].time))
         add(points,
@@ -93,7 +112,8 @@ static int add_now(const struct ctl *ctl, const char *service, int64_t since, st
     return result;
 }
 
-static int draw(const char *path, const char *service, const struct points *points, int64_t now)
+static int draw(const char *path, const char *service, const struct points *points,
+                const struct ctl_thresholds *thresholds, int64_t now)
 {
     FILE *out = path ? fopen(path, "we") : stdout;
     bool failed;
@@ -102,7 +122,8 @@ static int draw(const char *path, const char *service, const struct points *poin
         ctl_error("%s: %s", path, strerror(errno));
         return CTL_FAILED;
     }
-    ctl_svg_write(out, service, points->point, points->count, points->point[0].time, now);
+    ctl_svg_write(out, service, points->point, points->count, thresholds, points->point[0].time,
+                  now);
     failed = fflush(out) != 0 || ferror(out);
     if (path && fclose(out) != 0)
         failed = true;
@@ -116,6 +137,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
     static const char *const events[] = {"state", "summary", "start", "exit", NULL};
     static const struct option options[] = {{"since", required_argument, NULL, 's'}, {0}};
     struct ctl_services services;
+    struct ctl_thresholds thresholds = {-1, -1, -1, -1, -1, -1, false};
     struct points points = {0};
     const char *path = NULL;
     int64_t now = clock_wall();
@@ -138,7 +160,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
     count = ctl_journal_read(ctl, services.name[0], since, events, use_entry, &points);
     if (count < 0)
         ctl_error("the journal cannot be read (%s)", ctl_journal_error((int)count));
-    result = add_now(ctl, services.name[0], since, &points);
+    result = add_now(ctl, services.name[0], since, &points, &thresholds);
     if (points.full)
         ctl_error("more lines than fit: the newest are missing; take a later --since");
     if (points.count == 0) {
@@ -147,7 +169,7 @@ int ctl_plot(struct ctl *ctl, int argc, char **argv)
                       services.name[0]);
         result = CTL_FAILED;
     } else {
-        result = draw(path, services.name[0], &points, clock_wall());
+        result = draw(path, services.name[0], &points, &thresholds, clock_wall());
     }
     free(points.point);
     return result;

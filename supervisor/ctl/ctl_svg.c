@@ -17,10 +17,14 @@
 
 #define MIB 1048576.0
 
+/* A threshold that is more than so many times the largest figure would flatten it. */
+#define FAR 4
+
 struct frame {
     FILE *out;
     const struct ctl_point *point;
     size_t count;
+    const struct ctl_thresholds *thresholds;
     int64_t begin;
     int64_t end;
 };
@@ -33,35 +37,48 @@ struct line {
     double scale;
 };
 
+struct threshold {
+    const char *name;
+    size_t offset; /* in struct ctl_thresholds */
+    double scale;
+};
+
 struct panel {
     const char *title;
     const char *unit;
     double least; /* the axis shows at least so much */
     struct line line[2];
+    struct threshold threshold[2];
 };
 
 static const struct panel panels[PANELS] = {
     {"Workers",
      "",
      5,
-     {{"limit", "#e0b84c", 5, offsetof(struct ctl_point, limit), 1},
-      {"workers", "#1f5fa8", 1.5, offsetof(struct ctl_point, workers), 1}}},
+     {{"limit", "#c08a1e", 5, offsetof(struct ctl_point, limit), 1},
+      {"workers", "#1f5fa8", 1.5, offsetof(struct ctl_point, workers), 1}},
+     {{"workers.max", offsetof(struct ctl_thresholds, workers_max), 1}, {0}}},
     {"Waiting requests",
      "",
      10,
-     {{"waiting", "#7b3294", 1.5, offsetof(struct ctl_point, waiting), 1}, {0}}},
+     {{"waiting", "#7b3294", 1.5, offsetof(struct ctl_point, waiting), 1}, {0}},
+     {{"waiting.max", offsetof(struct ctl_thresholds, waiting_max), 1}, {0}}},
     {"Memory available, MiB",
      "",
      10,
-     {{"available", "#2c7a4b", 1.5, offsetof(struct ctl_point, available), 1 / MIB}, {0}}},
+     {{"available", "#2c7a4b", 1.5, offsetof(struct ctl_point, available), 1 / MIB}, {0}},
+     {{"memory.min_available", offsetof(struct ctl_thresholds, min_available), 1 / MIB}, {0}}},
     {"Memory group, MiB",
      "",
      10,
-     {{"working set", "#1f5fa8", 1.5, offsetof(struct ctl_point, working_set), 1 / MIB}, {0}}},
+     {{"working set", "#1f5fa8", 1.5, offsetof(struct ctl_point, working_set), 1 / MIB}, {0}},
+     {{"limit of the group", offsetof(struct ctl_thresholds, memory_limit), 1 / MIB}, {0}}},
     {"Memory pressure",
      " %",
      1,
-     {{"pressure", "#b3261e", 1.5, offsetof(struct ctl_point, pressure), 1}, {0}}},
+     {{"pressure", "#b3261e", 1.5, offsetof(struct ctl_point, pressure), 1}, {0}},
+     {{"holds at", offsetof(struct ctl_thresholds, hold), 1},
+      {"shrinks at", offsetof(struct ctl_thresholds, target), 1}}},
 };
 
 static double value_of(const struct ctl_point *point, const struct line *line)
@@ -70,6 +87,17 @@ static double value_of(const struct ctl_point *point, const struct line *line)
 
     memcpy(&value, (const char *)point + line->offset, sizeof value);
     return value * line->scale;
+}
+
+/* Negative: none. */
+static double threshold_of(const struct frame *frame, const struct threshold *threshold)
+{
+    double value;
+
+    if (!threshold->name)
+        return -1;
+    memcpy(&value, (const char *)frame->thresholds + threshold->offset, sizeof value);
+    return value * threshold->scale;
 }
 
 static double x_of(const struct frame *frame, int64_t time)
@@ -95,13 +123,17 @@ static int64_t told_until(const struct frame *frame, size_t i)
 
 static double top_of(const struct frame *frame, const struct panel *panel)
 {
-    double top = panel->least;
+    double top = panel->least, most;
     double step;
 
     for (size_t i = 0; i < frame->count; i++)
         for (unsigned j = 0; j < 2; j++)
             if (panel->line[j].name)
                 top = fmax(top, value_of(&frame->point[i], &panel->line[j]));
+    most = top * FAR;
+    for (unsigned j = 0; j < 2; j++)
+        if (threshold_of(frame, &panel->threshold[j]) <= most)
+            top = fmax(top, threshold_of(frame, &panel->threshold[j]));
     /* A round number above it. */
     step = pow(10, floor(log10(top)));
     return ceil(top / step * 2) / 2 * step;
@@ -129,6 +161,39 @@ static void put_line(const struct frame *frame, const struct line *line, double 
         drawing = true;
     }
     fprintf(frame->out, "\"/>\n");
+}
+
+/* Dashed, and in words at the right. */
+static void put_thresholds(const struct frame *frame, const struct panel *panel, double base,
+                           double top)
+{
+    const char *separator = "dashed: ";
+
+    for (unsigned j = 0; j < 2; j++) {
+        double value = threshold_of(frame, &panel->threshold[j]);
+
+        if (value >= 0 && value <= top)
+            fprintf(frame->out,
+                    "<path fill=\"none\" stroke=\"#555\" stroke-dasharray=\"%s\" "
+                    "d=\"M%d %.1fH%d\"/>\n",
+                    j == 0 ? "6 4" : "2 3", LEFT, base - PANEL * value / top, WIDTH - RIGHT);
+    }
+    fprintf(frame->out, "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\" fill=\"#555\">",
+            WIDTH - RIGHT, base - PANEL - 8);
+    for (unsigned j = 0; j < 2; j++) {
+        double value = threshold_of(frame, &panel->threshold[j]);
+
+        if (value < 0)
+            continue;
+        if (value <= top)
+            fprintf(frame->out, "%s%s %.6g%s", separator, panel->threshold[j].name, value,
+                    panel->unit);
+        else
+            fprintf(frame->out, "%s %.6g%s, far above", panel->threshold[j].name, value,
+                    panel->unit);
+        separator = ", dotted: ";
+    }
+    fputs("</text>\n", frame->out);
 }
 
 static void put_states(const struct frame *frame)
@@ -166,6 +231,7 @@ static void put_panel(const struct frame *frame, const struct panel *panel, unsi
                     panel->line[j].name);
             put_line(frame, &panel->line[j], base, top);
         }
+    put_thresholds(frame, panel, base, top);
     fprintf(frame->out,
             "<path fill=\"none\" stroke=\"#555\" d=\"M%d %.0fV%.0fH%d\"/>\n"
             "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%g%s</text>\n"
@@ -209,10 +275,14 @@ static void put_escaped(FILE *out, const char *text)
 }
 
 void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point, size_t count,
-                   int64_t begin, int64_t end)
+                   const struct ctl_thresholds *thresholds, int64_t begin, int64_t end)
 {
-    const struct frame frame = {
-        .out = out, .point = point, .count = count, .begin = begin, .end = end};
+    const struct frame frame = {.out = out,
+                                .point = point,
+                                .count = count,
+                                .thresholds = thresholds,
+                                .begin = begin,
+                                .end = end};
 
     fprintf(out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
@@ -221,7 +291,8 @@ void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point
             "font-size=\"15\">headroom, service ",
             WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
     put_escaped(out, service);
-    fputs(" (yellow: HOLD, orange: SHRINK, red: SHED, grey: not running)</text>\n", out);
+    fprintf(out, " (%syellow: HOLD, orange: SHRINK, red: SHED, grey: not running)</text>\n",
+            thresholds->dry_run ? "a dry run; what would be is " : "");
     put_states(&frame);
     for (unsigned i = 0; i < PANELS; i++)
         put_panel(&frame, &panels[i], i);

@@ -190,7 +190,15 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     size_t length;
     FILE *out = open_memstream(&text, &length);
 
-    ctl_svg_write(out, "a<&b", points, 3, 0, 100 * SECOND);
+    ctl_svg_write(out, "a<&b", points, 3,
+                  &(struct ctl_thresholds){.workers_max = 500,
+                                           .waiting_max = 20,
+                                           .min_available = 2097152,
+                                           .memory_limit = -1,
+                                           .hold = 0.5,
+                                           .target = 1,
+                                           .dry_run = true},
+                  0, 100 * SECOND);
     fclose(out);
     cr_expect_not_null(strstr(text, "a&lt;&amp;b"));
     cr_expect_null(strstr(text, "nan"));
@@ -198,6 +206,16 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     /* HOLD from 50 to 80 of 100 s on an axis from 70 to 910, then grey to the end. */
     cr_expect_not_null(strstr(text, "<rect x=\"490.0\" y=\"56\" width=\"252.0\""), "%s", text);
     cr_expect_not_null(strstr(text, "<rect x=\"742.0\" y=\"56\" width=\"168.0\""));
+    cr_expect_not_null(strstr(text, "(a dry run; what would be is yellow: HOLD,"));
+    /* In words, and as a line where that leaves something of the figures. */
+    cr_expect_not_null(strstr(text, ">workers.max 500, far above</text>"), "%s", text);
+    cr_expect_not_null(strstr(text, ">dashed: waiting.max 20</text>"), "%s", text);
+    cr_expect_not_null(strstr(text, ">dashed: memory.min_available 2</text>"), "%s", text);
+    cr_expect_not_null(strstr(text, ">dashed: holds at 0.5 %, dotted: shrinks at 1 %</text>"));
+    cr_expect_null(strstr(text, "limit of the group"));
+    /* waiting.max is the top of its panel, from 230 to 360; shrinks at 1 of 2 % in the last. */
+    cr_expect_not_null(strstr(text, "stroke-dasharray=\"6 4\" d=\"M70 230.0H910\""), "%s", text);
+    cr_expect_not_null(strstr(text, "stroke-dasharray=\"2 3\" d=\"M70 805.0H910\""), "%s", text);
     free(text);
 }
 
@@ -214,7 +232,8 @@ Test(ctl_svg, draws_nothing_while_all_is_calm, .init = utc)
     size_t length;
     FILE *out = open_memstream(&text, &length);
 
-    ctl_svg_write(out, "lmtp", points, 4, 0, 1000 * SECOND);
+    ctl_svg_write(out, "lmtp", points, 4, &(struct ctl_thresholds){-1, -1, -1, -1, -1, -1, false},
+                  0, 1000 * SECOND);
     fclose(out);
     /* On an axis from 70 to 910: HOLD from 238, OPEN from 406 to 456.4, HOLD from 826 to the end. */
     cr_expect_not_null(
