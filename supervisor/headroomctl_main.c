@@ -16,7 +16,7 @@ static const struct {
     const char *meaning;
 } verbs[] = {
     {"status", ctl_status, "[--json | --limits] [SERVICE]",
-     "what it does now, on one screen; every limit, and which is reached"},
+     "what it does now, on one screen; all limits, and which is reached"},
     {"watch", ctl_watch, "[-n COUNT] [SERVICE]", "the same, live, with a history drawn"},
     {"destinations", ctl_destinations, "[SERVICE]",
      "who is slow, waits, fails or was deferred, why, and what to do"},
@@ -24,8 +24,9 @@ static const struct {
     {"hold", ctl_hold, "[DESTINATION [for TIME] [SERVICE]]", "its mail waits from now on"},
     {"release", ctl_release, "DESTINATION [SERVICE]", "and goes on"},
     {"retries", ctl_retries, "[--json] [SERVICE]", "how much deferred mail comes back when"},
-    {"history", ctl_history, "[--since=TIME] [SERVICE]", "changes of state, from the journal"},
-    {"plot", ctl_plot, "[--since=TIME] [-o FILE] SERVICE", "the same as a drawing (SVG)"},
+    {"history", ctl_history, "[--since=TIME] [--would] [SERVICE]",
+     "changes of state, from the journal"},
+    {"plot", ctl_plot, "[--since=TIME] [-o FILE] [SERVICE]", "the same as a drawing (SVG)"},
     {"policy", ctl_policy, "[SERVICE...]", "answers smtpd(8): later, while mail is shed"},
     {"check", ctl_check, "[--quiet] [FILE]", "the configuration and the set-up, with cures"},
     {"setup", ctl_setup, "[--out] [--apply] [SERVICE]",
@@ -40,10 +41,9 @@ static void usage(FILE *out)
     for (size_t i = 0; i < VERBS; i++)
         fprintf(out, "  %-12s %s\n               %s\n", verbs[i].name, verbs[i].words,
                 verbs[i].meaning);
-    fputs(
-        "exit status of status: 0 OPEN, 1 HOLD or SHRINK, 2 SHED, 3 not running or not answering,\n"
-        "  4 cannot tell\n",
-        out);
+    fputs("exit status of status: 0 OPEN, 1 HOLD or SHRINK, 2 SHED, 3 not running or not\n"
+          "  answering, 4 cannot tell\n",
+          out);
 }
 
 int main(int argc, char **argv)

@@ -11,18 +11,20 @@
 #include <unistd.h>
 
 #include "supervisor/base/file.h"
+#include "supervisor/ctl/ctl_page.h"
 
 #define PREFIX "headroom."
 
 void ctl_error(const char *format, ...)
 {
+    char line[2 * PATH_MAX + 512] = "headroomctl: ";
+    size_t used = strlen(line);
     va_list list;
 
-    fputs("headroomctl: ", stderr);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(line + used, sizeof line - used, format, list);
     va_end(list);
-    fputc('\n', stderr);
+    ctl_page_error(line);
 }
 
 int ctl_open(struct ctl *ctl)

@@ -117,8 +117,10 @@ void ctl_check_running(const struct ctl *ctl, const char *service, const char *f
     if (known)
         life = ctl_life_of(status, running, ctl_process_state((pid_t)status->pid), clock_wall());
     if (life == CTL_ANSWERS) {
-        ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, state %s", service,
-                  ctl_date(status->started, date), status->state.name);
+        ctl_found(findings, CTL_GOOD, NULL, "service %s runs since %s, %s %s", service,
+                  ctl_date(status->started, date),
+                  status->settings.dry_run > 0 ? "a dry run, it would be" : "state",
+                  status->state.name);
         if (status->workers.start[0] != '\0')
             ctl_found(findings, CTL_GOOD, NULL, "workers are %s", status->workers.start);
         check_file(service, file, status, findings);

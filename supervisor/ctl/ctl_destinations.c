@@ -15,7 +15,7 @@
 #include "supervisor/ctl/ctl_words.h"
 
 /* How wide the list is beside the names. */
-#define COLUMNS 60
+#define COLUMNS 61
 
 static bool shown(const struct status_destination *at)
 {
@@ -23,8 +23,14 @@ static bool shown(const struct status_destination *at)
            strcmp(at->lane, "slow") == 0 || strcmp(at->lane, "dead") == 0;
 }
 
-/* Why it fails, and what to do, unless that was said before. */
-static void print_reason(const struct status_destination *at, int64_t now, const char **said)
+/* What the destination before had, which is not said again. */
+struct said {
+    const char *reason;
+    const char *advice;
+};
+
+/* Why it fails, and what to do. */
+static void print_reason(const struct status_destination *at, int64_t now, struct said *said)
 {
     char since[CTL_WORD_SIZE], span[CTL_WORD_SIZE];
     const char *advice = ctl_advice(at->reason);
@@ -33,12 +39,14 @@ static void print_reason(const struct status_destination *at, int64_t now, const
         return;
     printf("    %" PRIu64 " failed since %s, the last %s ago", at->failures,
            ctl_clock(at->failing_since, now, since), ctl_span(now - at->failed, span));
-    if (at->reason[0] != '\0')
+    if (at->reason[0] != '\0' && said->reason && strcmp(at->reason, said->reason) == 0)
+        fputs(": the same", stdout);
+    else if (at->reason[0] != '\0')
         printf(": %s", at->reason);
-    if (advice && advice != *said)
+    if (advice && advice != said->advice)
         printf("\n    -> %s", advice);
     putchar('\n');
-    *said = advice;
+    *said = (struct said){at->reason, advice};
 }
 
 static void print_holds(const struct ctl *ctl, const char *service)
@@ -55,23 +63,27 @@ static void print_holds(const struct ctl *ctl, const char *service)
 static void print_list(const struct status *status)
 {
     int64_t now = clock_wall();
-    size_t columns = ctl_page_columns();
+    size_t longest = 0, width;
     char since[CTL_WORD_SIZE];
     char span[CTL_WORD_SIZE];
     char last[CTL_WORD_SIZE];
-    const char *said = NULL;
+    struct said said = {NULL, NULL};
     unsigned lines = 0;
 
+    for (uint64_t i = 0; i < status->destinations; i++)
+        if (shown(&status->destination[i]) && strlen(status->destination[i].name) > longest)
+            longest = strlen(status->destination[i].name);
+    width = ctl_page_name_width(longest, ctl_page_columns(), COLUMNS);
     for (uint64_t i = 0; i < status->destinations; i++) {
         const struct status_destination *at = &status->destination[i];
 
         if (!shown(at))
             continue;
         if (lines++ == 0) {
-            ctl_page_name(stdout, 0, "Destination", columns, COLUMNS);
+            ctl_page_name(stdout, 0, "Destination", width);
             puts(" lane    since    in use waiting deferred  longest   last ok");
         }
-        ctl_page_name(stdout, 0, at->name, columns, COLUMNS);
+        ctl_page_name(stdout, 0, at->name, width);
         printf(" %-7s %-8s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %-9s %s\n", at->lane,
                ctl_when(at->since, now, since), at->in_flight, at->waiting, at->deferred,
                at->oldest_start == 0 || at->in_flight == 0 ? "-"

@@ -16,6 +16,9 @@
 #include "supervisor/ctl/ctl_restarts.h"
 #include "supervisor/ctl/ctl_words.h"
 
+/* What the lines of a dry run about its state begin with: nothing was held back in it. */
+#define DRY_RUN "dry run: "
+
 #define DAY (INT64_C(24) * 3600 * 1000000)
 
 static void print_entry(void *context, const struct ctl_entry *entry)
@@ -25,8 +28,9 @@ static void print_entry(void *context, const struct ctl_entry *entry)
     (void)context;
     printf("%s %-10s ", ctl_date(entry->time, date), entry->service);
     if (strcmp(entry->event, "state") == 0)
-        printf("%-7s limit %" PRId64 ", %" PRId64 " workers, %" PRId64 " waiting: %s\n",
-               entry->state, entry->limit, entry->workers, entry->waiting, entry->reason);
+        printf("%-7s %slimit %" PRId64 ", %" PRId64 " workers, %" PRId64 " waiting: %s\n",
+               entry->state, strncmp(entry->text, DRY_RUN, strlen(DRY_RUN)) == 0 ? DRY_RUN : "",
+               entry->limit, entry->workers, entry->waiting, entry->reason);
     else
         printf("%-7s %s\n", entry->event, entry->text);
 }
@@ -146,6 +150,8 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
         printf("since %s a dry run would have deferred %" PRId64 ", made %" PRId64
                " wait, split off %" PRId64 "\n",
                ctl_date(since, date), sum.deferred, sum.waited, sum.split);
+    if (count > 0 && would && sum.deferred == 0 && sum.waited == 0 && sum.split == 0)
+        puts("The log has the counts once a minute; headroomctl status has those since the start.");
     if (count > 0)
         return 0;
     if (count < 0)

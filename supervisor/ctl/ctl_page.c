@@ -8,9 +8,9 @@
 #include "supervisor/config/json.h"
 
 /* Of the first column of a table. */
-#define NAME_LEAST 20
+#define NAME_LEAST 19
 #define NAME_DEFAULT 32
-#define NAME_MOST 44
+#define NAME_MOST 64
 
 /* A state stands within so many bytes of its line. */
 #define STATE_WITHIN 64
@@ -20,10 +20,10 @@
 #define LABEL_END 13
 
 #define BOLD "1"
-#define GOOD "1;32"
 /* With a background of their own, to be read on a dark and on a light one. */
+#define GOOD "30;42"
 #define CAREFUL "30;43"
-#define BAD "1;37;41"
+#define BAD "1;97;41"
 
 static const char *const states[][2] = {
     {"OPEN", GOOD},       {"WAITS FOR MAIL", GOOD}, {"HOLD", CAREFUL}, {"SHRINK", CAREFUL},
@@ -46,13 +46,18 @@ static FILE *terminal;
 static char *kept;
 static size_t kept_length;
 
-size_t ctl_page_columns(void)
+static size_t columns_of(int fd)
 {
     struct winsize size = {0};
 
-    if (isatty(STDOUT_FILENO) != 1)
+    if (isatty(fd) != 1)
         return 0;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 ? 80 : size.ws_col;
+    return ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 ? 80 : size.ws_col;
+}
+
+size_t ctl_page_columns(void)
+{
+    return columns_of(STDOUT_FILENO);
 }
 
 bool ctl_page_color(void)
@@ -96,6 +101,22 @@ static struct span find_span(const char *line, size_t length)
     return (struct span){0};
 }
 
+/* Whether the blank stands between a number and its unit: these stay together. */
+static bool joins(const char *line, size_t blank, size_t length)
+{
+    static const char *const units[] = {"%", "s", "min", "h", "d"};
+    size_t unit = strcspn(line + blank + 1, " ,;:)");
+
+    if (blank == 0 || line[blank - 1] < '0' || line[blank - 1] > '9')
+        return false;
+    if (unit > length - blank - 1)
+        unit = length - blank - 1;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strlen(units[i]) == unit && memcmp(line + blank + 1, units[i], unit) == 0)
+            return true;
+    return false;
+}
+
 /* Where later rows begin. */
 static size_t hang_of(const char *line, size_t length, size_t columns)
 {
@@ -134,7 +155,7 @@ static void put_line(FILE *out, const char *line, size_t length, size_t columns,
 
         for (size_t used = indent; end < length && used < columns; used++) {
             end += json_character(line, end, length, &plain);
-            if (end < length && line[end] == ' ')
+            if (end < length && line[end] == ' ' && !joins(line, end, length))
                 blank = end;
         }
         if (end < length && blank > at + strspn(line + at, " "))
@@ -157,6 +178,16 @@ void ctl_page_write(FILE *out, const char *text, size_t columns, bool color)
     }
 }
 
+void ctl_page_error(const char *line)
+{
+    size_t columns = columns_of(STDERR_FILENO);
+
+    if (columns > 0)
+        put_line(stderr, line, strlen(line), columns, false);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
 void ctl_page_begin(void)
 {
     FILE *memory = ctl_page_columns() > 0 ? open_memstream(&kept, &kept_length) : NULL;
@@ -177,13 +208,21 @@ void ctl_page_end(void)
     free(kept);
 }
 
-void ctl_page_name(FILE *out, int indent, const char *name, size_t columns, size_t rest)
+size_t ctl_page_name_width(size_t longest, size_t columns, size_t rest)
 {
-    size_t width = columns == 0                  ? NAME_DEFAULT
-                   : columns < rest + NAME_LEAST ? NAME_LEAST
-                   : columns > rest + NAME_MOST  ? NAME_MOST
-                                                 : columns - rest;
+    size_t width = longest < NAME_DEFAULT ? NAME_DEFAULT
+                   : longest > NAME_MOST  ? NAME_MOST
+                                          : longest;
 
+    if (columns == 0)
+        return NAME_DEFAULT;
+    if (columns < rest + NAME_LEAST)
+        return NAME_LEAST;
+    return width > columns - rest ? columns - rest : width;
+}
+
+void ctl_page_name(FILE *out, int indent, const char *name, size_t width)
+{
     size_t length = strlen(name);
 
     fprintf(out, "%*s%s", indent, "", name);

@@ -22,14 +22,20 @@ bool ctl_page_color(void);
  */
 void ctl_page_write(FILE *out, const char *text, size_t columns, bool color);
 
+/* Writes a line to stderr, laid out where it is a terminal. */
+void ctl_page_error(const char *line);
+
 /* What is written to stdout between the two is laid out at the end, where it is a terminal. */
 void ctl_page_begin(void);
 void ctl_page_end(void);
 
 /*
- * The first column of a table, as wide as `rest` characters of others leave; a name that is too
- * long has a row of its own.
+ * The width of the first column of a table whose longest name has `longest` characters, as far as
+ * `rest` characters of the others leave it.
  */
-void ctl_page_name(FILE *out, int indent, const char *name, size_t columns, size_t rest);
+size_t ctl_page_name_width(size_t longest, size_t columns, size_t rest);
+
+/* A name in this column; one that is too long has a row of its own. */
+void ctl_page_name(FILE *out, int indent, const char *name, size_t width);
 
 #endif

@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "supervisor/config/config_bound.h"
-#include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_cause.h"
 #include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_words.h"
 
 /* How wide the table of destinations is beside their names. */
-#define COLUMNS 46
+#define COLUMNS 47
 
 static const char *bound_text(const struct status *status)
 {
@@ -22,35 +21,43 @@ void ctl_screen_label(FILE *out, const char *name)
     fprintf(out, "  %-11s ", name);
 }
 
+const char *ctl_screen_would(const struct status *status)
+{
+    return status->settings.dry_run > 0 ? "dry run: nothing is held back; would be " : "";
+}
+
 static void put_title(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
     char clock[CTL_WORD_SIZE];
 
-    fprintf(out, "%s: %s%s since %s (%s): %s\n", status->service,
-            status->settings.dry_run > 0 ? "dry run: nothing is held back; would be " : "",
+    fprintf(out, "%s: %s%s since %s (%s): %s\n", status->service, ctl_screen_would(status),
             status->state.name, ctl_clock(status->state.since, view->now, clock),
             ctl_span(view->now - status->state.since, span), status->state.reason);
 }
 
-/* What the figures of the last minute are about, while there is less of it, too. */
-static const char *minute_of(const struct status *status, char text[CTL_WORD_SIZE])
+const char *ctl_screen_minute(const struct status *status, const struct ctl_view *view,
+                              char text[CTL_WORD_SIZE])
 {
     char span[CTL_WORD_SIZE];
     bool whole = status->minute.span > 59000000;
+    int64_t time = (int64_t)status->minute.span;
 
-    ctl_span((int64_t)status->minute.span, span);
+    /* Where nothing happens, a snapshot is a few seconds old, and its figures are those of now. */
+    if (!whole && view->now > status->written)
+        time += view->now - status->written;
+    ctl_span(time, span);
     snprintf(text, CTL_WORD_SIZE, whole ? "the last %.20s" : "the %.20s since the start", span);
     return text;
 }
 
-static void put_mail(FILE *out, const struct status *status)
+static void put_mail(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
     uint64_t flight = ctl_in_flight(status);
 
     ctl_screen_label(out, "Mail");
-    minute_of(status, span);
+    ctl_screen_minute(status, view, span);
     if (!status->faults.greeting_known && flight + status->requests.waiting > 0)
         fputs("does not move: no worker has been ready yet", out);
     else if (status->minute.delivered > 0)
@@ -68,114 +75,12 @@ static void put_mail(FILE *out, const struct status *status)
     fputc('\n', out);
 }
 
-static void put_other_side(FILE *out, const struct status *status)
+/* Where the line Cause has the reason, it says why no worker is started, too. */
+static bool cause_says_why(const struct status *status)
 {
-    fprintf(out,
-            "the other side: %" PRIu64 " of %" PRIu64
-            " deliveries are to slow or dead destinations",
-            ctl_held(status), ctl_in_flight(status));
-    if (ctl_hanging(status) > 0)
-        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", ctl_hanging(status),
-                (double)status->settings.slow_after / 1e6);
-    if (ctl_waiting_for_trouble(status) > 0)
-        fprintf(out, ", and %" PRIu64 " of %" PRIu64 " waiting are for such",
-                ctl_waiting_for_trouble(status), status->requests.waiting);
-}
+    enum ctl_cause cause = ctl_cause_of(status);
 
-/* The first; more than one is rare. */
-static void put_nexthop(FILE *out, const struct status *status, int64_t now)
-{
-    const struct status_nexthop *hop = &status->nexthop[0];
-    char clock[CTL_WORD_SIZE], span[CTL_WORD_SIZE];
-
-    fprintf(out,
-            "the other side: next hop %s does not answer since %s (%s): %s; %" PRIu64
-            " waiting for it",
-            hop->name, ctl_clock(hop->since, now, clock), ctl_span(now - hop->since, span),
-            strcmp(hop->state, "down") == 0 ? "no server is reached" : "nothing is heard of it",
-            hop->waiting);
-    if (status->nexthops > 1)
-        fprintf(out, "; and %" PRIu64 " more do not", status->nexthops - 1);
-}
-
-static void put_failing(FILE *out, const struct status *status)
-{
-    const struct status_destination *last = ctl_newest_reason(status);
-    char span[CTL_WORD_SIZE];
-
-    fprintf(out, "the other side: %" PRIu64 " of %" PRIu64 " deliveries failed in %s",
-            status->minute.failed, status->minute.failed + status->minute.delivered,
-            minute_of(status, span));
-    if (last)
-        fprintf(out, "; last, %s: %s", last->name, last->reason);
-}
-
-static void put_cause(FILE *out, const struct status *status, const struct ctl_view *view)
-{
-    char span[CTL_WORD_SIZE];
-
-    ctl_screen_label(out, "Cause");
-    switch (ctl_cause_of(status)) {
-    case CTL_NOTHING:
-        fputs("nothing is held up", out);
-        break;
-    case CTL_FAILING:
-        put_failing(out, status);
-        break;
-    case CTL_QUEUE:
-        fputs(status->faults.queue_read_only
-                  ? "this machine: the queue is read-only, so no delivery begins"
-                  : "this machine: the disk of the queue is full, so nothing is deferred",
-              out);
-        break;
-    case CTL_STARTS:
-        fprintf(out, "us: %" PRIu64 " starts of workers failed (%s); see `headroomctl check`",
-                status->faults.failed_starts,
-                status->faults.start_error[0] != '\0' ? status->faults.start_error
-                                                      : "they end before they are ready");
-        break;
-    case CTL_NOT_READY:
-        fprintf(out,
-                "us: no worker is ready: one was started %s ago and has not greeted; the log has "
-                "what it says, headroomctl check what it needs",
-                ctl_span(status->written - status->workers.starting_since, span));
-        break;
-    case CTL_MEMORY:
-        fprintf(out, "us: memory keeps the limit at %" PRIu64, status->state.limit);
-        if (status->state.key[0] != '\0')
-            fprintf(out, " (%s)", status->state.key);
-        if (ctl_trouble_holds(status)) {
-            fputs("; and ", out);
-            put_other_side(out, status);
-        }
-        break;
-    case CTL_MAXIMUM:
-        fprintf(out, "us: all %" PRIu64 " workers that are allowed (%s) are busy",
-                status->settings.dry_run > 0 ? status->settings.dry_run
-                                             : status->settings.workers_max,
-                status->settings.dry_run > 0 ? "as by stock" : bound_text(status));
-        break;
-    case CTL_GROWING:
-        fprintf(out, "us, for a moment: the limit grows with demand, it is %" PRIu64 " of %" PRIu64,
-                status->state.limit, status->settings.workers_max);
-        break;
-    case CTL_NEXTHOP:
-        put_nexthop(out, status, view->now);
-        break;
-    case CTL_OTHER_SIDE:
-        put_other_side(out, status);
-        break;
-    case CTL_HELD:
-        fprintf(out,
-                "an operator: %" PRIu64 " of %" PRIu64
-                " waiting are for destinations that are held (headroomctl hold shows them)",
-                ctl_waiting_held(status), status->requests.waiting);
-        break;
-    case CTL_PACED:
-        fputs("neither: destinations get few workers until they have delivered", out);
-        break;
-    }
-    fputc('\n', out);
+    return cause == CTL_NEXTHOP || cause == CTL_HELD || cause == CTL_QUEUE;
 }
 
 static void put_limit(FILE *out, const struct status *status, bool brief)
@@ -185,21 +90,21 @@ static void put_limit(FILE *out, const struct status *status, bool brief)
         fprintf(out, "%" PRIu64 " workers, as stock has at most; would be ",
                 status->settings.dry_run);
     fprintf(out,
-            "%" PRIu64 "%s of at most %" PRIu64 " (%s%s); there are %" PRIu64 ": %" PRIu64
+            "%" PRIu64 "%s of at most %" PRIu64 " (%s%s); there %s %" PRIu64 ": %" PRIu64
             " busy, %" PRIu64 " idle",
             status->state.limit,
             status->settings.dry_run > 0 ? ""
             : status->state.limit == 1   ? " worker"
                                          : " workers",
             status->settings.workers_max, status->settings.fixed ? "fixed, " : "",
-            bound_text(status), status->workers.live,
+            bound_text(status), status->workers.live == 1 ? "is" : "are", status->workers.live,
             status->workers.busy + status->workers.connecting, status->workers.idle);
     if (status->workers.starting > 0)
         fprintf(out, ", %" PRIu64 " starting", status->workers.starting);
     if (status->workers.leaving > 0)
         fprintf(out, ", %" PRIu64 " leaving", status->workers.leaving);
     fputc('\n', out);
-    if (status->workers.why[0] != '\0' && status->requests.waiting > 0) {
+    if (status->workers.why[0] != '\0' && status->requests.waiting > 0 && !cause_says_why(status)) {
         ctl_screen_label(out, "New workers");
         fprintf(out, "none: %s\n", status->workers.why);
     }
@@ -361,8 +266,8 @@ void ctl_screen_head(FILE *out, const struct status *status, const struct ctl_vi
         return;
     }
     put_title(out, status, view);
-    put_mail(out, status);
-    put_cause(out, status, view);
+    put_mail(out, status, view);
+    ctl_screen_cause(out, status, view);
     put_limit(out, status, view->brief);
     ctl_screen_deferred(out, status, view);
     put_would(out, status, view);
@@ -379,15 +284,20 @@ void ctl_screen_destinations(FILE *out, const struct status *status, const struc
 {
     size_t count = status->destinations < most ? (size_t)status->destinations : most;
     char span[CTL_WORD_SIZE];
+    size_t longest = 0, width;
 
     if (count == 0)
         return;
-    ctl_page_name(out, 2, "Destination", view->columns, COLUMNS);
+    for (size_t i = 0; i < count; i++)
+        if (strlen(status->destination[i].name) > longest)
+            longest = strlen(status->destination[i].name);
+    width = ctl_page_name_width(longest, view->columns, COLUMNS);
+    ctl_page_name(out, 2, "Destination", width);
     fprintf(out, " %-7s %6s %7s %8s  %s\n", "lane", "in use", "waiting", "deferred", "longest");
     for (size_t i = 0; i < count; i++) {
         const struct status_destination *at = &status->destination[i];
 
-        ctl_page_name(out, 2, at->name, view->columns, COLUMNS);
+        ctl_page_name(out, 2, at->name, width);
         fprintf(out, " %-7s %6" PRIu64 " %7" PRIu64 " %8" PRIu64 "  %s\n", at->lane, at->in_flight,
                 at->waiting, at->deferred,
                 at->oldest_start == 0 || at->in_flight == 0

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/ctl_words.h"
 #include "supervisor/report/status.h"
 
 /* What headroomctl knows besides. */
@@ -24,6 +25,16 @@ struct ctl_view {
 
 /* The first column of a line. */
 void ctl_screen_label(FILE *out, const char *name);
+
+/* Before the state: in a dry run it is what would be. Else nothing. */
+const char *ctl_screen_would(const struct status *status);
+
+/* What the figures of the last minute are about, while there is less of it, too. */
+const char *ctl_screen_minute(const struct status *status, const struct ctl_view *view,
+                              char text[CTL_WORD_SIZE]);
+
+/* What keeps mail waiting (ctl_screen_cause.c). */
+void ctl_screen_cause(FILE *out, const struct status *status, const struct ctl_view *view);
 
 /* How much was deferred, and why. */
 void ctl_screen_deferred(FILE *out, const struct status *status, const struct ctl_view *view);

@@ -130,10 +130,12 @@ static int load(const struct ctl *ctl, const char *service, bool runs, struct st
 static int show_public(const struct ctl *ctl, const char *service)
 {
     char path[PATH_MAX + STATUS_NAME_SIZE + 32], state[STATUS_WORD_SIZE] = "", line[256],
-                                                 plain[256], span[CTL_WORD_SIZE];
+                                                 plain[256], span[CTL_WORD_SIZE],
+                                                 would[STATUS_WORD_SIZE] = "";
     struct status word = {0};
     enum ctl_life life;
     int64_t seconds = 0;
+    long begin;
     int used = snprintf(path, sizeof path, "%s/", ctl->postconf.queue_directory);
     FILE *file;
 
@@ -147,9 +149,16 @@ static int show_public(const struct ctl *ctl, const char *service)
     word.written = seconds * 1000000;
     status_text(word.state.name, sizeof word.state.name, state);
     life = clock_wall() - word.written > CTL_SILENT_AFTER ? CTL_ENDED : CTL_ANSWERS;
-    printf("%s: %s, %s ago; this is what everybody may see\n", service,
-           life == CTL_ANSWERS ? state : "NOT RUNNING or not answering; what follows was true",
-           ctl_span(clock_wall() - word.written, span));
+    /* A dry run says what it would be, within the first lines. */
+    begin = ftell(file);
+    while (would[0] == '\0' && fgets(plain, sizeof plain, file))
+        (void)sscanf(plain, "would_be %31[A-Z]", would);
+    (void)fseek(file, begin, SEEK_SET);
+    printf("%s: %s%s, %s ago; this is what everybody may see\n", service,
+           life != CTL_ANSWERS ? "NOT RUNNING or not answering; what follows was true"
+           : would[0] != '\0'  ? "dry run: nothing is held back; would be "
+                               : state,
+           life == CTL_ANSWERS ? would : "", ctl_span(clock_wall() - word.written, span));
     do {
         ctl_plain(line, strcspn(line, "\n"), sizeof plain - 1, plain, sizeof plain);
         if (sscanf(plain, "since %" SCNd64, &seconds) == 1 ||
@@ -199,7 +208,7 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
     if (!first)
         putchar('\n');
     if (form == LIMITS && view.life == CTL_ANSWERS) {
-        printf("%s: %s\n", service, status->state.name);
+        printf("%s: %s%s\n", service, ctl_screen_would(status), status->state.name);
         ctl_limits_own(&(struct ctl_limits){.out = stdout}, status);
         ctl_limits_system(&(struct ctl_limits){.out = stdout}, ctl, status, "");
         return ctl_exit_of(status, view.life);

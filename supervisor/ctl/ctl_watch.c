@@ -29,7 +29,7 @@
 #define PERIOD_MS 1000
 /* Adding up the memory of 500 workers takes the kernel some milliseconds. */
 #define PRIVATE_EVERY 5
-#define GRAPH_MARGIN 26
+#define GRAPH_MARGIN 27
 #define PROMPT "  q ends; every second"
 
 struct watch {
@@ -102,12 +102,12 @@ static void put_graph(FILE *out, const struct watch *watch, const char *name,
                       const struct ctl_series *series, double least, const char *unit, size_t width)
 {
     char text[CTL_GRAPH_SIZE];
-    char top_text[CTL_WORD_SIZE];
+    char scale[CTL_WORD_SIZE];
     double top = ctl_series_top(series, width, least);
 
     ctl_graph(series, top, width, watch->blocks, text);
-    snprintf(top_text, sizeof top_text, "%.*f%s", unit[0] == '\0' ? 0 : 1, top, unit);
-    fprintf(out, "  %-10s 0-%-9s |%s\n", name, top_text, text);
+    snprintf(scale, sizeof scale, "0 to %.*f%s", unit[0] == '\0' || top >= 10 ? 0 : 1, top, unit);
+    fprintf(out, "  %-11s %-11s |%s\n", name, scale, text);
 }
 
 /* The whole screen as text. */
@@ -116,13 +116,19 @@ static void compose(FILE *out, const struct watch *watch)
     const struct status *status = &watch->status;
     size_t columns = watch->view.columns;
     size_t width = columns > GRAPH_MARGIN + 10 ? columns - GRAPH_MARGIN : 10;
+    char label[CTL_WORD_SIZE];
 
     width = width > CTL_GRAPH_MAX ? CTL_GRAPH_MAX : width;
     ctl_screen_head(out, status, &watch->view);
+    /* There is a look a second. */
+    snprintf(label, sizeof label, "Last %zu s",
+             watch->workers.count < width ? watch->workers.count : width);
+    ctl_screen_label(out, label);
+    fputs("one column a second, the newest at the right, each on its scale\n", out);
     put_graph(out, watch, "workers", &watch->workers, 1, "", width);
     put_graph(out, watch, "waiting", &watch->waiting, 1, "", width);
     put_graph(out, watch, "pressure", &watch->pressure,
-              status->pressure.target > 0 ? status->pressure.target : 1, "%", width);
+              status->pressure.target > 0 ? status->pressure.target : 1, " %", width);
     if (watch->view.life == CTL_ANSWERS)
         ctl_screen_destinations(out, status, &watch->view, STATUS_DESTINATIONS_MAX);
     ctl_screen_changes(out, status, &watch->view, 5);

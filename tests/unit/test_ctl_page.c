@@ -52,6 +52,26 @@ Test(ctl_page, a_word_that_is_too_long_is_cut_and_nothing_is_lost)
     expect_rows("ab", 1, false, "a\nb\n");
 }
 
+Test(ctl_page, a_number_stays_with_its_unit)
+{
+    expect_rows("holds at 0.5 %, shrinks", 12, false, "holds at\n    0.5 %,\n    shrinks\n");
+    expect_rows("in the last 60 s before", 14, false, "in the last\n    60 s\n    before\n");
+    expect_rows("at most 30 (default)", 13, false, "at most 30\n    (default)\n");
+    expect_rows("of 30 so on", 7, false, "of 30\n    so\n    on\n");
+}
+
+Test(ctl_page, the_names_have_what_they_need_and_others_leave)
+{
+    /* In a file, with short names, with one that has all it needs, one that is far too long, and on small terminals. */
+    cr_expect_eq(ctl_page_name_width(60, 0, 61), 32);
+    cr_expect_eq(ctl_page_name_width(9, 200, 61), 32);
+    cr_expect_eq(ctl_page_name_width(50, 200, 61), 50);
+    cr_expect_eq(ctl_page_name_width(250, 200, 61), 64);
+    cr_expect_eq(ctl_page_name_width(50, 100, 61), 39);
+    cr_expect_eq(ctl_page_name_width(9, 80, 61), 19);
+    cr_expect_eq(ctl_page_name_width(9, 20, 61), 19);
+}
+
 Test(ctl_page, characters_count_not_bytes)
 {
     expect_rows("\xc3\xa4\xc3\xb6\xc3\xbc x", 3, false, "\xc3\xa4\xc3\xb6\xc3\xbc\nx\n");
@@ -60,12 +80,13 @@ Test(ctl_page, characters_count_not_bytes)
 Test(ctl_page, the_state_has_colour)
 {
     expect_rows("lmtp: SHED since 12:00:00", 80, true,
-                "lmtp: \033[1;37;41mSHED\033[m since 12:00:00\n");
+                "lmtp: \033[1;97;41mSHED\033[m since 12:00:00\n");
     expect_rows("lmtp: NOT ANSWERING; what", 80, true,
-                "lmtp: \033[1;37;41mNOT ANSWERING\033[m; what\n");
+                "lmtp: \033[1;97;41mNOT ANSWERING\033[m; what\n");
     expect_rows("2026-11-28 23:17:04 lmtp  HOLD    limit 1", 80, true,
                 "2026-11-28 23:17:04 lmtp  \033[30;43mHOLD\033[m    limit 1\n");
-    expect_rows("WRONG    no", 80, true, "\033[1;37;41mWRONG\033[m    no\n");
+    expect_rows("lmtp: OPEN since", 80, true, "lmtp: \033[30;42mOPEN\033[m since\n");
+    expect_rows("WRONG    no", 80, true, "\033[1;97;41mWRONG\033[m    no\n");
     expect_rows("  Mail        moves", 80, true, "  \033[1mMail       \033[m moves\n");
     /* Not what others say, nor a longer word. */
     expect_rows("    3 failed: OPEN the door", 80, true, "    3 failed: OPEN the door\n");

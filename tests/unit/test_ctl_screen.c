@@ -144,6 +144,19 @@ Test(ctl_screen, every_state_has_its_exit_status)
     }
 }
 
+/* Nothing happened after the snapshot was written, or there were another. */
+Test(ctl_screen, the_first_minute_goes_on_while_nothing_happens)
+{
+    struct status *status = calm();
+
+    status->written = NOW - 5 * SECOND;
+    status->minute.span = 1000000;
+    SHOWS(status, true, "moves: 300 delivered in the 6 s since the start");
+    status->minute.span = 60000000;
+    SHOWS(status, true, "moves: 300 delivered in the last 60 s");
+    free(status);
+}
+
 /* Nothing is held back, so nothing is short; what would be is said. */
 Test(ctl_screen, dry_run)
 {
@@ -236,6 +249,13 @@ Test(ctl_screen, a_next_hop_that_does_not_answer_is_named)
     cr_expect_eq(ctl_cause_of(status), CTL_NEXTHOP);
     SHOWS(status, true, "the other side: next hop inet:[192.0.2.1]:24 does not answer since ",
           "(45 s): no server is reached; 90 waiting for it\n");
+    /* Why no worker is started is that, and not what the dispatcher says of destinations. */
+    status->workers.live = 1;
+    status_text(status->workers.why, sizeof status->workers.why, "they have their shares");
+    cr_expect_null(strstr(screen(status, true), "New workers"));
+    SHOWS(status, true, "; there is 1: ");
+    status->nexthops = 0;
+    SHOWS(status, true, "New workers none: they have their shares\n");
     status->nexthops = 3;
     status_text(status->nexthop[0].state, sizeof status->nexthop[0].state, "silent");
     SHOWS(status, true, "nothing is heard of it; 90 waiting for it; and 2 more do not\n");
