@@ -30,6 +30,16 @@ void budget_init(struct budget *budget, struct complaints *complaints, unsigned 
         budget->clients_max = budget_clients(limit.rlim_cur, wanted, workers_max);
 }
 
+void budget_say(const struct budget *budget, unsigned wanted, unsigned room)
+{
+    if (budget->clients_max < wanted)
+        journal_log(budget->complaints->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
+                    "the limit of open files allows %u requests at a time, not waiting.max + "
+                    "workers.max = %u, so at most %u wait; raise it (LimitNOFILE= of Postfix's "
+                    "unit) or lower these",
+                    budget->clients_max, wanted, room);
+}
+
 bool budget_is_short(int error)
 {
     /* ENOSPC: epoll_ctl(2) at max_user_watches. */

@@ -31,6 +31,9 @@ unsigned budget_clients(uint64_t descriptors, unsigned wanted, unsigned workers_
 void budget_init(struct budget *budget, struct complaints *complaints, unsigned wanted,
                  unsigned workers_max);
 
+/* At the start: a line where fewer are allowed than `wanted`, so that at most `room` wait. */
+void budget_say(const struct budget *budget, unsigned wanted, unsigned room);
+
 /* Is this errno a lack of descriptors or of kernel memory, which passes? */
 bool budget_is_short(int error);
 

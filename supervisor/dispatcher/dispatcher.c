@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,23 +60,6 @@ struct dispatcher {
 };
 
 /* --- set-up --------------------------------------------------------------------------------- */
-
-/* From root to mail_owner, before anything is accepted. */
-static int privileges_drop(const struct dispatcher_settings *settings)
-{
-    const struct passwd *owner = settings->owner;
-
-    if (geteuid() == 0 && (initgroups(owner->pw_name, owner->pw_gid) < 0 ||
-                           setresgid(owner->pw_gid, owner->pw_gid, owner->pw_gid) < 0 ||
-                           setresuid(owner->pw_uid, owner->pw_uid, owner->pw_uid) < 0))
-        return -errno;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return -errno;
-    /* The parent's end is seen on the channel; this is for a dispatcher that does not look. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        return -errno;
-    return getppid() == settings->parent ? 0 : -ESRCH;
-}
 
 /*
  * The state directory is not there, or could not be used at the start: made again. Its descriptor,
@@ -152,7 +134,7 @@ static int prepare(struct dispatcher *dispatcher)
     const struct config *config = settings->config;
     struct router *router = &dispatcher->router;
     unsigned limit = 0;
-    int result = privileges_drop(settings);
+    int result = dispatcher_confine_user(settings);
 
     /* The log has a thread; no_new_privs and Landlock are of a thread: they come first. */
     if (result == 0)
@@ -226,7 +208,6 @@ static void say_start(const struct dispatcher *dispatcher)
 {
     const struct dispatcher_settings *settings = dispatcher->settings;
     const struct config *config = settings->config;
-    unsigned wanted = config->waiting_max + config_workers(config);
     char dry[80] = "";
 
     if (config->dry_run)
@@ -245,12 +226,8 @@ static void say_start(const struct dispatcher *dispatcher)
     journal_log(dispatcher->journal, EVENT_GROUP,
                 group_settled(settings->group) ? LOG_WARNING : LOG_INFO, NULL, 0, "%s",
                 group_note(settings->group));
-    if (dispatcher->budget.clients_max < wanted)
-        journal_log(dispatcher->journal, EVENT_DESCRIPTORS, LOG_WARNING, NULL, 0,
-                    "the limit of open files allows %u requests at a time, not waiting.max + "
-                    "workers.max = %u, so at most %u wait; raise it (LimitNOFILE= of Postfix's "
-                    "unit) or lower these",
-                    dispatcher->budget.clients_max, wanted, router_room(&dispatcher->router));
+    budget_say(&dispatcher->budget, config->waiting_max + config_workers(config),
+               router_room(&dispatcher->router));
 }
 
 static void on_stepped(void *context, enum limit_mode before)

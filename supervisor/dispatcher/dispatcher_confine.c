@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "supervisor/dispatcher/confine.h"
@@ -13,6 +16,22 @@
 #include "supervisor/report/metrics.h"
 
 #define MEMORY "/dev/shm" /* where sockets of workers are made when the disk is full */
+
+int dispatcher_confine_user(const struct dispatcher_settings *settings)
+{
+    const struct passwd *owner = settings->owner;
+
+    if (geteuid() == 0 && (initgroups(owner->pw_name, owner->pw_gid) < 0 ||
+                           setresgid(owner->pw_gid, owner->pw_gid, owner->pw_gid) < 0 ||
+                           setresuid(owner->pw_uid, owner->pw_uid, owner->pw_uid) < 0))
+        return -errno;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    /* The parent's end is seen on the channel; this is for a dispatcher that does not look. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    return getppid() == settings->parent ? 0 : -ESRCH;
+}
 
 /* The directory of the metrics, or, should it be made later, the nearest one that is there. */
 static const char *metrics_directory(const struct dispatcher_settings *settings,
