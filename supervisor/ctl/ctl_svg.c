@@ -167,8 +167,6 @@ static void put_line(const struct frame *frame, const struct line *line, double 
 static void put_thresholds(const struct frame *frame, const struct panel *panel, double base,
                            double top)
 {
-    const char *separator = "dashed: ";
-
     for (unsigned j = 0; j < 2; j++) {
         double value = threshold_of(frame, &panel->threshold[j]);
 
@@ -185,13 +183,12 @@ static void put_thresholds(const struct frame *frame, const struct panel *panel,
 
         if (value < 0)
             continue;
-        if (value <= top)
-            fprintf(frame->out, "%s%s %.6g%s", separator, panel->threshold[j].name, value,
-                    panel->unit);
-        else
-            fprintf(frame->out, "%s %.6g%s, far above", panel->threshold[j].name, value,
-                    panel->unit);
-        separator = ", dotted: ";
+        fprintf(frame->out, "%s%s%s %.*f%s%s", j > 0 ? ", " : "",
+                value > top ? ""
+                : j == 0    ? "dashed: "
+                            : "dotted: ",
+                panel->threshold[j].name, value == floor(value) || value >= 100 ? 0 : 2, value,
+                panel->unit, value > top ? ", far above" : "");
     }
     fputs("</text>\n", frame->out);
 }
@@ -291,8 +288,10 @@ void ctl_svg_write(FILE *out, const char *service, const struct ctl_point *point
             "font-size=\"15\">headroom, service ",
             WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
     put_escaped(out, service);
-    fprintf(out, " (%syellow: HOLD, orange: SHRINK, red: SHED, grey: not running)</text>\n",
-            thresholds->dry_run ? "a dry run; what would be is " : "");
+    fprintf(out,
+            "</text>\n<text x=\"%d\" y=\"36\">%syellow: HOLD, orange: SHRINK, red: SHED, grey: not "
+            "running</text>\n",
+            LEFT, thresholds->dry_run ? "a dry run, nothing is held back; it would be " : "");
     put_states(&frame);
     for (unsigned i = 0; i < PANELS; i++)
         put_panel(&frame, &panels[i], i);

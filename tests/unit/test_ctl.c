@@ -206,12 +206,12 @@ Test(ctl_svg, draws_and_escapes, .init = utc)
     /* HOLD from 50 to 80 of 100 s on an axis from 70 to 910, then grey to the end. */
     cr_expect_not_null(strstr(text, "<rect x=\"490.0\" y=\"56\" width=\"252.0\""), "%s", text);
     cr_expect_not_null(strstr(text, "<rect x=\"742.0\" y=\"56\" width=\"168.0\""));
-    cr_expect_not_null(strstr(text, "(a dry run; what would be is yellow: HOLD,"));
+    cr_expect_not_null(strstr(text, "nothing is held back; it would be yellow: HOLD,"));
     /* In words, and as a line where that leaves something of the figures. */
     cr_expect_not_null(strstr(text, ">workers.max 500, far above</text>"), "%s", text);
     cr_expect_not_null(strstr(text, ">dashed: waiting.max 20</text>"), "%s", text);
     cr_expect_not_null(strstr(text, ">dashed: memory.min_available 2</text>"), "%s", text);
-    cr_expect_not_null(strstr(text, ">dashed: holds at 0.5 %, dotted: shrinks at 1 %</text>"));
+    cr_expect_not_null(strstr(text, ">dashed: holds at 0.50 %, dotted: shrinks at 1 %</text>"));
     cr_expect_null(strstr(text, "limit of the group"));
     /* waiting.max is the top of its panel, from 230 to 360; shrinks at 1 of 2 % in the last. */
     cr_expect_not_null(strstr(text, "stroke-dasharray=\"6 4\" d=\"M70 230.0H910\""), "%s", text);
