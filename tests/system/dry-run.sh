@@ -115,7 +115,7 @@ counts="deferred $(($(total would_defer_slow) + $(total would_defer_full))), mad
 
 say 'memory is short'
 # No machine has so much.
-printf '{"defaults": {"dry_run": true, "memory": {"min_available": "10000G"}, "shed": {"after": 0, "grace": 0}, %s}}\n' "$unpressed" \
+printf '{"defaults": {"dry_run": true, "memory": {"min_available": "10000G"}, "shed": {"after": 0, "grace": 0}, "status": {"public": true}, %s}}\n' "$unpressed" \
     >"$TEST_DIR/ours/etc/headroom.json"
 postfix_reload "$TEST_DIR/ours"
 sink_tell "$TEST_DIR/ours.sink" set silent silent
@@ -134,7 +134,14 @@ holding()
     [ "$(sink_value "$TEST_DIR/ours.sink" silent.holding)" -eq 4 ]
 }
 wait_for 10 holding || fail "$(sink_value "$TEST_DIR/ours.sink" silent.holding) are being delivered, not four"
-expect 'the front door' "$(cut -d ' ' -f 1 "$TEST_DIR/ours/queue/pid/headroom-state.lmtp-test")" OPEN
+expect 'the front door' "$(head -n 1 "$TEST_DIR/ours/queue/pid/headroom-state.lmtp-test" | cut -d ' ' -f 1)" OPEN
+# What everybody may see, of which the front door sees the first word, has what would be.
+public()
+{
+    setpriv --reuid=nobody --regid=nogroup --clear-groups "$TEST_DIR/ours/daemon/headroomctl" -c "$TEST_DIR/ours/etc" status \
+        >"$TEST_DIR/public" 2>&1 && grep -q '^lmtp-test: dry run: nothing is held back; would be SHED, ' "$TEST_DIR/public"
+}
+wait_for 15 public || fail "for everybody: $(cat "$TEST_DIR/public")"
 sink_tell "$TEST_DIR/ours.sink" heal
 wait_for 20 log_has ours 12 'to=<user[0-9]*@silent.*status=sent' || fail 'not all was delivered'
 shed()
