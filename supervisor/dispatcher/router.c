@@ -58,8 +58,7 @@ static void give(struct router *router, int worker, struct part *part)
     const struct client *client = part->job->client;
     int result;
 
-    if (!router->config->dry_run &&
-        reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
+    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
         parts_reuse(router->parts, part, &client->request);
     result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
                         part->outgoing ? part->outgoing_length : part->length,

@@ -97,6 +97,12 @@ for name in stock ours; do
 done
 diff "$TEST_DIR/stock.told" "$TEST_DIR/ours.told" || fail 'the deliveries are not as by stock'
 expect 'transactions' "$(sink_value "$TEST_DIR/ours.sink" messages)" "$(sink_value "$TEST_DIR/stock.sink" messages)"
+for name in stock ours; do
+    say "$name: $(sink_value "$TEST_DIR/$name.sink" connections) connections"
+done
+# Whether a connection may be used again is decided when a process takes the request, as with stock, not when it came.
+[ "$(sink_value "$TEST_DIR/ours.sink" connections)" -le $(($(sink_value "$TEST_DIR/stock.sink" connections) + 8)) ] ||
+    fail "connections are not used again as by stock"
 expect 'deferred by us' "$(lines "$(postfix_log "$TEST_DIR/ours")" 'postfix/error')" 0
 counted()
 {
