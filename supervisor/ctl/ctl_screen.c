@@ -62,7 +62,7 @@ static void put_mail(FILE *out, const struct status *status, const struct ctl_vi
         fputs("does not move: no worker has been ready yet", out);
     else if (status->minute.delivered > 0)
         fprintf(out, "moves: %" PRIu64 " delivered in %s", status->minute.delivered, span);
-    else if (flight == 0 && status->requests.waiting == 0)
+    else if (flight + status->requests.waiting + status->requests.deferring == 0)
         fputs("has nothing to do", out);
     else if (status->minute.failed > 0)
         fprintf(out, "is tried, but nothing was delivered in %s", span);
@@ -70,6 +70,8 @@ static void put_mail(FILE *out, const struct status *status, const struct ctl_vi
         fprintf(out, "does not move: nothing delivered in %s", span);
     fprintf(out, ", %" PRIu64 " in delivery, %" PRIu64 " waiting", flight,
             status->requests.waiting);
+    if (status->requests.deferring > 0)
+        fprintf(out, ", %" PRIu64 " to be deferred", status->requests.deferring);
     if (status->minute.failed > 0)
         fprintf(out, ", %" PRIu64 " failed", status->minute.failed);
     fputc('\n', out);

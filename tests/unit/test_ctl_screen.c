@@ -157,6 +157,18 @@ Test(ctl_screen, the_first_minute_goes_on_while_nothing_happens)
     free(status);
 }
 
+/* What a full room has no place for leaves over ten minutes: qmgr(8) has it all that time. */
+Test(ctl_screen, victims_of_a_full_room)
+{
+    struct status *status = short_of_memory("HOLD");
+
+    status->requests.deferring = 1790;
+    SHOWS(status, true, "118 waiting, 1790 to be deferred");
+    status->requests.deferring = 0;
+    cr_expect_null(strstr(screen(status, true), "to be deferred"));
+    free(status);
+}
+
 /* Nothing is held back, so nothing is short; what would be is said. */
 Test(ctl_screen, dry_run)
 {
