@@ -204,10 +204,19 @@ unsigned admission_limit(const struct admission *admission, unsigned limit, int6
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 
 /*
- * DRY RUN. The part, which waits, is chosen whatever admission_next() would do. -> whether that might have chosen one of its
- * destination now: ADMISSION_START, ADMISSION_LIMIT or ADMISSION_HELD. In the place of admission_next(), not beside it.
+ * DRY RUN, and where qmgr(8) waits for us (router_window.c). The part, which waits, is chosen whatever admission_next() would do. -> whether that might have chosen one of its
+ * destination now: ADMISSION_START, ADMISSION_LIMIT or ADMISSION_HELD.
  */
 int admission_start_anyway(struct admission *admission, unsigned part, unsigned limit, int64_t now);
+
+/*
+ * Might it, where what waits only keeps others from coming? Not where more than its lane, its window or its failures holds it:
+ * an operator, his pace, a next hop that is down, or what its server takes at a time.
+ */
+bool admission_may_anyway(struct admission *admission, unsigned part, int64_t now);
+
+/* Is there one next hop for all mail? */
+bool admission_one_nexthop(const struct admission *admission);
 
 /* May others go along with this chosen part? For not asking for each of them. */
 bool admission_joins(const struct admission *admission, unsigned leader, int64_t now);

@@ -1,5 +1,5 @@
 /*
- * For a dry run: a part starts, or goes along, whatever admission would say of it; the accounts stay true.
+ * For a dry run, and for mail that qmgr(8) waits for: a part starts, or goes along, whatever admission would say of it; the accounts stay true.
  */
 
 #include "supervisor/admission/admission_share.h"
@@ -51,4 +51,24 @@ int admission_start_anyway(struct admission *admission, unsigned number, unsigne
     if (answer == ADMISSION_START && probes)
         admission_nexthop_probes(admission, part, now);
     return (int)answer;
+}
+
+bool admission_may_anyway(struct admission *admission, unsigned number, int64_t now)
+{
+    struct part *part = admission_part(admission, number, PART_WAITING, PART_WAITING);
+    struct destination *destination;
+    unsigned most;
+
+    if (part == NULL)
+        return false;
+    destination = part->destination;
+    destination_place(admission, destination, PLACE_KEEP, now);
+    most = destination_number(destination);
+    return destination->hold == NEXTHOP_FREE && destination->pace == 0 &&
+           (most == 0 || destination->in_flight < most);
+}
+
+bool admission_one_nexthop(const struct admission *admission)
+{
+    return admission->nexthop_count == 1;
 }

@@ -1,9 +1,8 @@
 #include "supervisor/admission/room.h"
 
-/* These parts of what is allowed, of the active queue, and of a window, are for those that are no victims. */
+/* These parts of what is allowed, and of the active queue, are for those that are no victims. */
 #define CROWDED_PART 16
 #define ACTIVE_PART 32
-#define WINDOW_PART 4
 
 /* Mail that waits for longer in qmgr(8) is held up. Microseconds. */
 #define HELD_UP INT64_C(1000000)
@@ -39,15 +38,28 @@ bool room_full(const struct room *room, unsigned waiting, unsigned running, uint
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes)
 {
     return held >= room->clients_max - room->clients_max / CROWDED_PART ||
-           (room->window > 0 && held >= room->window - room->window / WINDOW_PART) ||
+           (room->window > 0 && held >= three_quarters(room->window)) ||
            bytes >= room->bytes_max - room->bytes_max / CROWDED_PART;
+}
+
+/* Of the window that was seen, or of the largest. */
+static bool near_window(const struct room *room, unsigned held)
+{
+    return (room->window > 0 && held >= three_quarters(room->window)) ||
+           (room->hop_max > 0 && held >= three_quarters(room->hop_max));
+}
+
+bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit)
+{
+    if (wanted <= limit)
+        return near_window(room, held) || (room->hop_max > 0 && room->hop_max <= limit);
+    return wanted / 2 <= limit && room->window > 0 && held >= three_quarters(room->window);
 }
 
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes)
 {
-    return room_crowded(room, held, bytes) ||
-           (room->active_max > 0 && held >= room->active_max - room->active_max / ACTIVE_PART) ||
-           (room->hop_max > 0 && held >= room->hop_max - room->hop_max / WINDOW_PART);
+    return room_crowded(room, held, bytes) || near_window(room, held) ||
+           (room->active_max > 0 && held >= room->active_max - room->active_max / ACTIVE_PART);
 }
 
 void room_arrived(struct room_flow *flow, int64_t wait)

@@ -42,6 +42,13 @@ bool room_full_of_bytes(const struct room *room, uint64_t bytes);
 /* Are so few places left, with `held` requests and `bytes`, victims and those that run included, that mail has to wait? */
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes);
 
+/*
+ * Where all mail is for one next hop, and what is held wants so many of `limit` workers: may qmgr(8) hold back the rest for it? Where all
+ * of it has a worker, from three quarters of the window on; where the largest window has, always: nothing is behind that could have
+ * them, and the window of the moment is smaller. Where half of it waits, only if it was seen.
+ */
+bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit);
+
 /* Have victims to leave at once? As soon as they might fill what qmgr(8) allows, if all are for one next hop. */
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes);
 

@@ -236,6 +236,7 @@ static void would(struct router *router, struct part *part, int answer)
 static struct part *next_in_line(struct router *router, unsigned limit)
 {
     struct part *part = parts_oldest(router->parts);
+    const bool windowed = part && router_windowed(router, part, limit);
     int answer;
 
     if (!part)
@@ -243,7 +244,7 @@ static struct part *next_in_line(struct router *router, unsigned limit)
     answer = admission_start_anyway(router->admission, parts_handle(router->parts, part), limit,
                                     router_now(router));
     router_must(router, answer, part);
-    would(router, part, answer);
+    would(router, part, windowed ? ADMISSION_START : answer);
     router_join(router, part, limit);
     return part;
 }
@@ -263,6 +264,8 @@ static struct part *next_part(struct router *router)
         if (router_join(router, part, limit))
             return part;
     }
+    if ((part = router_next_windowed(router, limit)))
+        return part;
     router_again(router, choice.again);
     return NULL;
 }
@@ -304,12 +307,12 @@ static void growth_look(struct router *router)
 static void start_workers(struct router *router)
 {
     struct spawn_answer answer;
-    unsigned limit = limit_of(router), gaining;
+    unsigned limit = limit_of(router), gaining, windowed;
 
     gaining = admission_gaining(router->admission, limit, router_now(router), limit,
                                 parts_view(router->parts).jobs, &router->runnable);
-    if (router->config->dry_run)
-        gaining = router->runnable = parts_view(router->parts).jobs;
+    if ((windowed = router_count_windowed(router, limit)) > gaining)
+        gaining = router->runnable = windowed;
     do {
         struct fleet_view fleet = fleet_view(router->fleet);
         const struct spawn_view view = {

@@ -10,6 +10,7 @@
  *   router_end.c     a part ends
  *   router_defer.c   a part is deferred; how many may wait
  *   router_holds.c   destinations that an operator holds
+ *   router_window.c  what runs because qmgr(8) waits for it
  *   router_leave.c   the last turns, after a reload
  *
  *   clients  CLIENT_READ ---> a job, divided into parts, which wait in admission
@@ -179,6 +180,14 @@ void router_keep(struct router *router, struct part *part);
 
 /* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
 void router_defer(struct router *router);
+
+/*
+ * qmgr(8) waits for us: what waits runs as with stock. Does the part; the oldest that does, chosen, or NULL; and how many do, which are
+ * all in a dry run.
+ */
+bool router_windowed(const struct router *router, const struct part *part, unsigned limit);
+struct part *router_next_windowed(struct router *router, unsigned limit);
+unsigned router_count_windowed(const struct router *router, unsigned limit);
 
 /* Has a request that waits to leave? And how many may wait beside those that run. */
 bool router_room_full(const struct router *router);

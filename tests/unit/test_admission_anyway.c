@@ -140,3 +140,27 @@ Test(admission_anyway, behind_a_next_hop_that_is_down)
     expect_empty(admission);
     admission_destroy(admission);
 }
+
+/* Beyond a lane, a window and a back-off, but not beyond what an operator or the server sets. */
+Test(admission_anyway, may_where_only_a_share_holds_it)
+{
+    struct admission *admission = harness_create(100, 100);
+    const char *const held[] = {"held"};
+    int64_t now = 0;
+
+    harness_once(admission, 0, "dead", ADMISSION_FAILED, 30 * SECOND, now);
+    now += 31 * SECOND;
+    cr_expect_not(admission_may_anyway(admission, 0, now), "it does not wait");
+    for (unsigned i = 0; i < 3; i++)
+        harness_arrive(admission, i, "dead", RETRY, now);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_expect(admission_may_anyway(admission, i, now), "part %u", i);
+        anyway(admission, i, now);
+        cr_expect_not(admission_may_anyway(admission, i, now), "it runs");
+    }
+    harness_arrive(admission, 3, "held", FIRST, now);
+    cr_expect(admission_may_anyway(admission, 3, now));
+    admission_hold(admission, held, 1, now);
+    cr_expect_not(admission_may_anyway(admission, 3, now));
+    admission_destroy(admission);
+}

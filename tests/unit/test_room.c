@@ -112,3 +112,24 @@ Test(room, the_window_of_qmgr_is_seen)
     second(&room, 30, 30, 0, 5001);
     cr_assert_eq(room.window, 0, "it has grown");
 }
+
+/* Of the largest window three quarters, or all of it where as many workers are there; or of the one that was seen. */
+Test(room, qmgr_may_hold_back_the_rest)
+{
+    struct room room = large;
+
+    cr_assert_not(room_windowed(&room, 20000, 50, 100), "no limit is known");
+    room.hop_max = 20;
+    cr_assert(room_windowed(&room, 1, 1, 20));
+    cr_assert_not(room_windowed(&room, 14, 14, 19));
+    cr_assert(room_windowed(&room, 15, 15, 19));
+    room.hop_max = 0;
+    room.window = 8;
+    cr_assert_not(room_windowed(&room, 5, 5, 100));
+    cr_assert(room_windowed(&room, 6, 6, 100));
+    cr_assert(room_windowed(&room, 6, 9, 4), "seen: also where half of it waits");
+    cr_assert_not(room_windowed(&room, 6, 10, 4));
+    room.window = 0;
+    room.hop_max = 8;
+    cr_assert_not(room_windowed(&room, 8, 8, 7));
+}
