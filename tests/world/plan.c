@@ -65,6 +65,7 @@ static void configure(struct plan *plan)
     plan->postconf = (struct postconf){
         .hash_queue_depth = 1,
         .maximal_queue_lifetime = 5 * 24 * 3600,
+        .default_destination_concurrency_limit = (int[]){0, 4, 20}[world.seed / 24 % 3],
         .bounce_queue_lifetime = 2 * 24 * 3600,
         .daemon_timeout = 18000,
         .ipc_timeout = 1000,
