@@ -41,6 +41,8 @@ slowest()
 }
 
 create stock 10084 lmtp
+mkdir -p "$TEST_DIR/ours/etc"
+echo '{"defaults": {"destination": {"slow_after": 0.5}}}' >"$TEST_DIR/ours/etc/headroom.json"
 create ours 10083 headroom
 for name in stock ours; do
     put "$name" first --count 20 --rcpt 'user%d@dead.invalid'
