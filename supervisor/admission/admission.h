@@ -204,8 +204,8 @@ unsigned admission_limit(const struct admission *admission, unsigned limit, int6
 struct admission_choice admission_next(struct admission *admission, unsigned limit, int64_t now);
 
 /*
- * DRY RUN, and where qmgr(8) waits for us (router_window.c). The part, which waits, is chosen whatever admission_next() would do. -> whether that might have chosen one of its
- * destination now: ADMISSION_START, ADMISSION_LIMIT or ADMISSION_HELD.
+ * DRY RUN, and where qmgr(8) waits for us (router_window.c). The part, which waits, is chosen whatever admission_next()
+ * would do. -> whether that might have chosen one of its destination now: ADMISSION_START, ADMISSION_LIMIT or ADMISSION_HELD.
  */
 int admission_start_anyway(struct admission *admission, unsigned part, unsigned limit, int64_t now);
 

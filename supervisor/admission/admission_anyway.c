@@ -1,5 +1,6 @@
 /*
- * For a dry run, and for mail that qmgr(8) waits for: a part starts, or goes along, whatever admission would say of it; the accounts stay true.
+ * For a dry run, and for mail that qmgr(8) waits for: a part starts, or goes along, whatever admission would say of it; the
+ * accounts stay true.
  */
 
 #include "supervisor/admission/admission_share.h"
