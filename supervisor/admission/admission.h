@@ -394,7 +394,7 @@ struct admission_nexthop {
     int64_t since; /* that it does not answer */
     unsigned waiting;
     unsigned destinations;
-    unsigned failures; /* deliveries that reached no server, in a row */
+    unsigned failures;      /* deliveries that reached no server, in a row */
     int64_t crowded_until;  /* it is for admission_limit() until then; ADMISSION_NEVER: it is not */
     unsigned crowded_limit; /* no more than these until then */
 };

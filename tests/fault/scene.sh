@@ -155,7 +155,7 @@ one()
     [ "$said_ours" -le 30 ] || problem "$said_ours lines"
     ! grep -q -e 'broken promise' -e 'Please report' -e 'panic:' "$p/log" || problem 'a promise is broken'
     # rights_return() ends the process on purpose when it would go on with the wrong rights.
-    [ "$1 $2" = 'start rights' ] || ! grep -q 'headroom.*signal 6\|headroom.*signal 11' "$p/log" || problem 'it crashed'
+    [ "$2" = rights ] || ! grep -q 'headroom.*signal 6\|headroom.*signal 11' "$p/log" || problem 'it crashed'
     if [ -n "$problems" ]; then
         {
             echo "$*: ${problems#; }"

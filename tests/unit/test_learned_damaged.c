@@ -52,7 +52,7 @@ static void put(const void *bytes, size_t length)
 static void put_number(uint64_t number, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
-        put(&(unsigned char){(unsigned char)(number >> (8 * i))}, 1);
+        put(&(unsigned char){i < sizeof number ? (unsigned char)(number >> (8 * i)) : 0}, 1);
 }
 
 static void put_head(void)
