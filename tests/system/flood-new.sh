@@ -33,8 +33,9 @@ for variant in $(flood_variants fresh-new-more aged-new-more aged-five aged-new 
     flood_flush
     wait_for 10 flood_taken || fail "the flush was not taken up"
     flood_send good --rate 5 --time "$FLOOD_TIME" --rcpt 'user%d@good%d.invalid' --cycle "$cycle"
+    # So many that they hold 20 of the 64 workers, however long a delivery takes.
     case $variant in
-    *-more) flood_send more --rate 2 --time "$FLOOD_TIME" --first 1000 --rcpt 'user%d@dead%d.invalid' ;;
+    *-more) flood_send more --rate "$(awk "BEGIN { print 20 / $FLOOD_HOLD }")" --time "$FLOOD_TIME" --first 1000 --rcpt 'user%d@dead%d.invalid' ;;
     esac
     flood_sent
     flood_latency "$case" "$limit" good
