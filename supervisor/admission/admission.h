@@ -210,8 +210,8 @@ struct admission_choice admission_next(struct admission *admission, unsigned lim
 int admission_start_anyway(struct admission *admission, unsigned part, unsigned limit, int64_t now);
 
 /*
- * Might it, where what waits only keeps others from coming? Not where more than its lane, its window or its failures holds it:
- * an operator, his pace, a next hop that is down, or what its server takes at a time.
+ * May the part, which waits, be started by that in a run in earnest? Whatever its lane, its window and its failures say; but
+ * not against an operator's hold or pace, a next hop that is down, or the number that its server takes at a time.
  */
 bool admission_may_anyway(struct admission *admission, unsigned part, int64_t now);
 

@@ -356,15 +356,21 @@ static int64_t sweep(struct admission *admission, struct nexthop *hop, int64_t n
     return hop->given_up ? again : earlier(again, hop->failed_since + patience);
 }
 
+/* When mail is spared no more for the silence of the only next hop, or ADMISSION_NEVER. */
+static int64_t spares_until(const struct admission *admission)
+{
+    return admission->nexthop_count == 1 ? admission->nexthops[0].spares_until : ADMISSION_NEVER;
+}
+
 int64_t admission_nexthop_sweep(struct admission *admission, int64_t now)
 {
-    bool only = admission->nexthop_count == 1, trouble = false;
     int64_t again = ADMISSION_NEVER;
+    bool trouble = false;
 
-    if (only && nexthop_unspares(&admission->nexthops[0], now))
+    if (admission->nexthop_count == 1 && nexthop_unspares(&admission->nexthops[0], now))
         admission->nexthop_trouble = true;
     if (!admission->nexthop_trouble)
-        return only ? admission->nexthops[0].spares_until : again;
+        return spares_until(admission);
     for (unsigned i = 0; i < admission->nexthop_count; i++) {
         struct nexthop *hop = &admission->nexthops[i];
 
@@ -374,7 +380,7 @@ int64_t admission_nexthop_sweep(struct admission *admission, int64_t now)
         trouble |= hop->down || hop->review > 0;
     }
     admission->nexthop_trouble = trouble;
-    return again;
+    return earlier(again, spares_until(admission));
 }
 
 bool admission_nexthop(const struct admission *admission, unsigned index, int64_t now,

@@ -35,25 +35,29 @@ bool room_full(const struct room *room, unsigned waiting, unsigned running, uint
     return waiting > room_bound(room, running) || (waiting > 1 && room_full_of_bytes(room, bytes));
 }
 
+/* What is held is near the window that was seen. */
+static bool near_seen(const struct room *room, unsigned held)
+{
+    return room->window > 0 && held >= three_quarters(room->window);
+}
+
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes)
 {
-    return held >= room->clients_max - room->clients_max / CROWDED_PART ||
-           (room->window > 0 && held >= three_quarters(room->window)) ||
+    return held >= room->clients_max - room->clients_max / CROWDED_PART || near_seen(room, held) ||
            bytes >= room->bytes_max - room->bytes_max / CROWDED_PART;
 }
 
 /* Of the window that was seen, or of the largest. */
 static bool near_window(const struct room *room, unsigned held)
 {
-    return (room->window > 0 && held >= three_quarters(room->window)) ||
-           (room->hop_max > 0 && held >= three_quarters(room->hop_max));
+    return near_seen(room, held) || (room->hop_max > 0 && held >= three_quarters(room->hop_max));
 }
 
 bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit)
 {
     if (wanted <= limit)
         return near_window(room, held) || (room->hop_max > 0 && room->hop_max <= limit);
-    return wanted / 2 <= limit && room->window > 0 && held >= three_quarters(room->window);
+    return wanted / 2 <= limit && near_seen(room, held);
 }
 
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes)

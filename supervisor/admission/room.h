@@ -43,9 +43,9 @@ bool room_full_of_bytes(const struct room *room, uint64_t bytes);
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes);
 
 /*
- * Where all mail is for one next hop, and what is held wants so many of `limit` workers: may qmgr(8) hold back the rest for it? Where all
- * of it has a worker, from three quarters of the window on; where the largest window has, always: nothing is behind that could have
- * them, and the window of the moment is smaller. Where half of it waits, only if it was seen.
+ * All mail is for one next hop, `held` requests of it are here, and `wanted` of `limit` workers would run them all. May qmgr(8)
+ * hold back other mail because of them? Where `limit` suffices: from three quarters of a window on, or always, if it suffices for
+ * the largest window, too. Where it suffices for half of them: from three quarters of the window that was seen on.
  */
 bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit);
 

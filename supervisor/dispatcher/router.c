@@ -307,12 +307,14 @@ static void growth_look(struct router *router)
 static void start_workers(struct router *router)
 {
     struct spawn_answer answer;
-    unsigned limit = limit_of(router), gaining, windowed;
+    unsigned limit = limit_of(router), gaining, stock;
 
     gaining = admission_gaining(router->admission, limit, router_now(router), limit,
                                 parts_view(router->parts).jobs, &router->runnable);
-    if ((windowed = router_count_windowed(router, limit)) > gaining)
-        gaining = router->runnable = windowed;
+    stock = router->config->dry_run ? parts_view(router->parts).jobs
+                                    : router_count_windowed(router, limit);
+    if (stock > gaining)
+        gaining = router->runnable = stock;
     do {
         struct fleet_view fleet = fleet_view(router->fleet);
         const struct spawn_view view = {

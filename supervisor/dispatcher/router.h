@@ -181,12 +181,13 @@ void router_keep(struct router *router, struct part *part);
 /* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
 void router_defer(struct router *router);
 
-/*
- * qmgr(8) waits for us: what waits runs as with stock. Does the part; the oldest that does, chosen, or NULL; and how many do, which are
- * all in a dry run.
- */
+/* Where qmgr(8) holds back other mail for what waits, that runs as with stock (router_window.c). Does this part? */
 bool router_windowed(const struct router *router, const struct part *part, unsigned limit);
+
+/* The oldest part that does, which is chosen in admission then; or NULL. */
 struct part *router_next_windowed(struct router *router, unsigned limit);
+
+/* How many do. */
 unsigned router_count_windowed(const struct router *router, unsigned limit);
 
 /* Has a request that waits to leave? And how many may wait beside those that run. */

@@ -185,7 +185,6 @@ static void room_write(const struct router *router, char *text, size_t size)
     const struct parts_view view = parts_view(router->parts);
     unsigned most = router->config->waiting_max;
     unsigned bound = router_room(router);
-
     uint64_t each = view.bytes / (view.requests > 0 ? view.requests : 1);
 
     /* Some have left since then, but which of the three is the nearest has not changed. */

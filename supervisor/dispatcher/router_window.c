@@ -51,8 +51,6 @@ unsigned router_count_windowed(const struct router *router, unsigned limit)
     const struct part *part = NULL;
     unsigned count = 0;
 
-    if (router->config->dry_run)
-        return view.jobs;
     if (windowed(router, limit))
         part = parts_oldest(router->parts);
     for (; part; part = TAILQ_NEXT(part, in_line))

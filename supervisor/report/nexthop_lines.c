@@ -36,15 +36,16 @@ static void say_up(const struct report_view *view, const struct admission_nextho
                 seconds(view, since), hop->waiting);
 }
 
-/* For a minute at first, later for an hour: no more lines need be bounded. */
+/* Each is for twice as long as the one before, up to an hour: these lines need no other bound. */
 static void say_crowded(const struct report_view *view, const struct admission_nexthop *hop,
                         struct journal *journal)
 {
-    journal_log(journal, EVENT_NEXTHOP_CROWDED, LOG_NOTICE,
-                (struct journal_field[]){JOURNAL_TEXT("HEADROOM_NEXTHOP", hop->name)}, 1,
-                "next hop %s refuses more than %u deliveries at a time and serves others: no more "
-                "are begun for %.0f s, as with stock",
-                hop->name, hop->crowded_limit, -seconds(view, hop->crowded_until));
+    journal_log(
+        journal, EVENT_NEXTHOP_CROWDED, LOG_NOTICE,
+        (struct journal_field[]){JOURNAL_TEXT("HEADROOM_NEXTHOP", hop->name)}, 1,
+        "next hop %s refuses more than %u deliveries at a time and serves others: no more "
+        "are begun for %.0f s, as with stock; the server's own limit moves that, or workers.max",
+        hop->name, hop->crowded_limit, -seconds(view, hop->crowded_until));
 }
 
 void nexthop_lines_tick(struct nexthop_lines *lines, const struct report_view *view,
