@@ -15,9 +15,7 @@
 #include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_restarts.h"
 #include "supervisor/ctl/ctl_words.h"
-
-/* What the lines of a dry run about its state begin with: nothing was held back in it. */
-#define DRY_RUN "dry run: "
+#include "supervisor/ctl/ctl_would.h"
 
 #define DAY (INT64_C(24) * 3600 * 1000000)
 
@@ -29,8 +27,8 @@ static void print_entry(void *context, const struct ctl_entry *entry)
     printf("%s %-10s ", ctl_date(entry->time, date), entry->service);
     if (strcmp(entry->event, "state") == 0)
         printf("%-7s %slimit %" PRId64 ", %" PRId64 " workers, %" PRId64 " waiting: %s\n",
-               entry->state, strncmp(entry->text, DRY_RUN, strlen(DRY_RUN)) == 0 ? DRY_RUN : "",
-               entry->limit, entry->workers, entry->waiting, entry->reason);
+               entry->state, ctl_would_entry(entry) ? "dry run: " : "", entry->limit,
+               entry->workers, entry->waiting, entry->reason);
     else
         printf("%-7s %s\n", entry->event, entry->text);
 }
@@ -40,29 +38,19 @@ static void take_entry(void *context, const struct ctl_entry *entry)
     ctl_restarts_take(context, entry);
 }
 
-/* What a dry run would have done, from the lines that count it. */
-struct would {
-    int64_t deferred, waited, split;
-};
-
-static void print_would(void *context, const struct ctl_entry *entry)
+static int64_t print_journal(const struct ctl *ctl, const char *named, int64_t since)
 {
-    struct would *sum = context;
-    char date[CTL_WORD_SIZE];
+    static const char *const events[] = {"state", "start", "exit", NULL};
+    struct ctl_restarts *restarts = calloc(1, sizeof *restarts);
+    int64_t count;
 
-    if (entry->would_defer < 0 || entry->would_wait < 0 || entry->would_split < 0 ||
-        (entry->would_defer == 0 && entry->would_wait == 0 && entry->would_split == 0))
-        return;
-    sum->deferred += entry->would_defer;
-    sum->waited += entry->would_wait;
-    sum->split += entry->would_split;
-    printf("%s %-16s would have deferred %" PRId64 ", made %" PRId64 " wait, split off %" PRId64,
-           ctl_date(entry->time, date), entry->service, entry->would_defer, entry->would_wait,
-           entry->would_split);
-    if (entry->state[0] != '\0')
-        printf("; %s, limit %" PRId64 ", %" PRId64 " workers: %s", entry->state, entry->limit,
-               entry->workers, entry->reason);
-    putchar('\n');
+    if (!restarts)
+        return -ENOMEM;
+    restarts->use = print_entry;
+    count = ctl_journal_read(ctl, named, since, events, take_entry, restarts);
+    ctl_restarts_take(restarts, NULL);
+    free(restarts);
+    return count;
 }
 
 /* Without a journal there is what the snapshots remember. */
@@ -106,15 +94,11 @@ static int print_changes(const struct ctl *ctl, const char *named, int64_t since
 
 int ctl_history(struct ctl *ctl, int argc, char **argv)
 {
-    static const char *const events[] = {"state", "start", "exit", NULL};
-    static const char *const all[] = {"state", "summary", "exit", NULL};
     static const struct option options[] = {
         {"since", required_argument, NULL, 's'}, {"would", no_argument, NULL, 'w'}, {0}};
-    struct would sum = {0};
     bool would = false;
     int64_t now = clock_wall();
     int64_t since = now - DAY;
-    struct ctl_restarts *restarts;
     int64_t count;
     char date[CTL_WORD_SIZE];
     int option;
@@ -137,21 +121,8 @@ int ctl_history(struct ctl *ctl, int argc, char **argv)
     }
     if (ctl_open(ctl) != 0)
         return CTL_FAILED;
-    restarts = calloc(1, sizeof *restarts);
-    if (!restarts)
-        return CTL_FAILED;
     ctl_page_begin();
-    restarts->use = print_entry;
-    count = would ? ctl_journal_read(ctl, argv[optind], since, all, print_would, &sum)
-                  : ctl_journal_read(ctl, argv[optind], since, events, take_entry, restarts);
-    ctl_restarts_take(restarts, NULL);
-    free(restarts);
-    if (count > 0 && would)
-        printf("since %s a dry run would have deferred %" PRId64 ", made %" PRId64
-               " wait, split off %" PRId64 "\n",
-               ctl_date(since, date), sum.deferred, sum.waited, sum.split);
-    if (count > 0 && would && sum.deferred == 0 && sum.waited == 0 && sum.split == 0)
-        puts("The log has the counts once a minute; headroomctl status has those since the start.");
+    count = would ? ctl_would(ctl, argv[optind], since) : print_journal(ctl, argv[optind], since);
     if (count > 0)
         return 0;
     if (count < 0)

@@ -270,8 +270,9 @@ static void remember(struct dispatcher *dispatcher)
 
 static void report(struct dispatcher *dispatcher, bool last)
 {
-    const struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
+    struct report_view view = dispatcher_view(&dispatcher->router, dispatcher->settings);
 
+    view.logged = &dispatcher->lines.told_totals;
     nexthop_lines_tick(&dispatcher->nexthop_lines, &view, &dispatcher->complaints);
     complaints_flush(&dispatcher->complaints, dispatcher->loop.now, last);
     snapshot_tick(dispatcher->snapshot, &view, last);

@@ -87,6 +87,15 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->faults.queue_full = view->queue == -ENOSPC;
 }
 
+static void collect_unlogged(const struct report_view *view, struct status *status)
+{
+    struct totals since = {0};
+
+    if (view->logged)
+        totals_add(&since, view->logged, view->totals);
+    status->unlogged = totals_would(&since);
+}
+
 static void collect_memory(const struct report_view *view, struct status *status)
 {
     const struct memory_sample *sample = view->sample;
@@ -257,6 +266,7 @@ void snapshot_collect(struct snapshot *snapshot, const struct report_view *view)
     status->written = clock_wall();
     collect_state(view, status);
     collect_figures(view, status);
+    collect_unlogged(view, status);
     collect_memory(view, status);
     collect_minute(snapshot, view, status);
     collect_nexthops(view, status);

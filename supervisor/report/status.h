@@ -154,6 +154,8 @@ struct status {
 
     struct totals totals; /* since the start */
 
+    struct totals_would unlogged; /* of a dry run: what no line of the log has counted yet */
+
     struct { /* counts of the last `span` us, about a minute, and figures at their beginning */
         uint64_t span;
         uint64_t delivered;

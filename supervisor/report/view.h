@@ -29,6 +29,7 @@ struct report_view {
     pid_t parent;
     const char *group_mode;
     const struct totals *totals;
+    const struct totals *logged; /* the counters in the last line of the log, or NULL */
     const struct failures *failures;
     const struct limit_settings *settings;
     const struct limit_state *state;

@@ -118,23 +118,28 @@ grep -q 'service lmtp-test is a dry run: at most 4 workers' "$TEST_DIR/check" ||
 says 1 'starts:.*dry run: nothing is held back, at most 4 workers' || fail 'the start line does not say it'
 
 counts="deferred $(($(total would_defer_slow) + $(total would_defer_full))), made $(total would_wait_destination) wait, split off $(total would_split)"
+history_counts()
+{
+    headroomctl history --would lmtp-test >"$TEST_DIR/history" 2>&1
+    tail -n 1 "$TEST_DIR/history" | grep -q "^since .* a dry run would have $counts\$"
+}
+# Most of it is in no line of the log yet.
+wait_for 5 history_counts || fail "at once, wanted $counts: $(cat "$TEST_DIR/history")"
+grep -q 'split off [0-9]*; since its last line in the log$' "$TEST_DIR/history" || fail "no rest: $(cat "$TEST_DIR/history")"
 
 say 'memory is short'
 # No machine has so much.
 printf '{"defaults": {"dry_run": true, "memory": {"min_available": "10000G"}, "shed": {"after": 0, "grace": 0}, "status": {"public": true}, %s}}\n' "$unpressed" \
     >"$TEST_DIR/ours/etc/headroom.json"
 postfix_reload "$TEST_DIR/ours"
+# Lines of the process before, its last one included, count all that it would have done.
+wait_for 10 history_counts || fail "wanted $counts: $(cat "$TEST_DIR/history")"
+cat "$TEST_DIR/history"
+! grep -q 'since its last line' "$TEST_DIR/history" || fail 'what is in the log is counted again'
 sink_tell "$TEST_DIR/ours.sink" set silent silent
 put ours short --count 12 --rcpt 'user%d@silent%d.invalid' --cycle 12
 wait_for 20 says 1 '^dry run: now SHED' || fail 'it would not be SHED'
-# Lines of the process before, its last one included, count all that it would have done.
-history_counts()
-{
-    headroomctl history --would lmtp-test >"$TEST_DIR/history" 2>&1
-    tail -n 1 "$TEST_DIR/history" | grep -q "^since .* a dry run would have $counts\$"
-}
-wait_for 10 history_counts || fail "wanted $counts: $(cat "$TEST_DIR/history")"
-cat "$TEST_DIR/history"
+headroomctl history lmtp-test | grep -q 'SHED *dry run: limit' || fail "the change is not marked as one of a dry run: $(headroomctl history lmtp-test)"
 holding()
 {
     [ "$(sink_value "$TEST_DIR/ours.sink" silent.holding)" -eq 4 ]
