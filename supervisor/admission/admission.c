@@ -2,6 +2,7 @@
  * The life of a part. See admission.h.
  */
 
+#include "supervisor/admission/admission_nexthop.h"
 #include "supervisor/admission/admission_share.h"
 
 #include <errno.h>

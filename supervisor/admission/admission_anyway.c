@@ -3,6 +3,7 @@
  * accounts stay true.
  */
 
+#include "supervisor/admission/admission_nexthop.h"
 #include "supervisor/admission/admission_share.h"
 
 #include <errno.h>

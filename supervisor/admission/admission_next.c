@@ -2,6 +2,7 @@
  * Who is next: what the clock changes, the lane, its front, and how many could start. See admission.h.
  */
 
+#include "supervisor/admission/admission_nexthop.h"
 #include "supervisor/admission/admission_share.h"
 
 /* A destination whose evidence turns out to have changed is put in its place and another one is looked at. */

@@ -1,13 +1,11 @@
 /*
- * The table of next hops, and what one that is down means for the destinations behind it. See nexthop.h and admission.h, NEXT HOPS.
+ * What a next hop that is down means for the destinations behind it. See nexthop.h and admission.h, NEXT HOPS.
  */
-
-#include "supervisor/admission/admission_share.h"
 
 #include <string.h>
 
-/* So many destinations behind one next hop make it a server that several share. */
-#define SHARED 3
+#include "supervisor/admission/admission_nexthop.h"
+#include "supervisor/admission/admission_share.h"
 
 /* This part of the limit is for probes of all next hops together. */
 #define PROBES_OF 8
@@ -24,123 +22,10 @@
  */
 #define GIVEN_UP 3
 
-static struct nexthop *at(struct admission *admission, unsigned number)
-{
-    return number == 0 ? NULL : &admission->nexthops[number - 1];
-}
-
-static struct nexthop *find(struct admission *admission, const char *name, uint64_t hash)
-{
-    for (unsigned i = 0; i < admission->nexthop_count; i++) {
-        struct nexthop *hop = &admission->nexthops[i];
-
-        if (hop->hash == hash && strcmp(hop->name, name) == 0)
-            return hop;
-    }
-    return NULL;
-}
-
-/* One that nothing is under way to, the next in turn. NULL: there is none. */
-static struct nexthop *evict(struct admission *admission)
-{
-    for (unsigned i = 0; i < NEXTHOPS_MAX; i++) {
-        struct nexthop *hop = &admission->nexthops[admission->nexthop_hand];
-
-        admission->nexthop_hand = (admission->nexthop_hand + 1) % NEXTHOPS_MAX;
-        if (hop->parts == 0 && hop->members < SHARED) {
-            *hop = (struct nexthop){.turn = hop->turn + 1};
-            return hop;
-        }
-    }
-    return NULL;
-}
-
-/* `likely`: whom it probably is, or NULL. */
-static struct nexthop *get(struct admission *admission, const char *name, size_t length,
-                           struct nexthop *likely)
-{
-    char kept[ADMISSION_KEY];
-    size_t keep = destination_key(kept, name, length);
-    uint64_t hash = destination_hash(admission, kept, keep);
-    struct nexthop *hop = likely;
-
-    if (!hop || hop->hash != hash || strcmp(hop->name, kept) != 0)
-        hop = find(admission, kept, hash);
-    if (hop)
-        return hop;
-    hop = admission->nexthop_count < NEXTHOPS_MAX ? &admission->nexthops[admission->nexthop_count++]
-                                                  : evict(admission);
-    if (!hop)
-        return NULL;
-    memcpy(hop->name, kept, keep + 1);
-    hop->hash = hash;
-    nexthop_init(hop);
-    return hop;
-}
-
-static struct nexthop *of(struct admission *admission, const struct destination *destination)
-{
-    struct nexthop *hop = at(admission, destination->nexthop);
-
-    return hop && hop->turn == destination->nexthop_turn ? hop : NULL;
-}
-
-void admission_nexthop_forget(struct admission *admission, struct destination *destination)
-{
-    struct nexthop *hop = of(admission, destination);
-
-    if (hop) {
-        hop->queued -= list_linked(&destination->of_nexthop);
-        hop->members--;
-    }
-    list_remove(&destination->of_nexthop);
-    destination->nexthop = 0;
-}
-
-/* A destination whose mail goes to several next hops at once has none: what one of them does is not the others' fault. */
-void admission_nexthop_arrives(struct admission *admission, struct part *part, const char *name,
-                               size_t length)
-{
-    struct destination *destination = part->destination;
-    struct nexthop *before = of(admission, destination);
-    struct nexthop *hop = length > 0 ? get(admission, name, length, before) : NULL;
-
-    if (hop != before) {
-        admission_nexthop_forget(admission, destination);
-        if (hop && !destination_busy(destination)) {
-            destination->nexthop = (uint16_t)(hop - admission->nexthops + 1);
-            destination->nexthop_turn = hop->turn;
-            hop->members++;
-        }
-    }
-    part->nexthop = destination->nexthop;
-    if (part->nexthop != 0)
-        at(admission, part->nexthop)->parts++;
-}
-
-void admission_nexthop_waits(struct admission *admission, const struct part *part, bool waits)
-{
-    struct nexthop *hop = at(admission, part->nexthop);
-
-    if (hop && waits)
-        hop->waiting++;
-    else if (hop)
-        hop->waiting--;
-}
-
-void admission_nexthop_leaves(struct admission *admission, struct part *part)
-{
-    struct nexthop *hop = at(admission, part->nexthop);
-
-    if (hop)
-        hop->parts--;
-    part->nexthop = 0;
-}
-
 /* Several destinations share it, or there is no other: its failures are nobody's evidence. */
 static bool shared(const struct admission *admission, const struct nexthop *hop)
 {
-    return hop->members >= SHARED || admission->nexthop_count == 1;
+    return hop->members >= NEXTHOP_SHARED || admission->nexthop_count == 1;
 }
 
 static bool down(const struct admission *admission, const struct nexthop *hop)
@@ -150,14 +35,14 @@ static bool down(const struct admission *admission, const struct nexthop *hop)
 
 bool admission_nexthop_down(struct admission *admission, const struct destination *destination)
 {
-    return down(admission, of(admission, destination));
+    return down(admission, admission_nexthop_of(admission, destination));
 }
 
 bool admission_nexthop_spares(struct admission *admission, const struct destination *destination,
                               int64_t now)
 {
     const struct admission_settings *settings = &admission->settings;
-    struct nexthop *hop = of(admission, destination);
+    struct nexthop *hop = admission_nexthop_of(admission, destination);
     int64_t success = destination->last_success, until;
 
     /* Where others are served, too, they are not kept out for the sake of one that is down. */
@@ -183,7 +68,7 @@ enum nexthop_hold admission_nexthop_holds(struct admission *admission,
 
     if (waits == stands && !admission->nexthop_trouble)
         return NEXTHOP_FREE;
-    hop = of(admission, destination);
+    hop = admission_nexthop_of(admission, destination);
     if (hop && waits && !stands) {
         list_push_tail(&hop->queue, &destination->of_nexthop);
         hop->queued++;
@@ -243,7 +128,7 @@ struct destination *admission_nexthop_probe(struct admission *admission, int64_t
 
 void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now)
 {
-    struct nexthop *hop = at(admission, part->nexthop);
+    struct nexthop *hop = admission_nexthop_at(admission, part->nexthop);
     struct list *link = &part->destination->of_nexthop;
 
     part->probe = true;
@@ -260,14 +145,14 @@ void admission_nexthop_lands(struct admission *admission, struct part *part)
 {
     if (!part->probe)
         return;
-    nexthop_probe_ends(at(admission, part->nexthop));
+    nexthop_probe_ends(admission_nexthop_at(admission, part->nexthop));
     admission->nexthop_probes--;
     part->probe = false;
 }
 
 void admission_nexthop_hangs(struct admission *admission, const struct part *part)
 {
-    struct nexthop *hop = at(admission, part->nexthop);
+    struct nexthop *hop = admission_nexthop_at(admission, part->nexthop);
 
     if (hop)
         nexthop_hangs(hop, part->since);
@@ -276,7 +161,7 @@ void admission_nexthop_hangs(struct admission *admission, const struct part *par
 enum nexthop_fault admission_nexthop_ended(struct admission *admission, const struct part *part,
                                            enum admission_outcome outcome, int64_t now)
 {
-    struct nexthop *hop = at(admission, part->nexthop);
+    struct nexthop *hop = admission_nexthop_at(admission, part->nexthop);
 
     if (!hop)
         return NEXTHOP_INNOCENT;

@@ -13,6 +13,8 @@ void admission_count(const struct admission *admission, struct admission_counter
     counters->waiting = admission->waiting + admission->parked_count;
     counters->victims = admission->victim_count;
     counters->in_flight = admission->in_flight;
+    counters->hanging = admission->hanging_count;
+    memcpy(counters->waits, admission->waits, sizeof counters->waits);
     for (int i = 0; i < ADMISSION_LANES; i++)
         counters->lane[i] = admission->lane[i].in_flight;
 }

@@ -6,7 +6,7 @@
  * faster only when the room fills up. Nothing else waits for them.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_nexthop.h"
 
 /* At most 200 a second: measured, two connections to retry(8) deferred 1900 in a second and cost a core. */
 #define INTERVAL_MIN (ADMISSION_SECOND / 200)

@@ -2,7 +2,7 @@
  * The table of destinations: a hash table with chains by number, an order of last use, and an order by length of queue.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_nexthop.h"
 
 #include <endian.h>
 #include <stdio.h>

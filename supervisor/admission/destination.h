@@ -11,7 +11,7 @@
  * function that decides where; it is called after every change.
  */
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/admission/nexthop.h"
 #include "supervisor/base/list.h"
 #include "supervisor/limits.h"
@@ -60,9 +60,6 @@ struct part {
     bool trying;  /* in flight, started in a lane of which nothing is known */
     bool silent;  /* and that for longer than SILENT_AFTER */
 };
-
-/* Next hops (admission_nexthop.c): nothing is held back, all is, or all that may be deferred. */
-enum nexthop_hold { NEXTHOP_FREE, NEXTHOP_HELD, NEXTHOP_EXEMPT_ONLY };
 
 /* The four queues of a destination; exempt parts apart, so that the newest part that may be deferred is always a tail. */
 enum queue { QUEUE_FIRST, QUEUE_FIRST_EXEMPT, QUEUE_RETRY, QUEUE_RETRY_EXEMPT, QUEUES };
@@ -123,14 +120,16 @@ struct destination {
     unsigned counted_hanging;   /* of what it adds to stretched_hanging */
     unsigned counted_over;
     unsigned counted_doomed;
-    uint32_t nexthop_turn; /* of that next hop when it was found */
-    uint16_t nexthop;      /* all its mail goes there: number + 1; 0: none, or several */
-    uint8_t lane;          /* by evidence */
-    uint8_t charge;        /* the lane all its in-flight parts are charged to */
-    uint8_t ready_lane;    /* the ring it stands in */
-    uint8_t first_lane;    /* ADMISSION_FIRST or ADMISSION_PASSED */
-    uint8_t spare_lane;    /* the ring of which lane */
+    unsigned counted_waits; /* of what it adds to waits[wait] */
+    uint32_t nexthop_turn;  /* of that next hop when it was found */
+    uint16_t nexthop;       /* all its mail goes there: number + 1; 0: none, or several */
+    uint8_t lane;           /* by evidence */
+    uint8_t charge;         /* the lane all its in-flight parts are charged to */
+    uint8_t ready_lane;     /* the ring it stands in */
+    uint8_t first_lane;     /* ADMISSION_FIRST or ADMISSION_PASSED */
+    uint8_t spare_lane;     /* the ring of which lane */
     uint8_t stretched_lane;
+    uint8_t wait; /* enum admission_wait */
     bool heavy;
     bool hung;           /* its last failure was a hang */
     bool refused;        /* its last failure was a refused connection */
@@ -213,9 +212,10 @@ struct admission {
     unsigned stretched;         /* what could start of stretched destinations */
     unsigned stretched_hanging; /* of hanging_count, those that only wait for each other */
     unsigned parked_count;
-    unsigned answers;    /* of joint first attempts */
-    unsigned over_count; /* parts more than their destinations' backlogs */
-    unsigned doomed;     /* deferrable parts of slow and dead destinations */
+    unsigned answers;                /* of joint first attempts */
+    unsigned over_count;             /* parts more than their destinations' backlogs */
+    unsigned doomed;                 /* deferrable parts of slow and dead destinations */
+    unsigned waits[ADMISSION_WAITS]; /* parts, by what their destinations wait for */
 
     struct nexthop nexthops[NEXTHOPS_MAX];
     unsigned nexthop_count;
@@ -362,45 +362,6 @@ int64_t admission_unpark(struct admission *admission, int64_t now);
 void admission_unpark_one(struct admission *admission, struct part *part);
 /* Takes a part out of the joint part it went along with: it has ended, or its leader goes alone. */
 void admission_unjoin(struct admission *admission, struct part *part, bool ended);
-
-/* admission_nexthop.c */
-/* A part arrives for that next hop; to be called before it is queued. */
-void admission_nexthop_arrives(struct admission *admission, struct part *part, const char *name,
-                               size_t length);
-/* The destination is forgotten, or its mail goes elsewhere. */
-void admission_nexthop_forget(struct admission *admission, struct destination *destination);
-/* It waits from now on, or no more. */
-void admission_nexthop_waits(struct admission *admission, const struct part *part, bool waits);
-/* It is in flight no more; it is freed. */
-void admission_nexthop_lands(struct admission *admission, struct part *part);
-void admission_nexthop_leaves(struct admission *admission, struct part *part);
-void admission_nexthop_hangs(struct admission *admission, const struct part *part);
-
-/* What of the destination's mail waits for its next hop? Enters it there, or takes it out. */
-enum nexthop_hold admission_nexthop_holds(struct admission *admission,
-                                          struct destination *destination);
-/* Its next hop is down: waiting for long does not help its mail. */
-bool admission_nexthop_down(struct admission *admission, const struct destination *destination);
-/* Its next hop does not answer, but not for long, and no other is there: its mail need not leave a full room. */
-bool admission_nexthop_spares(struct admission *admission, const struct destination *destination,
-                              int64_t now);
-
-/* Whose mail is to be the next probe now, or NULL; and the part is one. */
-struct destination *admission_nexthop_probe(struct admission *admission, int64_t now);
-enum admission_lane admission_nexthop_lane(const struct destination *destination);
-void admission_nexthop_probes(struct admission *admission, struct part *part, int64_t now);
-
-enum nexthop_fault {
-    NEXTHOP_INNOCENT,    /* the outcome is the destination's evidence */
-    NEXTHOP_FAULT,       /* it is the next hop's */
-    NEXTHOP_FAULT_ALONE, /* it is, and the destination is the only one there */
-    NEXTHOP_RESTS /* it is, and its mail is, or may soon be, held back: qmgr(8) need not rest it */
-};
-/* Tells the next hop of an outcome. */
-enum nexthop_fault admission_nexthop_ended(struct admission *admission, const struct part *part,
-                                           enum admission_outcome outcome, int64_t now);
-/* What the clock changes; -> when to look again, or ADMISSION_NEVER. */
-int64_t admission_nexthop_sweep(struct admission *admission, int64_t now);
 
 /* admission.c */
 /* Takes a part out of flight; what it was worth is the caller's business. */

@@ -2,7 +2,7 @@
  * Where a destination stands: in which ring, how much it adds to what could start, and what its parts are charged to.
  */
 
-#include "supervisor/admission/destination.h"
+#include "supervisor/admission/admission_nexthop.h"
 
 static void heap_set(struct admission *admission, unsigned at, struct destination *destination)
 {
@@ -208,6 +208,37 @@ static void stand_victim(struct admission *admission, struct destination *destin
         list_push_tail(&admission->fresh, &destination->fresh);
 }
 
+/* In the order of admission_view.h. */
+static enum admission_wait wait_of(const struct destination *destination)
+{
+    unsigned number = destination_number(destination);
+
+    if (destination->held)
+        return ADMISSION_WAIT_HELD;
+    if (destination->lane == ADMISSION_SLOW || destination->lane == ADMISSION_DEAD ||
+        destination->hanging > 0 || destination->hold != NEXTHOP_FREE ||
+        destination_pace(destination) > destination->pace)
+        return ADMISSION_WAIT_FAILING;
+    if (destination->pace > 0)
+        return ADMISSION_WAIT_PACE;
+    if (number > 0 && destination->in_flight >= number)
+        return ADMISSION_WAIT_NUMBER;
+    return destination->lane == ADMISSION_PROVEN ? ADMISSION_WAIT_WINDOW : ADMISSION_WAIT_NEW;
+}
+
+/* For people only. */
+static void stand_waiting(struct admission *admission, struct destination *destination)
+{
+    unsigned count = destination->waiting_first + destination->waiting_retry + destination->parked;
+
+    if (count == 0 && destination->counted_waits == 0)
+        return;
+    admission->waits[destination->wait] -= destination->counted_waits;
+    destination->counted_waits = count;
+    destination->wait = (uint8_t)wait_of(destination);
+    admission->waits[destination->wait] += count;
+}
+
 void destination_place(struct admission *admission, struct destination *destination,
                        enum destination_why why, int64_t now)
 {
@@ -235,6 +266,7 @@ void destination_place(struct admission *admission, struct destination *destinat
     }
     destination->hold = (uint8_t)hold;
     stand_over(admission, destination);
+    stand_waiting(admission, destination);
     destination_length(admission, destination, LENGTH_ALL, destination->deferrable);
     works = (hold == NEXTHOP_FREE && destination_works(&admission->settings, destination)) ||
             admission_nexthop_spares(admission, destination, now);

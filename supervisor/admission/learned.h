@@ -22,7 +22,7 @@
  *     1 byte 0; 4 bytes number of destinations; 8 bytes checksum (FNV-1a, 64 bit) of all before it
  */
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 
 #define LEARNED_AGE (INT64_C(7) * 24 * 3600 * ADMISSION_SECOND)
 

@@ -30,7 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/base/list.h"
 
 /* Failures in a row that make a next hop down: all that it costs beside what was under way. */

@@ -16,45 +16,10 @@ uint64_t ctl_in_flight(const struct status *status)
            status->lanes.unknown + status->lanes.dead;
 }
 
-static bool in_trouble(const struct status_destination *destination)
-{
-    return destination->hanging > 0 || strcmp(destination->lane, "slow") == 0 ||
-           strcmp(destination->lane, "dead") == 0;
-}
-
-uint64_t ctl_waiting_for_trouble(const struct status *status)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < status->destinations; i++)
-        if (in_trouble(&status->destination[i]))
-            sum += status->destination[i].waiting;
-    return sum;
-}
-
-uint64_t ctl_waiting_held(const struct status *status)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < status->destinations; i++)
-        if (status->destination[i].held)
-            sum += status->destination[i].waiting;
-    return sum;
-}
-
-uint64_t ctl_hanging(const struct status *status)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t i = 0; i < status->destinations; i++)
-        sum += status->destination[i].hanging;
-    return sum;
-}
-
 uint64_t ctl_held(const struct status *status)
 {
     uint64_t lanes = status->lanes.slow + status->lanes.dead;
-    uint64_t hangs = ctl_hanging(status);
+    uint64_t hangs = status->requests.hanging;
 
     return hangs > lanes ? hangs : lanes;
 }
@@ -69,8 +34,7 @@ bool ctl_trouble_holds(const struct status *status)
     uint64_t flight = ctl_in_flight(status);
 
     return (flight > 0 && ctl_held(status) * 2 >= flight) ||
-           (status->requests.waiting > 0 &&
-            ctl_waiting_for_trouble(status) * 2 >= status->requests.waiting);
+           (status->requests.waiting > 0 && status->waits.failing * 2 >= status->requests.waiting);
 }
 
 /* A stock agent greets within 10 ms, unless it waits for proxymap(8) or the like. */
@@ -90,6 +54,21 @@ static enum ctl_cause nothing_waits(const struct status *status)
                                                                           : CTL_NOTHING;
 }
 
+/* Workers could be had. What keeps most of what waits? */
+static enum ctl_cause slot_waits(const struct status *status)
+{
+    static const enum ctl_cause causes[] = {CTL_NEW,  CTL_WINDOW,     CTL_NUMBER,
+                                            CTL_PACE, CTL_OTHER_SIDE, CTL_HELD};
+    const uint64_t counts[] = {status->waits.unproven, status->waits.window,  status->waits.number,
+                               status->waits.pace,     status->waits.failing, status->waits.held};
+    size_t most = 0;
+
+    for (size_t i = 1; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i] > counts[most])
+            most = i;
+    return causes[most];
+}
+
 enum ctl_cause ctl_cause_of(const struct status *status)
 {
     bool waits = status->requests.waiting > 0;
@@ -106,9 +85,9 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_MEMORY;
     if (status->nexthops > 0)
         return CTL_NEXTHOP;
-    if (!waits && ctl_hanging(status) == 0)
+    if (!waits && status->requests.hanging == 0)
         return nothing_waits(status);
-    if (stock == 0 && waits && ctl_waiting_held(status) * 2 >= status->requests.waiting)
+    if (stock == 0 && waits && status->waits.held * 2 >= status->requests.waiting)
         return CTL_HELD;
     if (ctl_trouble_holds(status))
         return CTL_OTHER_SIDE;
@@ -121,7 +100,7 @@ enum ctl_cause ctl_cause_of(const struct status *status)
         return CTL_MAXIMUM;
     if (used >= status->state.limit)
         return CTL_GROWING;
-    return waits ? CTL_PACED : nothing_waits(status);
+    return waits ? slot_waits(status) : nothing_waits(status);
 }
 
 enum ctl_trend ctl_trend_of(const struct status *status)

@@ -22,7 +22,10 @@ enum ctl_cause {
     CTL_NEXTHOP,    /* a next hop does not answer */
     CTL_OTHER_SIDE, /* slow and dead destinations hold the workers, or what waits is for them */
     CTL_HELD,       /* an operator holds the destinations of half of what waits, or more */
-    CTL_PACED,      /* destinations that have not proven themselves get few workers at first */
+    CTL_PACE,       /* destination.pace keeps most of what waits; so the next three */
+    CTL_NUMBER,     /* its destinations take no more at a time */
+    CTL_WINDOW,     /* they deliver, and their windows are in use */
+    CTL_NEW,        /* they have not delivered yet, and get few workers at first */
 };
 
 enum ctl_trend { CTL_TREND_UNKNOWN, CTL_BETTER, CTL_STEADY, CTL_WORSE };
@@ -38,15 +41,6 @@ uint64_t ctl_in_flight(const struct status *status);
 /* Deliveries to slow and dead destinations. What hangs need not be charged to their lanes: a
  * destination may have been good when it began. */
 uint64_t ctl_held(const struct status *status);
-
-/* Deliveries that take longer than destination.slow_after, of the destinations in the snapshot. */
-uint64_t ctl_hanging(const struct status *status);
-
-/* Parts that wait for such destinations. The snapshot has the slowest and the longest queues. */
-uint64_t ctl_waiting_for_trouble(const struct status *status);
-
-/* Parts that wait for destinations that an operator holds. */
-uint64_t ctl_waiting_held(const struct status *status);
 
 /* Whether such destinations have half of the deliveries, or of what waits. */
 bool ctl_trouble_holds(const struct status *status);

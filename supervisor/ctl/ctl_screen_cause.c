@@ -14,16 +14,19 @@
 
 static void put_other_side(FILE *out, const struct status *status)
 {
-    fprintf(out,
-            "the other side: %" PRIu64 " of %" PRIu64
-            " deliveries are to slow or dead destinations",
-            ctl_held(status), ctl_in_flight(status));
-    if (ctl_hanging(status) > 0)
-        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", ctl_hanging(status),
+    uint64_t flight = ctl_in_flight(status);
+
+    fputs("the other side: ", out);
+    if (flight > 0)
+        fprintf(out, "%" PRIu64 " of %" PRIu64 " deliveries are to slow or dead destinations",
+                ctl_held(status), flight);
+    if (status->requests.hanging > 0)
+        fprintf(out, " (%" PRIu64 " for longer than %.3g s)", status->requests.hanging,
                 (double)status->settings.slow_after / 1e6);
-    if (ctl_waiting_for_trouble(status) > 0)
-        fprintf(out, ", and %" PRIu64 " of %" PRIu64 " waiting are for such",
-                ctl_waiting_for_trouble(status), status->requests.waiting);
+    if (status->waits.failing > 0)
+        fprintf(out, "%s%" PRIu64 " of %" PRIu64 " waiting are for %s",
+                flight > 0 ? ", and " : "", status->waits.failing, status->requests.waiting,
+                flight > 0 ? "such" : "slow or dead destinations");
 }
 
 /* The first; more than one is rare. */
@@ -115,9 +118,26 @@ void ctl_screen_cause(FILE *out, const struct status *status, const struct ctl_v
         fprintf(out,
                 "an operator: %" PRIu64 " of %" PRIu64
                 " waiting are for destinations that are held (headroomctl hold shows them)",
-                ctl_waiting_held(status), status->requests.waiting);
+                status->waits.held, status->requests.waiting);
         break;
-    case CTL_PACED:
+    case CTL_PACE:
+        fprintf(out,
+                "the configuration: %" PRIu64 " of %" PRIu64 " waiting are kept by destination.pace",
+                status->waits.pace, status->requests.waiting);
+        break;
+    case CTL_NUMBER:
+        fprintf(out,
+                "the other side: %" PRIu64 " of %" PRIu64
+                " waiting are for destinations that take no more at a time",
+                status->waits.number, status->requests.waiting);
+        break;
+    case CTL_WINDOW:
+        fprintf(out,
+                "neither: %" PRIu64 " of %" PRIu64
+                " waiting are for destinations that deliver and have all of their windows in use",
+                status->waits.window, status->requests.waiting);
+        break;
+    case CTL_NEW:
         fputs("neither: destinations get few workers until they have delivered", out);
         break;
     }

@@ -62,8 +62,8 @@ int64_t ctl_would(const struct ctl *ctl, const char *named, int64_t since)
     struct ctl_services services = {.count = 0};
     struct totals_would sum = {0};
     char date[CTL_WORD_SIZE];
-    int64_t lines = status ? ctl_journal_read(ctl, named, since, events, print_entry, &sum)
-                           : -ENOMEM;
+    int64_t lines =
+        status ? ctl_journal_read(ctl, named, since, events, print_entry, &sum) : -ENOMEM;
 
     /* Without a journal the caller shows all that is counted since the start. */
     if (lines > 0 && (named ? ctl_services(ctl, named, &services)

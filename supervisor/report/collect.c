@@ -66,6 +66,13 @@ static void collect_figures(const struct report_view *view, struct status *statu
     status->requests.held = view->held;
     status->requests.waiting = view->waiting;
     status->requests.deferring = view->deferring;
+    status->requests.hanging = count.hanging;
+    status->waits.held = count.waits[ADMISSION_WAIT_HELD];
+    status->waits.failing = count.waits[ADMISSION_WAIT_FAILING];
+    status->waits.pace = count.waits[ADMISSION_WAIT_PACE];
+    status->waits.number = count.waits[ADMISSION_WAIT_NUMBER];
+    status->waits.window = count.waits[ADMISSION_WAIT_WINDOW];
+    status->waits.unproven = count.waits[ADMISSION_WAIT_NEW];
     status->lanes.proven = count.lane[ADMISSION_PROVEN];
     status->lanes.first = count.lane[ADMISSION_FIRST];
     status->lanes.passed = count.lane[ADMISSION_PASSED];

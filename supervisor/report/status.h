@@ -132,7 +132,17 @@ struct status {
         uint64_t held; /* connections of qmgr(8) */
         uint64_t waiting;
         uint64_t deferring; /* on their way to retry(8) */
+        uint64_t hanging;   /* deliveries for longer than destination.slow_after */
     } requests;
+
+    struct { /* of those that wait, by what their destinations wait for: enum admission_wait */
+        uint64_t held;
+        uint64_t failing;
+        uint64_t pace;
+        uint64_t number;
+        uint64_t window;
+        uint64_t unproven;
+    } waits;
 
     struct { /* in flight, by lane (supervisor/admission/admission.h) */
         uint64_t proven;

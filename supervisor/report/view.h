@@ -13,7 +13,7 @@
 #include "agents/pool.h"
 #include "cgroup/group.h"
 #include "cgroup/memory.h"
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/config/config.h"
 #include "supervisor/dispatcher/fleet.h"
 #include "supervisor/dispatcher/parts.h"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/limit/limit.h"
 #include "tests/lib/limit_defaults.h"
 

@@ -3,7 +3,7 @@
 
 /* What the tests of admission share: a core with defaults, and calls that must succeed. */
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
  * does.
  */
 
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/dispatcher/router.h"
 
 #include <signal.h>

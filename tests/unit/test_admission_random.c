@@ -52,6 +52,11 @@ static void check(const struct model *model)
         sum += counters.lane[i];
     }
     cr_assert_eq(sum, model->flying);
+    sum = 0;
+    for (int i = 0; i < ADMISSION_WAITS; i++)
+        sum += counters.waits[i];
+    cr_assert_eq(sum, model->waiting);
+    cr_assert_leq(counters.hanging, model->flying);
     cr_assert_eq(counters.victims, model->victims);
     cr_assert_leq(admission_spared(model->admission, model->now), model->waiting);
     cr_assert_eq(model->arrived,

@@ -253,3 +253,49 @@ Test(admission_view, without_memory_there_is_none)
     admission_destroy(admission);
     cr_expect_leq(mapped(), size + (1 << 18));
 }
+
+/* Whatever is listed, what waits is counted by what keeps it. */
+Test(admission_view, what_keeps_mail_waiting)
+{
+    struct admission *admission = harness_create(100, 100);
+    const char *held[] = {"held"};
+    struct admission_arrival paced = {
+        .key = "paced", .key_length = 5, .first = true, .pace = 60 * SECOND};
+    struct admission_counters counters;
+    int64_t now = 60 * SECOND;
+
+    harness_once(admission, 0, "good", ADMISSION_DELIVERED, 20 * MS, 0);
+    harness_once(admission, 0, "dead", ADMISSION_FAILED, 30 * SECOND, 20 * SECOND);
+    admission_hold(admission, held, 1, now);
+    for (unsigned i = 0; i < 5; i++)
+        harness_arrive(admission, i, "held", FIRST, now);
+    for (unsigned i = 5; i < 9; i++)
+        harness_arrive(admission, i, "dead", RETRY, now);
+    for (unsigned i = 9; i < 12; i++)
+        cr_assert_eq(admission_arrive(admission, i, &paced, now), 0);
+    for (unsigned i = 12; i < 14; i++)
+        harness_arrive(admission, i, "good", FIRST, now);
+    harness_arrive(admission, 14, "new", FIRST, now);
+    admission_count(admission, &counters);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_HELD], 5);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_FAILING], 4);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_PACE], 3);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_NUMBER], 0);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_WINDOW], 2);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_NEW], 1);
+    /* They run, one of each that may; then what is under way hangs. */
+    cr_assert_eq(harness_start_all(admission, 64, now, NULL), 5);
+    admission_count(admission, &counters);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_FAILING], 3);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_PACE], 2);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_WINDOW], 0);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_NEW], 0);
+    cr_expect_eq(counters.hanging, 0);
+    harness_arrive(admission, 20, "new", FIRST, now);
+    admission_due(admission, 64, now + 10 * SECOND);
+    admission_count(admission, &counters);
+    cr_expect_eq(counters.hanging, 5);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_FAILING], 3 + 2 + 1);
+    cr_expect_eq(counters.waits[ADMISSION_WAIT_NEW], 0);
+    admission_destroy(admission);
+}

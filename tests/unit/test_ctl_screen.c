@@ -313,8 +313,8 @@ Test(ctl_screen, the_other_side_is_named)
     status->workers.live = status->workers.busy = 38;
     status->lanes.dead = 30;
     status->lanes.proven = 8;
-    dead->in_flight = dead->hanging = 30;
-    dead->waiting = 90;
+    dead->in_flight = dead->hanging = status->requests.hanging = 30;
+    dead->waiting = status->waits.failing = 90;
     dead->oldest_start = NOW - 45 * SECOND;
     status->requests.waiting = 100;
     status->minute.delivered = 0;
@@ -329,12 +329,49 @@ Test(ctl_screen, the_other_side_is_named)
     free(status);
 }
 
+/* Of 300 dead destinations the snapshot lists 40. Between two tries nothing is under way to them. */
+Test(ctl_screen, only_dead_destinations_wait)
+{
+    struct status *status = calm();
+
+    add(status, "dead.example", "dead")->waiting = 3;
+    status->requests.waiting = status->waits.failing = 900;
+    cr_expect_eq(ctl_cause_of(status), CTL_OTHER_SIDE);
+    SHOWS(status, true, "the other side: 900 of 900 waiting are for slow or dead destinations\n");
+    free(status);
+}
+
+/* Workers could be had: what keeps most of what waits is named, with its number. */
+Test(ctl_screen, what_waits_while_workers_are_free)
+{
+    struct status *status = calm();
+
+    status->requests.waiting = 90;
+    status->waits.unproven = 40;
+    SHOWS(status, true, "neither: destinations get few workers until they have delivered\n");
+    status->waits.window = 41;
+    SHOWS(status, true,
+          "neither: 41 of 90 waiting are for destinations that deliver and have all of their "
+          "windows in use\n");
+    status->waits.number = 42;
+    SHOWS(status, true,
+          "the other side: 42 of 90 waiting are for destinations that take no more at a time\n");
+    status->waits.pace = 43;
+    SHOWS(status, true, "the configuration: 43 of 90 waiting are kept by destination.pace\n");
+    status->waits.failing = 44;
+    cr_expect_eq(ctl_cause_of(status), CTL_OTHER_SIDE);
+    status->waits.failing = 0;
+    status->waits.held = 44;
+    cr_expect_eq(ctl_cause_of(status), CTL_HELD);
+    free(status);
+}
+
 Test(ctl_screen, whose_fault_it_is)
 {
     struct status *status = calm();
 
     status->requests.waiting = 10;
-    cr_expect_eq(ctl_cause_of(status), CTL_PACED);
+    cr_expect_eq(ctl_cause_of(status), CTL_NEW);
     status->workers.busy = status->lanes.proven = 40;
     cr_expect_eq(ctl_cause_of(status), CTL_GROWING);
     status->state.limit = status->settings.workers_max = 40;

@@ -271,6 +271,41 @@ Test(snapshot, destinations)
 }
 
 /* Two deliveries a second for seventy seconds: a minute has 120, and begins with what was then. */
+/* More than are listed: what waits for them is counted all the same. */
+Test(snapshot, many_dead_destinations)
+{
+    const struct status *status;
+    uint64_t listed = 0;
+    char key[16];
+
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "dead%u", i);
+        harness_once(t.admission, i, key, ADMISSION_FAILED, MS, NOW - 60 * SECOND);
+        harness_arrive(t.admission, i, key, RETRY, NOW);
+    }
+    t.view.waiting = 60;
+    status = collected();
+    for (uint64_t i = 0; i < status->destinations; i++)
+        listed += status->destination[i].waiting;
+    cr_expect_leq(listed, STATUS_DESTINATIONS_MAX);
+    cr_expect_eq(status->waits.failing, 60);
+    cr_expect_eq(status->waits.unproven, 0);
+}
+
+/* What no line of the log has counted yet. */
+Test(snapshot, a_dry_run_between_two_lines)
+{
+    struct totals logged = {.would_defer_slow = 2, .would_split = 1};
+
+    t.totals = (struct totals){
+        .would_defer_slow = 5, .would_defer_full = 1, .would_wait_limit = 7, .would_split = 1};
+    cr_expect_eq(collected()->unlogged.deferred, 0, "nobody knows of lines");
+    t.view.logged = &logged;
+    cr_expect_eq(collected()->unlogged.deferred, 4);
+    cr_expect_eq(collected()->unlogged.waited, 7);
+    cr_expect_eq(collected()->unlogged.split, 0);
+}
+
 Test(snapshot, the_last_minute)
 {
     const struct status *status;

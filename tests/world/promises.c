@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "tests/world/kernel.h"
 #include "tests/world/wire.h"
 #include "tests/world/world.h"

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 #include "supervisor/admission/room.h"
 
 #define MS INT64_C(1000)

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "supervisor/admission/admission.h"
+#include "supervisor/admission/admission_view.h"
 
 #define WORKERS 64 /* unless the case says otherwise */
 #define ROOM 4000  /* waiting.max */
