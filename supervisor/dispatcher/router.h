@@ -10,6 +10,7 @@
  *   router_end.c     a part ends
  *   router_defer.c   a part is deferred; how many may wait
  *   router_holds.c   destinations that an operator holds
+ *   router_queue.c   whether Postfix's queue can be written to
  *   router_window.c  what runs because qmgr(8) waits for it
  *   router_leave.c   the last turns, after a reload
  *
@@ -122,6 +123,9 @@ void router_tick(struct router *router);
 
 /* At the start, and once a second: which destinations are held. */
 void router_holds(struct router *router);
+
+/* router_queue.c: looks; a line for each change. */
+void router_queue(struct router *router);
 
 /* --- shared by the files of the router ----------------------------------------------------- */
 

@@ -1,36 +1,11 @@
 /* The file of what was learned: what is whole but cannot be true, what is too large, and disks that fail. */
 
-#include "supervisor/admission/learned.h"
-#include "tests/unit/admission_harness.h"
+#include "tests/unit/learned_harness.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define WALL (INT64_C(1700000000) * SECOND)
-#define NAME "learned"
-
-static char path[64];
-static int directory;
-
-static void set_up(void)
-{
-    snprintf(path, sizeof path, "/tmp/test_learned.XXXXXX");
-    cr_assert_not_null(mkdtemp(path));
-    directory = open(path, O_RDONLY | O_DIRECTORY);
-    cr_assert_geq(directory, 0);
-}
-
-static void tear_down(void)
-{
-    unlinkat(directory, NAME, 0);
-    close(directory);
-    cr_assert_eq(rmdir(path), 0, "nothing else was left behind");
-}
 
 TestSuite(learned_damaged, .init = set_up, .fini = tear_down);
 
