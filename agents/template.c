@@ -25,7 +25,8 @@ static const char *const texts[TEMPLATE_REASONS] = {
     [TEMPLATE_NOT_YET] = "the one to fork is being started",
     [TEMPLATE_NO_OBJECT] = "headroom-template.so is not installed",
     [TEMPLATE_PRELOAD] = "the environment has an LD_PRELOAD of its own",
-    [TEMPLATE_UNTAKEN] = "the agent does not load headroom-template.so",
+    [TEMPLATE_UNTAKEN] =
+        "the agent does not load headroom-template.so: it is damaged, or of another release",
     [TEMPLATE_ENDED] = "the one that forks has ended",
     [TEMPLATE_SILENT] = "the one that forks does not answer",
     [TEMPLATE_NO_FORK] = "the one that forks cannot fork",

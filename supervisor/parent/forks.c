@@ -188,6 +188,19 @@ bool forks_reaped(struct forks *forks, pid_t pid, int status)
     return true;
 }
 
+/* It should be ready by now: the dynamic linker leaves out what is damaged, and the agent goes on without. */
+int forks_judge(struct forks *forks)
+{
+    uint64_t age = clock_monotonic() - forks->since;
+
+    if (forks->control < 0 || forks->ready)
+        return -1;
+    if (age < FORKS_SETTLE)
+        return (int)((FORKS_SETTLE - age) / 1000) + 1;
+    give_up(forks, TEMPLATE_UNTAKEN, "");
+    return -1;
+}
+
 /* There is one to ask, or there is a reason. */
 static bool keep(struct forks *forks)
 {
@@ -196,8 +209,7 @@ static bool keep(struct forks *forks)
     if (forks->reason == TEMPLATE_OFF || forks->reason == TEMPLATE_PRELOAD)
         return false;
     forks_read(forks);
-    if (forks->control >= 0 && !forks->ready && now - forks->since > FORKS_SETTLE)
-        give_up(forks, TEMPLATE_UNTAKEN, "");
+    forks_judge(forks);
     if (forks->ready && now - forks->since > TEMPLATE_AGE_MOST * SECOND)
         forks_end(forks);
     if (forks->pid == 0 && now >= forks->again)

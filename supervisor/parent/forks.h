@@ -74,6 +74,12 @@ void forks_prepare(struct forks *forks);
  */
 int forks_await(const struct forks *forks);
 
+/*
+ * Gives up a template that has not become ready in FORKS_SETTLE, also while no worker is asked for: else nothing would say why
+ * they are executed. Milliseconds until it is to be called again, or -1.
+ */
+int forks_judge(struct forks *forks);
+
 /* What the control socket says, when it is readable. */
 void forks_read(struct forks *forks);
 

@@ -143,14 +143,15 @@ static int loop(struct children *children)
         [WATCH_STATUS] = {.fd = parent->status, .events = POLLIN},
         [WATCH_TEMPLATE] = {.events = POLLIN},
     };
-    int result, await;
+    int result, await, judge;
 
     for (;;) {
+        judge = forks_judge(&children->forks);
         watch[WATCH_TEMPLATE].fd = children->forks.control;
         await = forks_await(&children->forks);
         watch[WATCH_CHANNEL].events =
             (short)((children->untold > 0 ? POLLOUT : 0) | (await < 0 ? POLLIN : 0));
-        if (poll(watch, WATCHES, await) < 0 && errno != EINTR)
+        if (poll(watch, WATCHES, await < 0 ? judge : await) < 0 && errno != EINTR)
             return EXIT_FAILURE;
         if (watch[WATCH_SIGNALS].revents && children_signals(children) != 0) {
             children_end(children);
