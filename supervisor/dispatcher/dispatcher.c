@@ -375,8 +375,10 @@ int dispatcher_run(const struct dispatcher_settings *settings)
         result = EXIT_FAILURE;
     }
     /* A successor finds busy workers by their sockets. */
-    if (!dispatcher->leaving && dispatcher->ended)
+    if (!dispatcher->leaving && dispatcher->ended) {
+        router_end_waiting(&dispatcher->router);
         sockets_end(&dispatcher->sockets);
+    }
     if (!dispatcher->leaving)
         sockets_close(&dispatcher->sockets);
     snapshot_destroy(dispatcher->snapshot);
@@ -384,8 +386,6 @@ int dispatcher_run(const struct dispatcher_settings *settings)
     loop_destroy(&dispatcher->loop);
     if (dispatcher->signal_descriptor >= 0)
         close(dispatcher->signal_descriptor);
-    if (dispatcher->router.schedstat >= 0)
-        close(dispatcher->router.schedstat);
     /* A reload ends postlogd(8), too: the parent goes now, and the last line waits for the next. */
     if (dispatcher->master_gone && !dispatcher->leaving) {
         prctl(PR_SET_PDEATHSIG, 0);

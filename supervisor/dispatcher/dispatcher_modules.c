@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "agents/master.h"
 #include "supervisor/limits.h"
@@ -150,6 +151,8 @@ void dispatcher_modules_destroy(struct router *router)
     admission_destroy(router->admission);
     parts_destroy(router->parts);
     clients_destroy(router->clients);
+    if (router->schedstat >= 0)
+        close(router->schedstat);
 }
 
 static unsigned victims(const struct router *router)

@@ -164,6 +164,12 @@ void router_cancel_all(struct router *router, struct job *job);
 /* The same for those that wait: the client has no more to hope for. */
 void router_cancel_waiting(struct router *router, struct job *job);
 
+/*
+ * That for all clients, at the end by a signal. qmgr(8), if it lives, would take a connection that is closed for the death of an
+ * agent: a warning for each, and all mail of the transport deferred.
+ */
+void router_end_waiting(struct router *router);
+
 /* A worker is done with the part after `service` us: what that says of its destination. True: qmgr(8) is
  * to have the bare deferral in the place of the reply. */
 bool router_learn(struct router *router, struct part *part, enum admission_outcome outcome,

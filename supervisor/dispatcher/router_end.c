@@ -158,6 +158,16 @@ void router_cancel_waiting(struct router *router, struct job *job)
     cancel_parts(router, job, true);
 }
 
+static void end_waiting(void *context, struct client *client)
+{
+    router_cancel_waiting(context, client->work);
+}
+
+void router_end_waiting(struct router *router)
+{
+    clients_each(router->clients, end_waiting, router);
+}
+
 void router_cancel_all(struct router *router, struct job *job)
 {
     struct part *part;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Stopped and started three times under load: a second after the stop there is no process of it and no memory group, and
-# nothing is lost.
+# nothing is lost. Then a signal ends the parent alone: qmgr(8) warns of those that workers had, as of stock ones, and not of
+# what waited.
 
 . "${0%/*}/../lib/test.sh"
 . "$LIBRARY/postfix.sh"
@@ -53,4 +54,28 @@ say "$(cat "$TEST_DIR/accounts")"
 expect 'all delivered' "$(sed 's/, doubled.*//;q' "$TEST_DIR/accounts")" \
     'sent 550, delivered 550, queued 0, bounced 0, lost 0'
 calm
+
+say 'the parent alone'
+sink_tell "$s" set silent silent
+send silent 200 --rcpt 'user%d@silent%d.invalid' --cycle 20
+waiting()
+{
+    [ "$("$BUILD/headroomctl" -c "$p/etc" status --json "$SERVICE" | "$BUILD/lib/json_get" 0.status.requests.waiting)" -ge 150 ]
+}
+wait_for 10 waiting || fail 'nothing waits'
+old=$(parent)
+had=$(sink_holding "$s")
+kill -TERM "$old"
+within 1000 gone "$old" || fail 'the parent is still there'
+sink_tell "$s" heal
+nothing_active()
+{
+    [ "$(postfix_count "$p" active)" -eq 0 ]
+}
+wait_for 10 nothing_active || fail 'qmgr(8) still has mail'
+warned=$(said 'qmgr.*warning: .*private/lmtp-test')
+say "$had were being delivered, qmgr(8) warned $warned times"
+[ "$warned" -le $((had + 2)) ] || fail "$(grep 'qmgr.*warning' "$(postfix_log "$p")" | tail -n 5)"
+postfix_flush "$p"
+wait_for 40 settled 750 || fail "not delivered: $(accounts --may-double 40)"
 [ -n "$group" ] || say 'no memory group on this machine'
