@@ -31,9 +31,14 @@ static void put_title(FILE *out, const struct status *status, const struct ctl_v
     char span[CTL_WORD_SIZE];
     char clock[CTL_WORD_SIZE];
 
-    fprintf(out, "%s: %s%s since %s (%s): %s\n", status->service, ctl_screen_would(status),
+    /* The word alone reads like an incident that is open. */
+    bool calm =
+        strcmp(status->state.name, "OPEN") == 0 && !status->state.memory && !status->settings.fixed;
+
+    fprintf(out, "%s: %s%s since %s (%s): %s%s\n", status->service, ctl_screen_would(status),
             status->state.name, ctl_clock(status->state.since, view->now, clock),
-            ctl_span(view->now - status->state.since, span), status->state.reason);
+            ctl_span(view->now - status->state.since, span), calm ? "memory is not short; " : "",
+            status->state.reason);
 }
 
 const char *ctl_screen_minute(const struct status *status, const struct ctl_view *view,

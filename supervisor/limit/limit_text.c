@@ -14,7 +14,7 @@ static const char *amount(double bytes, char *text)
     if (mib >= 10000)
         snprintf(text, AMOUNT, "%.1fG", mib / 1024);
     else
-        snprintf(text, AMOUNT, mib < 9.95 ? "%.1fM" : "%.0fM", mib);
+        snprintf(text, AMOUNT, mib > 0 && mib < 9.95 ? "%.1fM" : "%.0fM", mib);
     return text;
 }
 
@@ -112,8 +112,8 @@ int limit_reason_write(const struct limit_reason *reason, char *buffer, size_t s
 
 void limit_figures_write(const struct memory_sample *sample, char *buffer, size_t size)
 {
-    const double mib = 1048576.0;
     const struct memory_group *tight = NULL;
+    char now[AMOUNT], most[AMOUNT];
 
     for (unsigned i = 0; i < sample->groups; i++) {
         const struct memory_group *group = &sample->group[i];
@@ -124,12 +124,12 @@ void limit_figures_write(const struct memory_sample *sample, char *buffer, size_
             tight = group;
     }
     if (tight)
-        snprintf(buffer, size, "%s uses %.1fM of %.0fM now",
+        snprintf(buffer, size, "%s uses %s of %s now",
                  tight == &sample->group[0] ? "its memory group" : "a memory group above it",
-                 (double)tight->usage / mib, (double)tight->limit / mib);
+                 amount((double)tight->usage, now), amount((double)tight->limit, most));
     else if (sample->machine_known)
-        snprintf(buffer, size, "the machine has %.0fM available now",
-                 (double)sample->available / mib);
+        snprintf(buffer, size, "the machine has %s available now",
+                 amount((double)sample->available, now));
     else
         snprintf(buffer, size, "by the kernel");
 }

@@ -113,7 +113,8 @@ Test(ctl_screen, open_and_calm)
 {
     struct status *status = calm();
 
-    SHOWS(status, true, "lmtp: OPEN since ", "(1 h 0 min)", "the limit grows with demand",
+    SHOWS(status, true, "lmtp: OPEN since ",
+          "(1 h 0 min): memory is not short; the limit grows with demand",
           "moves: 300 delivered in the last 60 s", "nothing is held up",
           "40 workers of at most 500 (default)", "nothing by us since the start",
           "400M of 1000M available, of which 100M are kept free", "60M unshared (1.5M each)",

@@ -25,11 +25,11 @@ Test(limit_figures, the_tightest_group)
         .available = 300 * MIB,
     };
 
-    expect_figures(&sample, "its memory group uses 60.0M of 64M now");
+    expect_figures(&sample, "its memory group uses 60M of 64M now");
     sample.group[3].usage = 999 * MIB;
-    expect_figures(&sample, "a memory group above it uses 999.0M of 1000M now");
+    expect_figures(&sample, "a memory group above it uses 999M of 1000M now");
     sample.group[0].limit = 0;
-    expect_figures(&sample, "its memory group uses 60.0M of 0M now");
+    expect_figures(&sample, "its memory group uses 60M of 0M now");
 }
 
 Test(limit_figures, no_group_has_a_limit)
@@ -41,7 +41,9 @@ Test(limit_figures, no_group_has_a_limit)
         .available = 3 * MIB,
     };
 
-    expect_figures(&sample, "the machine has 3M available now");
+    expect_figures(&sample, "the machine has 3.0M available now");
+    sample.available = 23044 * MIB;
+    expect_figures(&sample, "the machine has 22.5G available now");
     sample.machine_known = false;
     expect_figures(&sample, "by the kernel");
 }
