@@ -4,6 +4,9 @@
 #define CROWDED_PART 16
 #define ACTIVE_PART 32
 
+/* The same of the largest window. A failure takes one from it, so the window of the moment may be smaller by some. */
+#define HOP_PART 8
+
 /* Mail that waits for longer in qmgr(8) is held up. Microseconds. */
 #define HELD_UP INT64_C(1000000)
 
@@ -62,7 +65,8 @@ bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsi
 
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes)
 {
-    return room_crowded(room, held, bytes) || near_window(room, held) ||
+    return room_crowded(room, held, bytes) ||
+           (room->hop_max > 0 && held >= room->hop_max - room->hop_max / HOP_PART) ||
            (room->active_max > 0 && held >= room->active_max - room->active_max / ACTIVE_PART);
 }
 

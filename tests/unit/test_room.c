@@ -68,8 +68,8 @@ Test(room, victims_hurry_before_qmgr_is_full_of_them)
     cr_assert(room_hurries(&room, 19375, MIB));
     cr_assert_not(room_crowded(&room, 19375, MIB), "there are places still");
     room.hop_max = 10000;
-    cr_assert_not(room_hurries(&room, 7499, MIB));
-    cr_assert(room_hurries(&room, 7500, MIB));
+    cr_assert_not(room_hurries(&room, 8749, MIB));
+    cr_assert(room_hurries(&room, 8750, MIB));
     room.hop_max = 20;
     cr_assert(room_hurries(&room, 2001, MIB), "a default, and many next hops");
 }
