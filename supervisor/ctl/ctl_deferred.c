@@ -51,6 +51,41 @@ int ctl_deferred_scan(const char *directory, struct ctl_deferred *deferred)
     return scan(AT_FDCWD, directory, QUEUE_DEPTH, deferred);
 }
 
+/* Without a look at each file. */
+static uint64_t count(int at, const char *name, unsigned depth, uint64_t most)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    uint64_t sum = 0;
+
+    if (!directory) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    while (sum < most && (entry = readdir(directory))) {
+        unsigned char type = entry->d_type;
+        struct stat file;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        if (type == DT_UNKNOWN && fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0)
+            type = S_ISDIR(file.st_mode) ? DT_DIR : DT_REG;
+        if (type == DT_REG)
+            sum++;
+        else if (type == DT_DIR && depth > 0)
+            sum += count(fd, entry->d_name, depth - 1, most - sum);
+    }
+    closedir(directory);
+    return sum;
+}
+
+uint64_t ctl_deferred_count(const char *directory, uint64_t most)
+{
+    return count(AT_FDCWD, directory, QUEUE_DEPTH, most);
+}
+
 uint64_t ctl_deferred_row(const struct ctl_deferred *deferred, unsigned row)
 {
     uint64_t sum = 0;

@@ -36,6 +36,9 @@ struct ctl_deferred_peak {
  */
 int ctl_deferred_scan(const char *directory, struct ctl_deferred *deferred);
 
+/* How many files there are, no more than `most`: quick enough for a screen. 0 where it may not be read. */
+uint64_t ctl_deferred_count(const char *directory, uint64_t most);
+
 /* The rest is pure. */
 void ctl_deferred_add(struct ctl_deferred *deferred, time_t time);
 uint64_t ctl_deferred_all(const struct ctl_deferred *deferred);

@@ -56,6 +56,28 @@ const char *ctl_screen_minute(const struct status *status, const struct ctl_view
     return text;
 }
 
+/* The newest of those that are listed. */
+static int64_t last_success(const struct status *status)
+{
+    int64_t last = 0;
+
+    for (uint64_t i = 0; i < status->destinations; i++)
+        if (status->destination[i].last_success > last)
+            last = status->destination[i].last_success;
+    return last;
+}
+
+static void put_nothing_since(FILE *out, const struct status *status, const struct ctl_view *view,
+                              const char *span)
+{
+    char clock[CTL_WORD_SIZE];
+    int64_t last = last_success(status);
+
+    fprintf(out, "nothing %sdelivered in %s", status->minute.failed > 0 ? "was " : "", span);
+    if (last > 0)
+        fprintf(out, " (last at %s)", ctl_clock(last, view->now, clock));
+}
+
 static void put_mail(FILE *out, const struct status *status, const struct ctl_view *view)
 {
     char span[CTL_WORD_SIZE];
@@ -69,10 +91,10 @@ static void put_mail(FILE *out, const struct status *status, const struct ctl_vi
         fprintf(out, "moves: %" PRIu64 " delivered in %s", status->minute.delivered, span);
     else if (flight + status->requests.waiting + status->requests.deferring == 0)
         fputs("has nothing to do", out);
-    else if (status->minute.failed > 0)
-        fprintf(out, "is tried, but nothing was delivered in %s", span);
-    else
-        fprintf(out, "does not move: nothing delivered in %s", span);
+    else {
+        fputs(status->minute.failed > 0 ? "is tried, but " : "does not move: ", out);
+        put_nothing_since(out, status, view, span);
+    }
     fprintf(out, ", %" PRIu64 " in delivery, %" PRIu64 " waiting", flight,
             status->requests.waiting);
     if (status->requests.deferring > 0)
@@ -144,14 +166,21 @@ void ctl_screen_deferred(FILE *out, const struct status *status, const struct ct
     ctl_clock(status->started, view->now, clock);
     if (status->totals.deferred == 0) {
         fprintf(out, "nothing %sby us since the start at %s\n", had, clock);
-        return;
+    } else {
+        totals_write_reasons(&status->totals, reasons, sizeof reasons);
+        fprintf(out, "%" PRIu64 " %sby us since the start at %s (%s)", status->totals.deferred, had,
+                clock, reasons);
+        if (view->life == CTL_ANSWERS)
+            fprintf(out, ", %" PRIu64 " in the last minute", status->minute.deferred);
+        fputc('\n', out);
     }
-    totals_write_reasons(&status->totals, reasons, sizeof reasons);
-    fprintf(out, "%" PRIu64 " %sby us since the start at %s (%s)", status->totals.deferred, had,
-            clock, reasons);
-    if (view->life == CTL_ANSWERS)
-        fprintf(out, ", %" PRIu64 " in the last minute", status->minute.deferred);
-    fputc('\n', out);
+    if (view->deferred == 0)
+        return;
+    ctl_screen_label(out, "");
+    fprintf(out,
+            "in Postfix's queue are %s%" PRIu64
+            " deferred messages, of all transports: headroomctl retries\n",
+            view->deferred < CTL_DEFERRED_MOST ? "" : "more than ", view->deferred);
 }
 
 static void put_trend(FILE *out, const struct status *status)

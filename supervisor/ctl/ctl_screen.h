@@ -12,6 +12,9 @@
 #include "supervisor/ctl/ctl_words.h"
 #include "supervisor/report/status.h"
 
+/* More deferred messages are not counted. */
+#define CTL_DEFERRED_MOST 10000
+
 /* What headroomctl knows besides. */
 struct ctl_view {
     int64_t now;
@@ -21,6 +24,7 @@ struct ctl_view {
     char process;       /* ctl_process_state() of the dispatcher */
     unsigned processes; /* workers whose memory was added up; 0: unknown */
     double unshared;    /* theirs, bytes */
+    uint64_t deferred;  /* messages in Postfix's deferred queue, at most CTL_DEFERRED_MOST */
 };
 
 /* The first column of a line. */

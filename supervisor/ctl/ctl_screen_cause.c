@@ -24,8 +24,8 @@ static void put_other_side(FILE *out, const struct status *status)
         fprintf(out, " (%" PRIu64 " for longer than %.3g s)", status->requests.hanging,
                 (double)status->settings.slow_after / 1e6);
     if (status->waits.failing > 0)
-        fprintf(out, "%s%" PRIu64 " of %" PRIu64 " waiting are for %s",
-                flight > 0 ? ", and " : "", status->waits.failing, status->requests.waiting,
+        fprintf(out, "%s%" PRIu64 " of %" PRIu64 " waiting are for %s", flight > 0 ? ", and " : "",
+                status->waits.failing, status->requests.waiting,
                 flight > 0 ? "such" : "slow or dead destinations");
 }
 
@@ -122,7 +122,8 @@ void ctl_screen_cause(FILE *out, const struct status *status, const struct ctl_v
         break;
     case CTL_PACE:
         fprintf(out,
-                "the configuration: %" PRIu64 " of %" PRIu64 " waiting are kept by destination.pace",
+                "the configuration: %" PRIu64 " of %" PRIu64
+                " waiting are kept by destination.pace",
                 status->waits.pace, status->requests.waiting);
         break;
     case CTL_NUMBER:

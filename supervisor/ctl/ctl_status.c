@@ -14,6 +14,7 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_advice.h"
 #include "supervisor/ctl/ctl_check_running.h"
+#include "supervisor/ctl/ctl_deferred.h"
 #include "supervisor/ctl/ctl_limits.h"
 #include "supervisor/ctl/ctl_page.h"
 #include "supervisor/ctl/ctl_process.h"
@@ -172,6 +173,14 @@ static int show_public(const struct ctl *ctl, const char *service)
     return ctl_exit_of(&word, life);
 }
 
+static uint64_t count_deferred(const struct ctl *ctl)
+{
+    char path[PATH_MAX + sizeof "/deferred"];
+
+    snprintf(path, sizeof path, "%s/deferred", ctl->postconf.queue_directory);
+    return ctl_deferred_count(path, CTL_DEFERRED_MOST);
+}
+
 /* What is printed. */
 enum form { SCREEN, JSON, LIMITS };
 
@@ -205,6 +214,8 @@ static int show(const struct ctl *ctl, const char *service, enum form form, bool
     if (view.life == CTL_ANSWERS)
         view.processes =
             ctl_private_sum(NULL, (pid_t)status->parent, (pid_t)status->pid, &view.unshared);
+    if (view.life == CTL_ANSWERS && form == SCREEN)
+        view.deferred = count_deferred(ctl);
     if (!first)
         putchar('\n');
     if (form == LIMITS && view.life == CTL_ANSWERS) {

@@ -107,6 +107,9 @@ Test(ctl_deferred, scan)
     cr_expect_eq(ctl_deferred_all(deferred), 3);
     snprintf(path, sizeof path, "%s/none", directory);
     cr_expect_eq(ctl_deferred_scan(path, deferred), -ENOENT);
+    cr_expect_eq(ctl_deferred_count(path, 10), 0);
+    cr_expect_eq(ctl_deferred_count(directory, 10), 3);
+    cr_expect_eq(ctl_deferred_count(directory, 2), 2, "no more are asked for");
     for (unsigned i = 0; i < sizeof made / sizeof *made; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, made[i]);
         cr_expect_eq(remove(path), 0);

@@ -170,6 +170,30 @@ Test(ctl_screen, victims_of_a_full_room)
     free(status);
 }
 
+/* When it was the last time, as far as it is known; and what qmgr(8) deferred by itself is seen, too. */
+Test(ctl_screen, nothing_is_delivered)
+{
+    struct status *status = calm();
+    const struct ctl_view view = {.now = NOW, .life = CTL_ANSWERS, .deferred = 150};
+    char text[4096] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    status->minute.delivered = 0;
+    status->minute.failed = 4;
+    add(status, "a.example", "proven")->last_success = NOW - 70 * SECOND;
+    add(status, "b.example", "proven")->last_success = NOW - 400 * SECOND;
+    SHOWS(status, true, "has nothing to do, 0 in delivery");
+    status->requests.waiting = 1;
+    SHOWS(status, true, "is tried, but nothing was delivered in the last 60 s (last at ");
+    cr_expect_null(strstr(screen(status, true), "in Postfix's queue"));
+    ctl_screen_deferred(out, status, &view);
+    fclose(out);
+    cr_expect_not_null(strstr(text, "nothing by us since"));
+    cr_expect_not_null(
+        strstr(text, "\n              in Postfix's queue are 150 deferred messages, "), "%s", text);
+    free(status);
+}
+
 /* Nothing is held back, so nothing is short; what would be is said. */
 Test(ctl_screen, dry_run)
 {
