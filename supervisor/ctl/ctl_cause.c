@@ -66,6 +66,9 @@ static enum ctl_cause slot_waits(const struct status *status)
     for (size_t i = 1; i < sizeof counts / sizeof *counts; i++)
         if (counts[i] > counts[most])
             most = i;
+    /* A server that is busy, or greylists, answers, and makes nobody slow or dead; but it is why nobody delivers. */
+    if (causes[most] == CTL_NEW && status->minute.failed > status->minute.delivered)
+        return CTL_FAILING;
     return causes[most];
 }
 

@@ -12,7 +12,7 @@
 /* Who is to blame when mail waits. */
 enum ctl_cause {
     CTL_NOTHING,    /* nothing waits, nothing hangs */
-    CTL_FAILING,    /* the same, but the other side does not take what it is given */
+    CTL_FAILING,    /* the other side does not take what it is given */
     CTL_QUEUE,      /* Postfix's queue is read-only, or its disk is full and something waits */
     CTL_STARTS,     /* workers cannot be started */
     CTL_NOT_READY,  /* no worker has been ready for seconds, and one is starting */

@@ -374,6 +374,11 @@ Test(ctl_screen, what_waits_while_workers_are_free)
     status->requests.waiting = 90;
     status->waits.unproven = 40;
     SHOWS(status, true, "neither: destinations get few workers until they have delivered\n");
+    status->minute.failed = 300;
+    cr_expect_eq(ctl_cause_of(status), CTL_NEW);
+    status->minute.failed = 301;
+    SHOWS(status, true, "the other side: 301 of 601 deliveries failed in the last 60 s\n");
+    status->minute.failed = 0;
     status->waits.window = 41;
     SHOWS(status, true,
           "neither: 41 of 90 waiting are for destinations that deliver and have all of their "
