@@ -177,6 +177,8 @@ shows '^2 deferred messages in .*/queue, of all transports' '^  next queue run  
     '^At most 2 (100.0 %) ' "^$SERVICE: Headroom itself deferred 0 requests since"
 ctl_exit 0 retries --json "$SERVICE"
 expect 'retries, for programs' "$("$BUILD/lib/json_get" peak.messages <"$TEST_DIR/out")" 2
+ctl_exit 0 status
+shows "^ *in Postfix's queue are 2 deferred messages, of all transports: headroomctl retries"
 sink_tell "$s" set defer ok
 sink_tell "$s" set busy ok
 postfix_flush "$p"

@@ -485,7 +485,7 @@ static struct plan plans[] = {
      .until = 20 * MINUTE,
      .p99_most = 0.25,
      /* a twentieth is the pace; qmgr(8) has 20000, and some of them leave at once */
-     .spread_most = 12},
+     .spread_most = 10},
     {.name = "vo",
      .what = "  window 10000: half of it has to leave at once",
      .set_up = forty_dead,
@@ -517,7 +517,7 @@ static struct plan plans[] = {
      .poison = 30 * SECOND,
      .until = 20 * MINUTE,
      .p99_most = 0.25,
-     .spread_most = 12},
+     .spread_most = 10},
     {.name = "vno",
      .what = "  first attempts, window 10000",
      .set_up = forty_dead_new,
