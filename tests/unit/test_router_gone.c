@@ -24,6 +24,26 @@ Test(router, the_client_goes_while_it_waits)
     expect_empty();
 }
 
+/* A signal ends it: who waits is answered, and what a worker has is its own affair. */
+Test(router, the_end_by_a_signal)
+{
+    int number, one, two, busy;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    one = ask("AAA");
+    busy = serve(number, "AAA");
+    two = ask("BBB");
+    UNTIL(waiting() == 1);
+    router_end_waiting(&t.router);
+    expect_answer(two, WIRE_REPLY_DEFERRED);
+    cr_expect_not(locked("BBB"));
+    cr_expect(locked("AAA"));
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 Test(router, the_client_goes_while_its_worker_is_called)
 {
     int number, fd, connection;
