@@ -295,7 +295,7 @@ Test(snapshot, many_dead_destinations)
 /* What no line of the log has counted yet. */
 Test(snapshot, a_dry_run_between_two_lines)
 {
-    struct totals logged = {.would_defer_slow = 2, .would_split = 1};
+    static const struct totals logged = {.would_defer_slow = 2, .would_split = 1};
 
     t.totals = (struct totals){
         .would_defer_slow = 5, .would_defer_full = 1, .would_wait_limit = 7, .would_split = 1};
