@@ -4,7 +4,10 @@
 #define CROWDED_PART 16
 #define ACTIVE_PART 32
 
-/* The same of the largest window. A failure takes one from it, so the window of the moment may be smaller by some. */
+/*
+ * The same of the largest window. A failure takes one from it, so the window of the moment may be smaller by some. With a quarter
+ * good mail found no worker when a flood filled three quarters of it.
+ */
 #define HOP_PART 8
 
 /* Mail that waits for longer in qmgr(8) is held up. Microseconds. */
@@ -56,17 +59,27 @@ static bool near_window(const struct room *room, unsigned held)
     return near_seen(room, held) || (room->hop_max > 0 && held >= three_quarters(room->hop_max));
 }
 
-bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit)
+/* The largest window is nearly full. */
+static bool hop_full(const struct room *room, unsigned held)
 {
-    if (wanted <= limit)
-        return near_window(room, held) || (room->hop_max > 0 && room->hop_max <= limit);
-    return wanted / 2 <= limit && near_seen(room, held);
+    return room->hop_max > 0 && held >= room->hop_max - room->hop_max / HOP_PART;
+}
+
+unsigned room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit)
+{
+    if (wanted <= limit &&
+        (near_window(room, held) || (room->hop_max > 0 && room->hop_max <= limit)))
+        return limit;
+    if (wanted / 2 <= limit && near_seen(room, held))
+        return limit;
+    if (room->hop_max == 0 || room->hop_max > room->waiting_max)
+        return 0;
+    return hop_full(room, held) ? limit : (unsigned)three_quarters(limit);
 }
 
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes)
 {
-    return room_crowded(room, held, bytes) ||
-           (room->hop_max > 0 && held >= room->hop_max - room->hop_max / HOP_PART) ||
+    return room_crowded(room, held, bytes) || hop_full(room, held) ||
            (room->active_max > 0 && held >= room->active_max - room->active_max / ACTIVE_PART);
 }
 

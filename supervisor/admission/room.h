@@ -43,11 +43,17 @@ bool room_full_of_bytes(const struct room *room, uint64_t bytes);
 bool room_crowded(const struct room *room, unsigned held, uint64_t bytes);
 
 /*
- * All mail is for one next hop, `held` requests of it are here, and `wanted` of `limit` workers would run them all. May qmgr(8)
- * hold back other mail because of them? Where `limit` suffices: from three quarters of a window on, or always, if it suffices for
- * the largest window, too. Where it suffices for half of them: from three quarters of the window that was seen on.
+ * All mail is for one next hop, `held` requests of it are here, and `wanted` of `limit` workers would run them all. How many workers
+ * may they take, whatever their shares, because qmgr(8) may hold back other mail for them? 0: none beyond these.
+ *
+ * All, where `limit` suffices: from three quarters of a window on, or always, if it suffices for the largest window, too. Where it
+ * suffices for half of them: from three quarters of the window that was seen on.
+ *
+ * Where it does not, and the largest window is full before the room is, nobody leaves who could make place, and the window of the
+ * moment is not known: three quarters of the workers, and all when it is nearly full. What is left is for good mail that is here.
+ * 16 workers, a window of 20, 120 messages that hang 8 s: good mail behind them has p50 48.9 s, as with stock; 97 s without.
  */
-bool room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit);
+unsigned room_windowed(const struct room *room, unsigned held, unsigned wanted, unsigned limit);
 
 /* Have victims to leave at once? As soon as they might fill what qmgr(8) allows, if all are for one next hop. */
 bool room_hurries(const struct room *room, unsigned held, uint64_t bytes);

@@ -1,19 +1,24 @@
 /*
  * qmgr(8) hands over so many requests for a next hop at a time, 20 by default, and good mail behind them only in the place of
- * one that was answered. What waits here keeps such a place as what runs does, but comes to no end. Stock runs all of them. So
- * where all mail has one next hop, and workers are there for what is held, lanes and windows hold nothing back.
+ * one that was answered. What waits here keeps such a place as what runs does, but comes to no end. Stock runs all that it has
+ * processes for. So where all mail has one next hop, lanes and windows hold nothing back, as far as room_windowed() says; what they
+ * would start comes first.
  */
 
 #include "supervisor/dispatcher/router.h"
 
-static bool windowed(const struct router *router, unsigned limit)
+/* How many more may run. */
+static unsigned windowed(const struct router *router, unsigned limit)
 {
     const struct pool *pool = fleet_view(router->fleet).pool;
     unsigned busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING];
-    unsigned held = clients_view(router->clients).held;
+    unsigned most;
 
-    return busy < limit && admission_one_nexthop(router->admission) &&
-           room_windowed(&router->room, held, busy + parts_view(router->parts).waiting, limit);
+    if (busy >= limit || !admission_one_nexthop(router->admission))
+        return 0;
+    most = room_windowed(&router->room, clients_view(router->clients).held,
+                         busy + parts_view(router->parts).waiting, limit);
+    return most > busy ? most - busy : 0;
 }
 
 static bool may(const struct router *router, const struct part *part)
@@ -24,14 +29,14 @@ static bool may(const struct router *router, const struct part *part)
 
 bool router_windowed(const struct router *router, const struct part *part, unsigned limit)
 {
-    return windowed(router, limit) && may(router, part);
+    return windowed(router, limit) > 0 && may(router, part);
 }
 
 struct part *router_next_windowed(struct router *router, unsigned limit)
 {
     struct part *part;
 
-    if (!windowed(router, limit))
+    if (windowed(router, limit) == 0)
         return NULL;
     part = parts_oldest(router->parts);
     while (part && !may(router, part))
@@ -47,13 +52,12 @@ struct part *router_next_windowed(struct router *router, unsigned limit)
 
 unsigned router_count_windowed(const struct router *router, unsigned limit)
 {
-    const struct parts_view view = parts_view(router->parts);
-    const struct part *part = NULL;
+    unsigned most = windowed(router, limit), jobs = parts_view(router->parts).jobs;
+    const struct part *part = most > 0 ? parts_oldest(router->parts) : NULL;
     unsigned count = 0;
 
-    if (windowed(router, limit))
-        part = parts_oldest(router->parts);
-    for (; part; part = TAILQ_NEXT(part, in_line))
+    most = most < jobs ? most : jobs;
+    for (; part && count < most; part = TAILQ_NEXT(part, in_line))
         count += may(router, part);
-    return count < view.jobs ? count : view.jobs;
+    return count;
 }

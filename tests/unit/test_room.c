@@ -113,23 +113,40 @@ Test(room, the_window_of_qmgr_is_seen)
     cr_assert_eq(room.window, 0, "it has grown");
 }
 
-/* Of the largest window three quarters, or all of it where as many workers are there; or of the one that was seen. */
+/* Where the workers suffice: of the largest window three quarters, or all of it where as many are there; or of the one that was seen. */
 Test(room, qmgr_may_hold_back_the_rest)
 {
     struct room room = large;
 
-    cr_assert_not(room_windowed(&room, 20000, 50, 100), "no limit is known");
+    cr_assert_eq(room_windowed(&room, 20000, 50, 100), 0, "no limit is known");
     room.hop_max = 20;
-    cr_assert(room_windowed(&room, 1, 1, 20));
-    cr_assert_not(room_windowed(&room, 14, 14, 19));
-    cr_assert(room_windowed(&room, 15, 15, 19));
+    cr_assert_eq(room_windowed(&room, 1, 1, 20), 20);
+    cr_assert_eq(room_windowed(&room, 15, 15, 19), 19);
+    room.hop_max = 10000;
+    cr_assert_eq(room_windowed(&room, 7500, 100, 100), 100);
+    cr_assert_eq(room_windowed(&room, 7499, 100, 100), 0);
+    cr_assert_eq(room_windowed(&room, 10000, 101, 100), 0, "the room is full before: others leave");
     room.hop_max = 0;
     room.window = 8;
-    cr_assert_not(room_windowed(&room, 5, 5, 100));
-    cr_assert(room_windowed(&room, 6, 6, 100));
-    cr_assert(room_windowed(&room, 6, 9, 4), "seen: also where half of it waits");
-    cr_assert_not(room_windowed(&room, 6, 10, 4));
-    room.window = 0;
-    room.hop_max = 8;
-    cr_assert_not(room_windowed(&room, 8, 8, 7));
+    cr_assert_eq(room_windowed(&room, 5, 5, 100), 0);
+    cr_assert_eq(room_windowed(&room, 6, 6, 100), 100);
+    cr_assert_eq(room_windowed(&room, 6, 9, 4), 4, "seen: also where half of it waits");
+    cr_assert_eq(room_windowed(&room, 6, 10, 4), 0);
+}
+
+/* Where they do not suffice, and the largest window is full before the room is: a quarter is left for good mail, until it is. */
+Test(room, a_window_that_is_larger_than_the_limit)
+{
+    struct room room = large;
+
+    room.hop_max = 20;
+    cr_assert_eq(room_windowed(&room, 5, 5, 16), 12, "it may be as small at the moment");
+    cr_assert_eq(room_windowed(&room, 17, 17, 16), 12);
+    cr_assert_eq(room_windowed(&room, 18, 18, 16), 16, "it is nearly full");
+    cr_assert_eq(room_windowed(&room, 20, 20, 1), 1);
+    cr_assert_eq(room_windowed(&room, 5, 5, 1), 1);
+    room.hop_max = room.waiting_max;
+    cr_assert_eq(room_windowed(&room, 100, 100, 16), 12);
+    room.hop_max++;
+    cr_assert_eq(room_windowed(&room, room.hop_max, room.hop_max, 16), 0);
 }

@@ -29,7 +29,7 @@ Test(router, what_nobody_waits_for_waits)
 
     three_for_the_dead();
     cr_expect_geq(waiting(), 2);
-    t.router.room.hop_max = 100;
+    t.router.room.hop_max = 10000;
     settle_down();
     cr_expect_geq(waiting(), 2);
     cr_expect_not(spawn_comes(&none));
@@ -48,13 +48,13 @@ Test(router, what_qmgr_waits_for_runs)
 Test(router, what_a_seen_window_waits_for_runs)
 {
     three_for_the_dead();
-    t.router.room.hop_max = 100;
+    t.router.room.hop_max = 10000;
     t.router.room.window = 3;
     started();
     started();
 }
 
-/* More than there are workers for: shares are kept. */
+/* More than there are workers for, and the room is full before the window is: shares are kept. */
 Test(router, what_has_no_worker_waits)
 {
     int none;
@@ -63,8 +63,31 @@ Test(router, what_has_no_worker_waits)
     ask("DDD");
     ask("EEE");
     UNTIL(held() == 5);
-    t.router.room.hop_max = 5;
+    t.router.room.waiting_max = 6;
+    t.router.room.hop_max = 7;
     settle_down();
     cr_expect_geq(waiting(), 4);
     cr_expect_not(spawn_comes(&none));
+}
+
+/* The window is full first: one of four workers is left for good mail, until it is. */
+Test(router, a_worker_is_left_for_good_mail)
+{
+    int none, second, third;
+
+    three_for_the_dead();
+    ask("DDD");
+    ask("EEE");
+    UNTIL(held() == 5);
+    t.router.room.hop_max = 8;
+    second = started();
+    third = started();
+    serve(second, "BBB");
+    serve(third, "CCC");
+    settle_down();
+    cr_expect_eq(waiting(), 2);
+    cr_expect_not(spawn_comes(&none));
+    ask("FFF");
+    ask("GGG");
+    serve(started(), "DDD");
 }

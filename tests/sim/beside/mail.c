@@ -291,3 +291,45 @@ void forty_dead(struct plan *plan, struct model *model)
     for (int i = 0; i < 20000; i++)
         model->messages[i].first = false;
 }
+
+/* Dead mail, and good mail at one a second behind it. */
+static void behind_dead(struct model *model, int count, int64_t time)
+{
+    int dead = model_domain(model, SERVER_DEAD, time);
+    int good = model->domain_count;
+
+    burst(model, 0, dead, count, KIND_OTHER);
+    for (int i = 0; i < 10; i++)
+        model_domain(model, SERVER_DELAY, 20 * MS);
+    stream(model, 2 * SECOND, 32 * SECOND, 1, good, 10, KIND_GOOD);
+}
+
+void dead_120(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    behind_dead(model, 120, 8 * SECOND);
+}
+
+void dead_300(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    behind_dead(model, 300, 8 * SECOND);
+}
+
+void dead_1500(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    behind_dead(model, 1500, 30 * SECOND);
+}
+
+void dead_24(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    behind_dead(model, 24, 8 * SECOND);
+}
+
+void dead_200(struct plan *plan, struct model *model)
+{
+    (void)plan;
+    behind_dead(model, 200, 30 * SECOND);
+}

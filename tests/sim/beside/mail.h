@@ -35,6 +35,11 @@ void cold_3(struct plan *plan, struct model *model);
 void cold_8(struct plan *plan, struct model *model);
 void forty_dead(struct plan *plan, struct model *model);
 void forty_dead_new(struct plan *plan, struct model *model);
+void dead_120(struct plan *plan, struct model *model);
+void dead_300(struct plan *plan, struct model *model);
+void dead_1500(struct plan *plan, struct model *model);
+void dead_24(struct plan *plan, struct model *model);
+void dead_200(struct plan *plan, struct model *model);
 void full_room(struct plan *plan, struct model *model);
 
 #endif

@@ -184,6 +184,7 @@ static void accept_one(struct model *model)
 
     model->held[part] = index;
     model->here++;
+    model->line[model->line_count++] = index;
     room_arrived(&model->flow, model->now - message->arrived);
     message->part = part;
     model->exempt += message->exempt;
@@ -217,6 +218,35 @@ static bool may_begin(struct model *model)
                              &runnable) > 0;
 }
 
+/* As supervisor/dispatcher/router_window.c: qmgr(8) may hold back other mail. The part that is chosen, or -1. */
+static int next_windowed(struct model *model)
+{
+    const unsigned limit = (unsigned)model->workers;
+    struct admission_counters counters;
+    int kept = 0, found = -1;
+
+    admission_count(model->admission, &counters);
+    if (model->busy >= limit || !admission_one_nexthop(model->admission) ||
+        model->busy >=
+            room_windowed(&model->room, model->here, model->busy + counters.waiting, limit))
+        return -1;
+    for (int i = 0; i < model->line_count; i++) {
+        int index = model->line[i];
+        const struct message *message = &model->messages[index];
+
+        if (message->begun > 0 || message->deferred)
+            continue;
+        model->line[kept++] = index;
+        if (found < 0 && admission_may_anyway(model->admission, message->part, model->now))
+            found = (int)message->part;
+    }
+    model->line_count = kept;
+    if (found >= 0 &&
+        admission_start_anyway(model->admission, (unsigned)found, limit, model->now) < 0)
+        model_broken("what waits cannot be started");
+    return found;
+}
+
 /* What the dispatcher does after every event. */
 static void pump(struct model *model)
 {
@@ -232,6 +262,10 @@ static void pump(struct model *model)
         else
             choice.again = admission_due(model->admission, (unsigned)model->workers, model->now);
         again = choice.answer == ADMISSION_START;
+        if (!again && (part = next_windowed(model)) >= 0) {
+            choice.part = (unsigned)part;
+            again = true;
+        }
         if (again) {
             if (admission_started(model->admission, choice.part, model->now) != 0)
                 model_broken("a choice cannot be started");
@@ -342,8 +376,9 @@ void model_create(struct model *model)
         .messages = calloc(MESSAGES, sizeof *model->messages),
         .held = calloc(PARTS, sizeof *model->held),
         .spare = calloc(PARTS, sizeof *model->spare),
+        .line = calloc(MESSAGES, sizeof *model->line),
     };
-    if (!model->events || !model->messages || !model->held || !model->spare)
+    if (!model->line || !model->events || !model->messages || !model->held || !model->spare)
         model_broken("no memory");
 }
 
@@ -353,6 +388,7 @@ void model_destroy(struct model *model)
     free(model->messages);
     free(model->held);
     free(model->spare);
+    free(model->line);
 }
 
 static int ascending(const void *a, const void *b)
@@ -449,6 +485,7 @@ void model_run(struct model *model, struct plan *plan, bool stock, struct figure
                             .messages = keep.messages,
                             .held = keep.held,
                             .spare = keep.spare,
+                            .line = keep.line,
                             .plan = plan,
                             .stock = stock,
                             .random = 1,

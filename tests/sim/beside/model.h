@@ -164,6 +164,8 @@ struct model {
     struct room_flow flow;
     int64_t looked; /* when the flow was */
     unsigned here;  /* accepted, and not answered */
+    int *line;      /* accepted, in order; those that have begun or left are taken out later */
+    int line_count;
 };
 
 /* What came of one run. */
