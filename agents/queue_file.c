@@ -132,6 +132,13 @@ fail:
     return rc;
 }
 
+bool queue_file_moved(int queue_directory_fd, const char *path)
+{
+    struct stat found;
+
+    return fstatat(queue_directory_fd, path, &found, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 int queue_writable(int queue_directory_fd, struct statvfs *found)
 {
     struct statvfs status = {0};

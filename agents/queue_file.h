@@ -34,6 +34,9 @@ int queue_file_path(char *path, size_t size, const char *queue_name, const char 
  */
 int queue_file_lock(int queue_directory_fd, const char *path);
 
+/* Is no file of this name there any more? A new qmgr(8) moves what is in active/ to incoming/. */
+bool queue_file_moved(int queue_directory_fd, const char *path);
+
 /*
  * Can the queue be written to? 0; -EROFS: it is read-only; -ENOSPC: for who is not root there is no block or no inode left.
  * Where that cannot be told, 0. *found is what was looked at, for a line about it; it may be NULL.

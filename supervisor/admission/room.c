@@ -72,7 +72,7 @@ unsigned room_windowed(const struct room *room, unsigned held, unsigned wanted, 
         return limit;
     if (wanted / 2 <= limit && near_seen(room, held))
         return limit;
-    if (room->hop_max == 0 || room->hop_max > room->waiting_max)
+    if (room->hop_max == 0 || room->hop_max > room_bound(room, 0))
         return 0;
     return hop_full(room, held) ? limit : (unsigned)three_quarters(limit);
 }

@@ -98,6 +98,9 @@ void clients_leave(struct clients *clients);
 void clients_each(struct clients *clients, void (*each)(void *context, struct client *client),
                   void *context);
 
+/* Its queue file is not where the request says any more: a new qmgr(8) is there. */
+bool client_moved(const struct client *client);
+
 /*
  * Answers the client with `merge` and takes it over; one that expects nothing stands for the bare
  * deferral. The client, its bytes and its lock are gone when this returns, or when the rest of the

@@ -48,6 +48,25 @@ static void shrink(struct client *client)
     client->capacity = client->length;
 }
 
+/* 0 or a negative errno. */
+static int path_of(const struct client *client, char path[QUEUE_PATH_SIZE])
+{
+    const struct clients_config *config = &client->clients->config;
+    const struct request *request = &client->request;
+
+    return queue_file_path(path, QUEUE_PATH_SIZE, client->bytes + request->queue_name.offset,
+                           client->bytes + request->queue_id.offset, config->hash_queue_names,
+                           config->hash_queue_depth);
+}
+
+bool client_moved(const struct client *client)
+{
+    char path[QUEUE_PATH_SIZE];
+
+    return path_of(client, path) == 0 &&
+           queue_file_moved(client->clients->config.queue_directory, path);
+}
+
 /*
  * The whole request is there: takes the lock that a delivery agent takes. Without a descriptor the
  * request is kept and this is tried again: a refusal could bounce an old message.
@@ -56,11 +75,8 @@ static void complete(struct client *client)
 {
     struct clients *clients = client->clients;
     const struct clients_config *config = &clients->config;
-    const struct request *request = &client->request;
     char path[QUEUE_PATH_SIZE];
-    int result = queue_file_path(path, sizeof path, client->bytes + request->queue_name.offset,
-                                 client->bytes + request->queue_id.offset, config->hash_queue_names,
-                                 config->hash_queue_depth);
+    int result = path_of(client, path);
 
     if (result == 0)
         result = queue_file_lock(config->queue_directory, path);

@@ -86,6 +86,8 @@ struct router {
     bool step_due;     /* the limit must look before more workers are started */
     bool age_unknown;  /* qmgr(8) says it in an unknown layout, which was logged */
     bool leaving;      /* router_leave() */
+    uint64_t left;     /* since then */
+    uint64_t look;     /* what waits is looked at again then */
     bool closed;       /* the parent has gone */
     int status;        /* and the exit status that follows */
     unsigned inside;   /* sinks that are entered */
@@ -114,7 +116,7 @@ uint64_t router_turn(struct router *router);
 
 /*
  * A successor takes the service: no client is accepted and no worker started or called from now on.
- * What a worker has comes to its end and is answered; what waits is given back to the clients.
+ * What a worker has comes to its end and is answered; what waits is given back to the clients, as soon as their qmgr(8) has gone.
  */
 void router_leave(struct router *router);
 

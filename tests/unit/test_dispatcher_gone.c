@@ -112,8 +112,10 @@ Test(dispatcher_gone, all_of_them_on_a_slow_machine)
     fake_end(&fake);
 }
 
-/* A reload, and a client that is not restarted: local(8). What a worker has is answered, what waits is given back, and a
- * successor can begin meanwhile. */
+/*
+ * A reload, and a client that is not restarted: local(8). What a worker has is answered; what waits is given back when its queue file
+ * was moved, as a new qmgr(8) does, and not before; a successor can begin meanwhile.
+ */
 Test(dispatcher_gone, master_goes_and_a_client_stays)
 {
     for (int way = 0; way < 2; way++) {
@@ -134,9 +136,11 @@ Test(dispatcher_gone, master_goes_and_a_client_stays)
             close(fake.master);
         else
             shutdown(fake.channel, SHUT_WR);
-        fake_expect(waits, WIRE_REPLY_DEFERRED);
         cr_assert(readable(fake.channel, WAIT_MS), "the parent is not let go");
         fake_expect_end(fake.channel);
+        cr_assert(!readable(waits, 3 * QUIET_MS), "the old qmgr(8) may still be there");
+        cr_assert_eq(unlink(fake_path(&fake, "active/AAAA2")), 0);
+        fake_expect(waits, WIRE_REPLY_DEFERRED);
         cr_assert(!readable(has, 0));
         fake_say(worker, WIRE_REPLY_DONE);
         fake_expect(has, WIRE_REPLY_DONE);

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -182,6 +183,20 @@ Test(queue_file, no_descriptor_leaks)
     cr_expect_eq(after, before);
     close(qmgr);
     queue_remove(&queue, "active/A1");
+}
+
+Test(queue_file, moved)
+{
+    struct queue queue;
+
+    queue_make(&queue);
+    cr_expect(queue_file_moved(queue.fd, "active/A1"));
+    close(queue_file(&queue));
+    cr_expect_not(queue_file_moved(queue.fd, "active/A1"));
+    cr_assert_eq(renameat(queue.fd, "active/A1", queue.fd, "A1"), 0);
+    cr_expect(queue_file_moved(queue.fd, "active/A1"));
+    cr_expect_not(queue_file_moved(-1, "active/A1"), "what cannot be told");
+    queue_remove(&queue, "A1");
 }
 
 Test(queue_file, writable)

@@ -16,11 +16,36 @@ Test(router_room, a_worker_that_greets_at_the_end, .fini = teardown)
     two = ask("BBB");
     second = started();
     router_leave(&t.router);
+    settle_down();
+    cr_expect(peer_quiet(two));
+    cr_assert_eq(unlink("active/BBB"), 0);
     expect_answer(two, WIRE_REPLY_DEFERRED);
     peer_expect_end(greets(second));
     UNTIL(pool()->count[WORKER_STARTING] == 0);
     cr_expect_eq(pool()->count[WORKER_IDLE], 0);
     cr_expect_eq(pool()->count[WORKER_LEAVING], 1);
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
+/* master(8) has gone, and no new qmgr(8) comes. */
+Test(router_room, what_waits_when_no_qmgr_comes, .fini = teardown)
+{
+    int first, one, two, busy;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    first = first_worker();
+    one = ask("AAA");
+    busy = serve(first, "AAA");
+    two = ask("BBB");
+    UNTIL(waiting() == 1);
+    router_leave(&t.router);
+    for (unsigned i = 0; i < 29; i++)
+        later(SECOND);
+    cr_expect(peer_quiet(two));
+    later(2 * SECOND);
+    expect_answer(two, WIRE_REPLY_DEFERRED);
     reply(busy, WIRE_REPLY_DONE);
     expect_answer(one, WIRE_REPLY_DONE);
     expect_empty();

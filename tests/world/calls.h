@@ -78,6 +78,7 @@ enum group_mode __wrap_group_mode(const struct pool_group *group);
 const char *__wrap_group_note(const struct pool_group *group);
 bool __wrap_group_settled(const struct pool_group *group);
 int __wrap_queue_file_lock(int directory, const char *path);
+bool __wrap_queue_file_moved(int directory, const char *path);
 int __wrap_queue_writable(int directory);
 int __wrap_defer_log_reason(int directory, const char *queue_id, const char *names, unsigned depth,
                             const char *domain, char *text, size_t size);

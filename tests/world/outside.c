@@ -145,6 +145,13 @@ int __wrap_queue_file_lock(int directory, const char *path)
     return fd;
 }
 
+bool __wrap_queue_file_moved(int directory, const char *path)
+{
+    (void)directory;
+    (void)path;
+    return world.ending && world.now >= world.moved;
+}
+
 int __wrap_queue_writable(int directory)
 {
     (void)directory;
@@ -300,6 +307,9 @@ void outside_act(void)
         kernel.signalled = true;
     } else {
         note("reload");
+        world.moved = chance(800)   ? world.now + draw_from(50000, 300000)
+                      : chance(800) ? world.now + draw_below(SECONDS(20))
+                                    : NEVER;
         kernel.parent_gone = chance(300);
         kernel.master_gone = !kernel.parent_gone;
         mail_reload();

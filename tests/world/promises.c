@@ -15,6 +15,9 @@
 /* Figures that were true when a sample was taken may be so old when they are acted on. */
 #define STALE SECONDS(3)
 
+/* What waits is given back so long after a reload at the earliest, where no new qmgr(8) comes. */
+#define LEAVE_LEAST SECONDS(30)
+
 /* With memory to spare and no trouble an answer comes within this time. */
 #define CALM_MOST SECONDS(20)
 
@@ -149,20 +152,29 @@ static bool is_deferral(const char *answer, size_t length)
     return length == sizeof WIRE_DEFERRED - 1 && memcmp(answer, WIRE_DEFERRED, length) == 0;
 }
 
+/* After a reload, while the qmgr(8) of local(8) may be there: that would defer it. */
+static bool too_soon(const struct mail *mail)
+{
+    return mail->local && !world.plan.stop && world.now < world.moved &&
+           world.now - world.plan.end < LEAVE_LEAST;
+}
+
 /* Nobody was asked: then there must be a reason. */
 static void refused(const struct mail *mail, int id)
 {
     for (unsigned i = 0; i < mail->count; i++)
         if (mail->recipient[i].given > 0 || mail->recipient[i].retry > 0)
             return;
-    if (mail->junk || mail->missing || mail->foreign_lock || world.ending) {
+    if (mail->junk || mail->missing || mail->foreign_lock || (world.ending && !too_soon(mail))) {
         figures[REFUSED]++;
         return;
     }
     figures[UNRECORDED]++;
     if (!plan_has(RETRY_GONE) && !plan_has(RETRY_MUTE) && !plan_has(RETRY_FULL) &&
         !plan_has(RETRY_LIES) && !plan_has(NO_MEMORY) && !world.dozed)
-        broken("2: an answer is an agent's", "mail %d was given to none", id);
+        broken(world.ending ? "11: what waits is given back when its qmgr(8) has gone"
+                            : "2: an answer is an agent's",
+               "mail %d was given to none", id);
 }
 
 void promise_answer(const struct mail *mail)

@@ -116,6 +116,7 @@ struct world {
     bool dozed;     /* and two were close together: whoever is asked may be given up */
     uint64_t steps; /* turns of the dispatcher's loop */
     bool ending;    /* the signal or the reload has come */
+    uint64_t moved; /* a new qmgr(8) has moved what is in active/ then */
     bool over;      /* all seeds of this process have run */
     struct router *router;
     uint64_t calm_since; /* memory is back since; NEVER: it is short */
