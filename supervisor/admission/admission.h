@@ -299,12 +299,19 @@ struct admission_leave {
     int64_t again; /* with -1: when to ask again, or ADMISSION_NEVER */
 };
 
+enum admission_space {
+    ADMISSION_FULL,  /* no place is left in the room */
+    ADMISSION_SPACE, /* one more may wait */
+    ADMISSION_ROOMY  /* a good part of it is free */
+};
+
 /*
- * The next of the victims. `hurry`: whatever the time is. With `space` for one more in the room it waits again if its
- * destination is known to deliver by now; without, such a one stays a victim for longer.
+ * The next of the victims. `hurry`: whatever the time is. With space for one more in the room it waits again if its
+ * destination is known to deliver by now; without, such a one stays a victim for longer. In a room that is free for a good part
+ * also one of whose destination nothing is known waits again, at once.
  */
-struct admission_leave admission_leave(struct admission *admission, bool hurry, bool space,
-                                       int64_t now);
+struct admission_leave admission_leave(struct admission *admission, bool hurry,
+                                       enum admission_space space, int64_t now);
 
 /*
  * Other deferrals. Each of the two gives the handle of a part that the caller has to defer, and frees the handle; or -1, and in

@@ -138,6 +138,16 @@ static bool answered(const struct admission *admission, unsigned limit)
     return admission->silent <= limit / SILENT_OF;
 }
 
+bool share_answered(const struct admission *admission)
+{
+    return answered(admission, admission->limit);
+}
+
+bool share_hopes(const struct admission *admission)
+{
+    return share_answered(admission) && admission->credit >= TOKEN;
+}
+
 void share_advance(struct admission *admission, unsigned limit, int64_t now)
 {
     int64_t size = bucket_size(limit), passed;

@@ -20,6 +20,9 @@ unsigned share_tokens(const struct admission *admission, enum admission_lane lan
 /* When there will be one, ADMISSION_NEVER when there is. */
 int64_t share_token_due(const struct admission *admission, enum admission_lane lane, unsigned limit,
                         int64_t now);
+/* Those of whom nothing is known answer when they are tried, or none is tried. And lately one of them was delivered to. */
+bool share_answered(const struct admission *admission);
+bool share_hopes(const struct admission *admission);
 /* Parts go from `started` to `unanswered`, by the clock. */
 void share_sweep(struct admission *admission, int64_t now);
 /* Are those of whom nothing is known, and who wait, few? To be called when all stand where they belong. */

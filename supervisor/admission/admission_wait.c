@@ -7,6 +7,7 @@
  */
 
 #include "supervisor/admission/admission_nexthop.h"
+#include "supervisor/admission/admission_share.h"
 
 /* At most 200 a second: measured, two connections to retry(8) deferred 1900 in a second and cost a core. */
 #define INTERVAL_MIN (ADMISSION_SECOND / 200)
@@ -118,7 +119,7 @@ unsigned admission_spared(struct admission *admission, int64_t now)
         struct destination *destination =
             LIST_ENTRY(admission->fresh.next, struct destination, fresh);
 
-        if (destination_unheard(&admission->settings, destination, now))
+        if (destination_unheard(&admission->settings, destination, share_hopes(admission), now))
             break;
         destination_place(admission, destination, PLACE_KEEP, now);
     }
@@ -140,28 +141,72 @@ static void pace_victims(struct admission *admission, int64_t now)
     admission->victim_at = now + jitter(admission, VICTIM_SPREAD / most);
 }
 
-struct admission_leave admission_leave(struct admission *admission, bool hurry, bool space,
-                                       int64_t now)
+/* It has to leave later than the others. */
+static void stand_last(struct admission *admission, struct part *part)
+{
+    list_remove(&part->time);
+    list_push_tail(&admission->victims, &part->time);
+}
+
+static struct part *first_victim(struct admission *admission, int64_t now)
+{
+    struct part *part = LIST_ENTRY(admission->victims.next, struct part, time);
+
+    /* The clock may have changed what its destination is. */
+    destination_place(admission, part->destination, PLACE_KEEP, now);
+    return part;
+}
+
+/* It delivers; or, where `unknown` will do, it does not fail as far as anybody knows. */
+static bool promises(const struct admission *admission, const struct destination *destination,
+                     bool unknown)
+{
+    unknown &= destination->lane == ADMISSION_UNKNOWN && destination->hanging == 0;
+    return destination->hold == NEXTHOP_FREE &&
+           (unknown || destination_works(&admission->settings, destination));
+}
+
+/*
+ * A victim of whom nothing is known, for a room that has places again: to be tried is better than to be deferred beside idle
+ * workers. Where those who are tried do not answer it is no more than workers could begin with.
+ */
+static struct part *welcome(struct admission *admission, int64_t now)
+{
+    if (!share_answered(admission) && admission->waiting >= admission->limit)
+        return NULL;
+    for (unsigned i = 0; i < LOOKS && i < admission->victim_count; i++) {
+        struct part *part = first_victim(admission, now);
+
+        if (promises(admission, part->destination, true))
+            return part;
+        stand_last(admission, part);
+    }
+    return NULL;
+}
+
+struct admission_leave admission_leave(struct admission *admission, bool hurry,
+                                       enum admission_space space, int64_t now)
 {
     struct admission_leave answer = {.part = -1, .again = ADMISSION_NEVER};
     struct destination *destination;
-    struct part *part;
-    bool works;
+    struct part *part = NULL;
+    bool works = true;
 
     if (list_empty(&admission->victims))
         return answer;
-    if (!hurry && admission->victim_at != ADMISSION_NEVER && now < admission->victim_at) {
+    if (!hurry && space == ADMISSION_ROOMY)
+        part = welcome(admission, now);
+    if (!part && !hurry && admission->victim_at != ADMISSION_NEVER && now < admission->victim_at) {
         answer.again = admission->victim_at;
         return answer;
     }
-    part = LIST_ENTRY(admission->victims.next, struct part, time);
+    if (!part) {
+        part = first_victim(admission, now);
+        works = !hurry && promises(admission, part->destination, share_hopes(admission));
+    }
     destination = part->destination;
-    destination_place(admission, destination, PLACE_KEEP, now);
-    works = !hurry && destination->hold == NEXTHOP_FREE &&
-            destination_works(&admission->settings, destination);
-    if (works && !space) {
-        list_remove(&part->time);
-        list_push_tail(&admission->victims, &part->time);
+    if (works && space == ADMISSION_FULL) {
+        stand_last(admission, part);
         pace_victims(admission, now);
         answer.again = admission->victim_at;
         return answer;

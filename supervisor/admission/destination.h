@@ -291,9 +291,12 @@ bool destination_hopeless(const struct destination *destination);
 /* Its mail is never the victim of a full room: it delivers, or did so lately. */
 bool destination_works(const struct admission_settings *settings,
                        const struct destination *destination);
-/* Nothing can be known of it yet: it has had mail for less than `slow_after`. */
+/*
+ * Nothing can be known of it yet: it has had mail for less than `slow_after`, or others like it are delivered to (`hopes`), and
+ * it is only behind them.
+ */
 bool destination_unheard(const struct admission_settings *settings,
-                         const struct destination *destination, int64_t now);
+                         const struct destination *destination, bool hopes, int64_t now);
 /* The lane that a part is charged to when it hangs. */
 enum admission_lane destination_hang_lane(const struct destination *destination);
 /* Shortest time between starts: what is configured, or longer after failures in a row. */

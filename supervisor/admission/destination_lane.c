@@ -99,12 +99,13 @@ bool destination_works(const struct admission_settings *settings,
 }
 
 bool destination_unheard(const struct admission_settings *settings,
-                         const struct destination *destination, int64_t now)
+                         const struct destination *destination, bool hopes, int64_t now)
 {
     return destination->last_success == ADMISSION_NEVER &&
            destination->last_failure == ADMISSION_NEVER &&
            destination->last_answer == ADMISSION_NEVER &&
-           now - destination->seen < settings->slow_after;
+           ((hopes && destination->hanging == 0) ||
+            now - destination->seen < settings->slow_after);
 }
 
 enum admission_lane destination_hang_lane(const struct destination *destination)

@@ -3,6 +3,7 @@
  */
 
 #include "supervisor/admission/admission_nexthop.h"
+#include "supervisor/admission/admission_share.h"
 
 static void heap_set(struct admission *admission, unsigned at, struct destination *destination)
 {
@@ -197,7 +198,7 @@ static void stand_victim(struct admission *admission, struct destination *destin
     unsigned all = works ? 0 : destination->deferrable, spared = 0;
 
     if (destination->hold == NEXTHOP_FREE &&
-        destination_unheard(&admission->settings, destination, now))
+        destination_unheard(&admission->settings, destination, share_hopes(admission), now))
         spared = least(destination->waiting_first, all);
     admission->spared += spared - destination->length[LENGTH_SPARED].count;
     destination_length(admission, destination, LENGTH_VICTIMS, all - spared);

@@ -135,6 +135,18 @@ static bool hurry(const struct router *router)
             regulator_view(router->regulator).decision->mode >= LIMIT_SHRINK);
 }
 
+static enum admission_space space(const struct router *router)
+{
+    const struct parts_view view = parts_view(router->parts);
+    unsigned kept = router_room(router) / 4;
+
+    if (router_room_full(router))
+        return ADMISSION_FULL;
+    return room_full(&router->room, view.requests + kept, running(router), view.bytes)
+               ? ADMISSION_SPACE
+               : ADMISSION_ROOMY;
+}
+
 static void make_room(struct router *router)
 {
     int64_t now = router_now(router);
@@ -146,9 +158,8 @@ static void make_room(struct router *router)
     while (router_crowded(router) && router_room_full(router) &&
            (handle = admission_victim_spared(router->admission, now)) >= 0)
         crowd_out(router, handle);
-    while (
-        (leave = admission_leave(router->admission, hurry(router), !router_room_full(router), now))
-            .part >= 0) {
+    while ((leave = admission_leave(router->admission, hurry(router), space(router), now)).part >=
+           0) {
         if (leave.stays)
             parts_step(router->parts, parts_at(router->parts, (unsigned)leave.part), PART_KEPT);
         else

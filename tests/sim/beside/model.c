@@ -149,6 +149,20 @@ static bool full(const struct model *model, unsigned spared)
                      UINT64_C(1000) * counters.waiting);
 }
 
+static enum admission_space space(const struct model *model)
+{
+    struct admission_counters counters;
+    unsigned kept = room_bound(&model->room, model->busy) / 4;
+
+    admission_count(model->admission, &counters);
+    if (full(model, 0))
+        return ADMISSION_FULL;
+    return room_full(&model->room, counters.waiting - model->exempt + kept, model->busy,
+                     UINT64_C(1000) * counters.waiting)
+               ? ADMISSION_SPACE
+               : ADMISSION_ROOMY;
+}
+
 /* What the dispatcher does when the room is full. */
 static void make_room(struct model *model)
 {
@@ -161,7 +175,7 @@ static void make_room(struct model *model)
     while (full(model, 0) && admission_victim(model->admission, model->now) >= 0)
         ;
     while ((leave = admission_leave(model->admission, room_hurries(&model->room, model->here, 0),
-                                    !full(model, 0), model->now))
+                                    space(model), model->now))
                .part >= 0)
         if (!leave.stays)
             defer_part(model, leave.part);
