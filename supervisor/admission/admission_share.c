@@ -305,8 +305,10 @@ unsigned share_room(const struct admission *admission, enum admission_lane lane,
     unsigned hoping = total - admission->lane[ADMISSION_PROVEN].in_flight;
     unsigned room;
 
-    if (lane == ADMISSION_PASSED && admission->credit >= limit * TOKEN / CREDIT_KEEP)
+    if (lane == ADMISSION_PASSED && admission->credit >= limit * TOKEN / CREDIT_KEEP) {
+        share = limit;
         keep = 0;
+    }
     if (total >= limit || sum >= share || limit - total <= least)
         return 0;
     /* Slots of the proven turn over: what is kept for newcomers is counted without them. */

@@ -104,8 +104,7 @@ bool destination_unheard(const struct admission_settings *settings,
     return destination->last_success == ADMISSION_NEVER &&
            destination->last_failure == ADMISSION_NEVER &&
            destination->last_answer == ADMISSION_NEVER &&
-           ((hopes && destination->hanging == 0) ||
-            now - destination->seen < settings->slow_after);
+           ((hopes && destination->hanging == 0) || now - destination->seen < settings->slow_after);
 }
 
 enum admission_lane destination_hang_lane(const struct destination *destination)
