@@ -235,7 +235,7 @@ int admission_park(struct admission *admission, unsigned leader, int64_t now);
 int admission_join(struct admission *admission, unsigned leader, unsigned part, unsigned limit,
                    int64_t now);
 
-/* The same for a dry run, where admission_join() said 0: it goes along. */
+/* The same where all go along that admission_join() said 0 of: in a dry run, or because the request may not be split. */
 int admission_join_anyway(struct admission *admission, unsigned leader, unsigned part, int64_t now);
 
 /*
@@ -273,6 +273,9 @@ int admission_put_back(struct admission *admission, unsigned part, int64_t now);
  */
 int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
                        int64_t service, int64_t now);
+
+/* Does this part wait for what an operator holds? */
+bool admission_held(struct admission *admission, unsigned part);
 
 /* Holds the destinations with these keys, at most ADMISSION_HELD_MAX, and no others. What runs goes on. */
 void admission_hold(struct admission *admission, const char *const *keys, size_t count,

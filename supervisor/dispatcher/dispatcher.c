@@ -171,6 +171,7 @@ static int prepare(struct dispatcher *dispatcher)
         .stepped = on_stepped,
         .context = dispatcher,
     };
+    router->together = router->room.hop_max > 0 && router->room.hop_max < config_workers(config);
     sockets_open(&dispatcher->sockets,
                  &(struct sockets_config){
                      .complaints = &dispatcher->complaints,

@@ -83,6 +83,7 @@ struct router {
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
+    bool together;     /* nothing is split: qmgr(8) has fewer for a next hop than agents */
     bool step_due;     /* the limit must look before more workers are started */
     bool age_unknown;  /* qmgr(8) says it in an unknown layout, which was logged */
     bool leaving;      /* router_leave() */

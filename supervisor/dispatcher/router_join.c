@@ -29,16 +29,21 @@ static bool parked(struct router *router, const struct part *leader)
     return false;
 }
 
-/* Dry run: those that would not go along do so all the same. */
+/*
+ * Those that would not go along do so all the same, in a dry run or where qmgr(8) has fewer for a next hop than there are agents: a
+ * server that takes so many would refuse what is split. What an operator holds waits but for a dry run.
+ */
 static void join_others(struct router *router, struct part *leader)
 {
+    const bool dry = router->config->dry_run;
     struct part *part;
 
     TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
-        if (part == leader || part->state != PART_WAITING)
+        if (part == leader || part->state != PART_WAITING ||
+            (!dry && admission_held(router->admission, parts_handle(router->parts, part))))
             continue;
-        router->totals->would_split++;
+        router->totals->would_split += dry;
         router_must(router,
                     admission_join_anyway(router->admission, parts_handle(router->parts, leader),
                                           parts_handle(router->parts, part), router_now(router)),
@@ -51,14 +56,14 @@ bool router_join(struct router *router, struct part *leader, unsigned limit)
 {
     const struct client *client = leader->job->client;
     unsigned head = parts_handle(router->parts, leader);
-    const bool dry = router->config->dry_run;
+    const bool together = router->config->dry_run || router->together;
     struct part *part;
     int result;
 
     if (leader->job->waiting < 2 ||
-        (!dry && !admission_joins(router->admission, head, router_now(router))))
+        (!together && !admission_joins(router->admission, head, router_now(router))))
         return true;
-    if (!dry && parked(router, leader))
+    if (!together && parked(router, leader))
         return false;
     TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
@@ -70,7 +75,7 @@ bool router_join(struct router *router, struct part *leader, unsigned limit)
         if (result > 0)
             parts_join(router->parts, leader, part);
     }
-    if (dry)
+    if (together)
         join_others(router, leader);
     if (leader->members > 0 &&
         !parts_outgoing(router->parts, leader, &client->request, client->bytes))

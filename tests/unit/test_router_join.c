@@ -119,6 +119,48 @@ Test(router_join, a_dead_one_goes_alone, .fini = teardown)
     expect_empty();
 }
 
+/* qmgr(8) has fewer for a next hop than there are agents: a message is not split, and nobody waits for another's answer. */
+Test(router_join, nothing_is_split_where_sessions_are_counted, .fini = teardown)
+{
+    int number = prepare_worker(true, false, true), fd, connection;
+
+    t.router.together = true;
+    fd = ask_with(ID, WIRE_MANY);
+    connection = greets(number);
+    peer_expect(connection, WIRE_MANY);
+    cr_expect_eq(waiting(), 0);
+    mark_all('D', 'R', 'D');
+    reply(connection, WIRE_REPLY_NO_DSN "status|4294967295||");
+    expect_answer(fd, WIRE_REPLY_DEFERRED);
+    cr_expect_eq(t.totals.delivered, 2);
+    cr_expect_eq(t.totals.failed, 1);
+    cr_expect_eq(t.totals.would_split, 0);
+    expect_empty();
+}
+
+/* But for what an operator holds. */
+Test(router_join, what_is_held_waits_all_the_same, .fini = teardown)
+{
+    static const char *const held[] = {"three.example"};
+    int number = prepare_worker(true, true, true), fd, connection;
+
+    t.router.together = true;
+    admission_hold(t.router.admission, held, 1, (int64_t)peer_loop.now);
+    fd = ask_with(ID, WIRE_MANY);
+    connection = greets(number);
+    peer_expect(connection, WIRE_MANY_COMMON "recipient_count|4||" GOOD_TWO REST);
+    cr_expect_eq(waiting(), 1);
+    reply(connection, WIRE_REPLY_DONE);
+    cr_expect(peer_quiet(fd));
+    admission_hold(t.router.admission, NULL, 0, (int64_t)peer_loop.now);
+    later(SECOND);
+    connection = greets(number);
+    peer_expect(connection, WIRE_MANY_COMMON "recipient_count|1||" GOOD_ONE);
+    reply(connection, WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* Who was delivered is read from the marks; qmgr(8) is not told to rest the next hop. */
 Test(router_join, one_of_them_fails, .fini = teardown)
 {
