@@ -239,6 +239,13 @@ int admission_join(struct admission *admission, unsigned leader, unsigned part, 
 int admission_join_anyway(struct admission *admission, unsigned leader, unsigned part, int64_t now);
 
 /*
+ * Of a request that is split by evidence only: a part that waits or is chosen runs alone if an operator holds or paces its
+ * destination, and not with others if these would have to wait for it, as far as is known.
+ */
+bool admission_alone(const struct admission *admission, unsigned part);
+bool admission_holds_up(const struct admission *admission, unsigned part, int64_t now);
+
+/*
  * When to ask again if nothing else happens, as in admission_choice.again, without choosing anything: for the moment when there is
  * no free worker to choose for. ADMISSION_NEVER when only an event can let something start.
  */
@@ -273,9 +280,6 @@ int admission_put_back(struct admission *admission, unsigned part, int64_t now);
  */
 int admission_finished(struct admission *admission, unsigned part, enum admission_outcome outcome,
                        int64_t service, int64_t now);
-
-/* Does this part wait for what an operator holds? */
-bool admission_held(struct admission *admission, unsigned part);
 
 /* Holds the destinations with these keys, at most ADMISSION_HELD_MAX, and no others. What runs goes on. */
 void admission_hold(struct admission *admission, const char *const *keys, size_t count,

@@ -36,10 +36,3 @@ void admission_hold(struct admission *admission, const char *const *keys, size_t
         destination_key(admission->held_key[admission->held++], keys[i], strlen(keys[i]));
     place(admission, true, now);
 }
-
-bool admission_held(struct admission *admission, unsigned number)
-{
-    const struct part *part = admission_part(admission, number, PART_WAITING, PART_WAITING);
-
-    return part && part->destination->held && !part->exempt;
-}

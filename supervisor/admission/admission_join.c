@@ -147,6 +147,19 @@ int admission_join(struct admission *admission, unsigned leader, unsigned number
     return 1;
 }
 
+bool admission_alone(const struct admission *admission, unsigned number)
+{
+    const struct part *part = &admission->part_array[number];
+
+    return (part->destination->held && !part->exempt) || part->destination->pace > 0;
+}
+
+bool admission_holds_up(const struct admission *admission, unsigned number, int64_t now)
+{
+    return destination_holds_up(&admission->settings, admission->part_array[number].destination,
+                                now);
+}
+
 int admission_join_anyway(struct admission *admission, unsigned leader, unsigned number,
                           int64_t now)
 {

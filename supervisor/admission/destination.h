@@ -332,6 +332,9 @@ unsigned destination_excess(const struct admission_settings *settings,
 enum join destination_joins(const struct admission_settings *settings,
                             const struct destination *destination, bool first, unsigned others,
                             int64_t now);
+/* Is it slow, dead, failing, unfit or with a known number at a time? Others would have to wait for it. */
+bool destination_holds_up(const struct admission_settings *settings,
+                          const struct destination *destination, int64_t now);
 /* May one more of a proven destination go along with one of `leader`, at this limit? */
 bool destination_has_seat(const struct destination *destination, const struct destination *leader,
                           unsigned limit);

@@ -12,6 +12,15 @@
 #define SEATS 5
 #define SEATS_OF 8
 
+bool destination_holds_up(const struct admission_settings *settings,
+                          const struct destination *destination, int64_t now)
+{
+    enum admission_lane lane = destination_evidence(settings, destination, now);
+
+    return lane == ADMISSION_SLOW || lane == ADMISSION_DEAD || !destination_alive(destination) ||
+           destination->unfit || destination->failures > 0 || destination->most > 0;
+}
+
 enum join destination_joins(const struct admission_settings *settings,
                             const struct destination *destination, bool first, unsigned others,
                             int64_t now)

@@ -19,7 +19,7 @@ static unsigned limit_of(const struct router *router)
     unsigned limit = view.decision->limit;
 
     limit = limit > router->strangers.count + least ? limit - router->strangers.count : least;
-    return admission_limit(router->admission, limit, router_now(router));
+    return router_sessions(router, admission_limit(router->admission, limit, router_now(router)));
 }
 
 /* No sink is entered from within another: a module that calls one has done its work. */

@@ -83,7 +83,7 @@ struct router {
     int schedstat;     /* of this process (cgroup/schedstat.h); negative: not known */
     unsigned runnable; /* parts that could be chosen if workers were free, in the last turn */
     uint64_t again;    /* when admission wants to be asked again; UINT64_MAX: not by the clock */
-    bool together;     /* nothing is split: qmgr(8) has fewer for a next hop than agents */
+    bool together;     /* split by evidence only: qmgr(8) has fewer for a next hop than agents */
     bool step_due;     /* the limit must look before more workers are started */
     bool age_unknown;  /* qmgr(8) says it in an unknown layout, which was logged */
     bool leaving;      /* router_leave() */
@@ -193,6 +193,12 @@ void router_keep(struct router *router, struct part *part);
 
 /* Sends to retry(8) what may not wait: a full room, slow destinations, no headroom. */
 void router_defer(struct router *router);
+
+/*
+ * L, of the one that memory allows: where all mail has one next hop, no more than qmgr(8) has for it at a time. Its server has as
+ * many sessions as with stock then, also when a message is split (router_window.c).
+ */
+unsigned router_sessions(const struct router *router, unsigned limit);
 
 /* Where qmgr(8) holds back other mail for what waits, that runs as with stock (router_window.c). Does this part? */
 bool router_windowed(const struct router *router, const struct part *part, unsigned limit);

@@ -30,9 +30,22 @@ static bool parked(struct router *router, const struct part *leader)
 }
 
 /*
- * Those that would not go along do so all the same, in a dry run or where qmgr(8) has fewer for a next hop than there are agents: a
- * server that takes so many would refuse what is split. What an operator holds waits but for a dry run.
+ * Where qmgr(8) has fewer for a next hop than there are agents, a server that takes so many would refuse what is split. So it is
+ * split by evidence only, in two: who is in trouble has another worker than the others, where router_sessions() counts these.
  */
+static bool apart(const struct router *router, const struct part *leader, const struct part *part)
+{
+    const struct admission *admission = router->admission;
+    unsigned head = parts_handle(router->parts, leader), other = parts_handle(router->parts, part);
+
+    if (admission_alone(admission, head) || admission_alone(admission, other))
+        return true;
+    return admission_one_nexthop(admission) &&
+           admission_holds_up(admission, head, router_now(router)) !=
+               admission_holds_up(admission, other, router_now(router));
+}
+
+/* Those that would not go along by themselves. */
 static void join_others(struct router *router, struct part *leader)
 {
     const bool dry = router->config->dry_run;
@@ -40,8 +53,7 @@ static void join_others(struct router *router, struct part *leader)
 
     TAILQ_FOREACH(part, &leader->job->parts, of_job)
     {
-        if (part == leader || part->state != PART_WAITING ||
-            (!dry && admission_held(router->admission, parts_handle(router->parts, part))))
+        if (part == leader || part->state != PART_WAITING || (!dry && apart(router, leader, part)))
             continue;
         router->totals->would_split += dry;
         router_must(router,

@@ -7,6 +7,13 @@
 
 #include "supervisor/dispatcher/router.h"
 
+unsigned router_sessions(const struct router *router, unsigned limit)
+{
+    bool few = router->together && admission_one_nexthop(router->admission);
+
+    return few && limit > router->room.hop_max ? router->room.hop_max : limit;
+}
+
 /* How many more may run. */
 static unsigned windowed(const struct router *router, unsigned limit)
 {

@@ -20,6 +20,13 @@ static void teach(const char *key, bool delivered)
     cr_assert_eq(admission_teach(t.router.admission, &memory, (int64_t)peer_loop.now), 0);
 }
 
+/* qmgr(8) has so many for a next hop at a time, which is less than there are agents. */
+static void few_sessions(unsigned most)
+{
+    t.router.room.hop_max = most;
+    t.router.together = true;
+}
+
 static int prepare_worker(bool first, bool second, bool third)
 {
     launch(1, CONFIG_LIMIT_FIXED);
@@ -119,12 +126,16 @@ Test(router_join, a_dead_one_goes_alone, .fini = teardown)
     expect_empty();
 }
 
-/* qmgr(8) has fewer for a next hop than there are agents: a message is not split, and nobody waits for another's answer. */
-Test(router_join, nothing_is_split_where_sessions_are_counted, .fini = teardown)
+/* qmgr(8) has fewer for a next hop than there are agents: whom nothing is known of goes along, and nobody waits for an answer. */
+Test(router_join, the_unknown_go_along_where_sessions_are_counted, .fini = teardown)
 {
-    int number = prepare_worker(true, false, true), fd, connection;
+    int number, fd, connection;
 
-    t.router.together = true;
+    launch(1, CONFIG_LIMIT_FIXED);
+    later(10 * SECOND);
+    teach("one.example", true);
+    number = first_worker();
+    few_sessions(20);
     fd = ask_with(ID, WIRE_MANY);
     connection = greets(number);
     peer_expect(connection, WIRE_MANY);
@@ -138,13 +149,31 @@ Test(router_join, nothing_is_split_where_sessions_are_counted, .fini = teardown)
     expect_empty();
 }
 
+/* Who is dead does not, and nobody goes along with it. */
+Test(router_join, a_dead_one_goes_alone_where_sessions_are_counted, .fini = teardown)
+{
+    int number = prepare_worker(false, true, true), fd, connection;
+
+    few_sessions(20);
+    fd = ask_with(ID, WIRE_MANY);
+    connection = greets(number);
+    peer_expect(connection, WIRE_MANY_COMMON "recipient_count|3||" GOOD_ONE REST);
+    cr_expect_eq(waiting(), 1);
+    reply(connection, WIRE_REPLY_DONE);
+    connection = greets(number);
+    peer_expect(connection, WIRE_MANY_COMMON "recipient_count|2||" GOOD_TWO);
+    reply(connection, WIRE_REPLY_DONE);
+    expect_answer(fd, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* But for what an operator holds. */
 Test(router_join, what_is_held_waits_all_the_same, .fini = teardown)
 {
     static const char *const held[] = {"three.example"};
     int number = prepare_worker(true, true, true), fd, connection;
 
-    t.router.together = true;
+    few_sessions(20);
     admission_hold(t.router.admission, held, 1, (int64_t)peer_loop.now);
     fd = ask_with(ID, WIRE_MANY);
     connection = greets(number);
