@@ -45,8 +45,8 @@
  *                                             may; else refused
  *   anything else that is open                TEMPLATE_REFUSED
  *
- * One thing differs in a forked worker: across the loopback interface its TCP connections have the
- * segments of an Ethernet with large frames, and buffers of 36 kB, not 0.3 MB (template/segments.c).
+ * One thing differs in a forked worker: its buffers for a TCP connection across the loopback
+ * interface have 36 kB, as across an Ethernet with large frames, not 0.3 MB (template/segments.c).
  */
 
 #include <stddef.h>

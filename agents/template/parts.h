@@ -10,7 +10,7 @@
  *   look.c    may this process be forked?
  *   tables.c  tables that each worker opens again
  *   opens.c   which files does it read?
- *   segments.c  connections of workers, and what they make of the loopback interface
+ *   segments.c  buffers of workers for connections across the loopback interface
  *   fresh.c   has anything changed on disk since it read it?
  *
  * It looks at itself through /proc, which an agent in a chroot does not see. So it opens what it
