@@ -20,38 +20,50 @@ static uint64_t hash_of(const struct request *request, const char *bytes)
 
 void reuse_arrived(struct reuse *reuse, const struct request *request, const char *bytes)
 {
-    reuse->place[hash_of(request, bytes) % REUSE_NEXTHOPS].held++;
+    uint64_t hash = hash_of(request, bytes);
+    struct reuse_place *place = &reuse->place[hash % REUSE_NEXTHOPS];
+
+    place->held++;
+    if (place->counted == 0)
+        place->first = hash;
+    place->counted += place->first == hash;
 }
 
 void reuse_left(struct reuse *reuse, const struct request *request, const char *bytes)
 {
-    uint64_t at = hash_of(request, bytes) % REUSE_NEXTHOPS;
+    uint64_t hash = hash_of(request, bytes);
+    struct reuse_place *place = &reuse->place[hash % REUSE_NEXTHOPS];
 
-    if (--reuse->place[at].held == 0)
-        reuse->place[at].known = false;
+    if (--place->held == 0)
+        place->known = false;
+    /* One that was not counted may leave, too: then there are too few for a while, never too many. */
+    if (place->counted > 0 && place->first == hash)
+        place->counted--;
 }
 
 void reuse_answered(struct reuse *reuse, const struct request *request, const char *bytes,
                     uint64_t now)
 {
     uint64_t hash = hash_of(request, bytes);
+    struct reuse_place *place = &reuse->place[hash % REUSE_NEXTHOPS];
 
-    reuse->place[hash % REUSE_NEXTHOPS].nexthop = hash;
-    reuse->place[hash % REUSE_NEXTHOPS].answered = now;
-    reuse->place[hash % REUSE_NEXTHOPS].known = true;
+    place->nexthop = hash;
+    place->answered = now;
+    place->known = true;
 }
 
 bool reuse_wanted(const struct reuse *reuse, const struct request *request, const char *bytes,
-                  uint64_t now)
+                  unsigned agents, uint64_t now)
 {
     uint64_t hash = hash_of(request, bytes);
+    const struct reuse_place *place = &reuse->place[hash % REUSE_NEXTHOPS];
 
     /* A part differs from its request from the count on. */
     if ((request->flags & FLAGS) == FLAGS || request->flags_digits.offset > request->count.offset)
         return false;
-    return reuse->place[hash % REUSE_NEXTHOPS].known &&
-           reuse->place[hash % REUSE_NEXTHOPS].nexthop == hash &&
-           now - reuse->place[hash % REUSE_NEXTHOPS].answered < REUSE_WITHIN;
+    if (place->first == hash && place->counted > agents)
+        return true;
+    return place->known && place->nexthop == hash && now - place->answered < REUSE_WITHIN;
 }
 
 static size_t digits_of(const struct request *request, char *digits)

@@ -50,13 +50,20 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
     leave(router);
 }
 
+/* Workers that run: a predecessor's are of the pool, too. */
+static unsigned live(const struct router *router)
+{
+    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
+}
+
 /* One that died between its greeting and our first byte has nothing of it: another may have it. */
 static void give(struct router *router, int worker, struct part *part)
 {
     const struct client *client = part->job->client;
     int result;
 
-    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router->loop->now))
+    if (reuse_wanted(&router->reuse, &client->request, client->bytes, live(router),
+                     router->loop->now))
         parts_reuse(router->parts, part, &client->request);
     result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
                         part->outgoing ? part->outgoing_length : part->length,
@@ -77,12 +84,6 @@ static void give(struct router *router, int worker, struct part *part)
         part);
     if (result == 0)
         parts_step(router->parts, part, PART_SENT);
-}
-
-/* Workers that run: a predecessor's are of the pool, too. */
-static unsigned live(const struct router *router)
-{
-    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
 }
 
 static void worker_ended(struct router *router, const struct fleet_event *event)

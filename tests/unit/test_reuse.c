@@ -1,10 +1,14 @@
 /* agents/reuse.h: requests that let their agent reuse connections. */
 
 #include "agents/reuse.h"
+
+#include <stdio.h>
+
 #include "agents/split.h"
 #include "tests/unit/wire.h"
 
 #define SECOND UINT64_C(1000000)
+#define AGENTS 2
 /* Both flags of reuse, and what the captured request has: 3. */
 #define WITH "flags|6147|queue_name|active|queue_id|E5825A72641|offset|726|size|285|"
 
@@ -69,11 +73,11 @@ Test(reuse, only_while_answers_follow_each_other)
     struct wire bytes = wire(WIRE_REQUEST);
     struct request request = parsed(bytes);
 
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, 0), "nothing was delivered yet");
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 0), "nothing was delivered yet");
     reuse_answered(&reuse, &request, bytes.bytes, 10 * SECOND);
-    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, 10 * SECOND));
-    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, 10 * SECOND + REUSE_WITHIN - 1));
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, 10 * SECOND + REUSE_WITHIN));
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 10 * SECOND));
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 10 * SECOND + REUSE_WITHIN - 1));
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 10 * SECOND + REUSE_WITHIN));
     wire_free(&bytes);
 }
 
@@ -88,12 +92,61 @@ Test(reuse, only_while_others_are_held)
     reuse_arrived(&reuse, &request, bytes.bytes);
     reuse_answered(&reuse, &request, bytes.bytes, SECOND);
     reuse_left(&reuse, &request, bytes.bytes);
-    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
     reuse_answered(&reuse, &request, bytes.bytes, SECOND);
     reuse_left(&reuse, &request, bytes.bytes);
     reuse_arrived(&reuse, &request, bytes.bytes);
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
     wire_free(&bytes);
+}
+
+/* Of three for two agents, one is going to have two: the first leaves its connection. */
+Test(reuse, from_the_first_one_on_where_more_are_held_than_there_are_agents)
+{
+    struct reuse reuse = {0};
+    struct wire bytes = wire(WIRE_REQUEST);
+    struct request request = parsed(bytes);
+
+    for (unsigned i = 0; i < AGENTS; i++)
+        reuse_arrived(&reuse, &request, bytes.bytes);
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
+    reuse_arrived(&reuse, &request, bytes.bytes);
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
+    reuse_left(&reuse, &request, bytes.bytes);
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
+    wire_free(&bytes);
+}
+
+/* Each a next hop of its own: no connection serves two of them. */
+Test(reuse, requests_to_others_in_the_same_place_are_not_counted)
+{
+    struct reuse reuse = {0};
+    struct wire bytes[1000];
+    struct request request[1000];
+    char text[4096];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text,
+                 "flags|3|queue_name|active|queue_id|E5825A72641|offset|726|size|285|"
+                 "nexthop|inet:[192.0.2.1]:%u|encoding||" WIRE_SENDER WIRE_TIME
+                 "recipient_count|1||" WIRE_USER1,
+                 i);
+        bytes[i] = wire(text);
+        request[i] = parsed(bytes[i]);
+        reuse_arrived(&reuse, &request[i], bytes[i].bytes);
+    }
+    for (unsigned i = 0; i < 1000; i++)
+        cr_expect_not(reuse_wanted(&reuse, &request[i], bytes[i].bytes, AGENTS, SECOND));
+    /* Who was not counted leaves later than who was: none is left over, none is counted twice. */
+    for (unsigned i = 0; i < 1000; i++) {
+        reuse_left(&reuse, &request[i], bytes[i].bytes);
+        for (unsigned more = 0; more < AGENTS; more++)
+            reuse_arrived(&reuse, &request[i], bytes[i].bytes);
+        cr_expect_not(reuse_wanted(&reuse, &request[i], bytes[i].bytes, AGENTS, SECOND));
+        for (unsigned more = 0; more < AGENTS; more++)
+            reuse_left(&reuse, &request[i], bytes[i].bytes);
+        wire_free(&bytes[i]);
+    }
 }
 
 Test(reuse, each_next_hop_by_itself)
@@ -103,8 +156,8 @@ Test(reuse, each_next_hop_by_itself)
     struct request request = parsed(bytes), elsewhere = parsed(other);
 
     reuse_answered(&reuse, &request, bytes.bytes, SECOND);
-    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
-    cr_expect_not(reuse_wanted(&reuse, &elsewhere, other.bytes, SECOND));
+    cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
+    cr_expect_not(reuse_wanted(&reuse, &elsewhere, other.bytes, AGENTS, SECOND));
     wire_free(&other);
     wire_free(&bytes);
 }
@@ -117,7 +170,7 @@ Test(reuse, what_has_both_flags_goes_as_it_is)
     struct request request = parsed(bytes);
 
     reuse_answered(&reuse, &request, bytes.bytes, SECOND);
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
     wire_free(&bytes);
 }
 
@@ -131,6 +184,6 @@ Test(reuse, flags_behind_the_count_stay_as_they_are)
     struct request request = parsed(bytes);
 
     reuse_answered(&reuse, &request, bytes.bytes, SECOND);
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, SECOND));
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, SECOND));
     wire_free(&bytes);
 }

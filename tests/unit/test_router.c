@@ -158,6 +158,27 @@ Test(router, what_begins_after_an_answer_may_reuse_its_connection)
     expect_empty();
 }
 
+/* Two for one worker: the first, before anything was answered, leaves its connection to the other. */
+Test(router, what_others_wait_behind_leaves_its_connection_to_them)
+{
+    int number, one, two, busy;
+
+    launch(1, CONFIG_LIMIT_FIXED);
+    number = first_worker();
+    one = ask_with("AAA", request_with("AAA", "3"));
+    two = ask_with("BBB", request_with("BBB", "3"));
+    UNTIL(waiting() == 1);
+    busy = greets(number);
+    peer_expect(busy, request_with("AAA", "6147"));
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(one, WIRE_REPLY_DONE);
+    busy = greets(number);
+    peer_expect(busy, request_with("BBB", "6147"));
+    reply(busy, WIRE_REPLY_DONE);
+    expect_answer(two, WIRE_REPLY_DONE);
+    expect_empty();
+}
+
 /* What a predecessor's worker still has counts until it is done, whatever ends it. */
 Test(router, a_request_waits_for_a_stranger)
 {
