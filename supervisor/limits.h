@@ -28,6 +28,11 @@
 /* Workers that start at the same time. A start is CPU: more at a time do not come sooner. */
 #define STARTS_AT_ONCE 8
 
+/* A message of this size is large, and its worker's connection is kept so long (fleet_part.c). qmgr(8)
+ * answers 50 at a time in a twentieth of a second. Bytes, microseconds. */
+#define PARTING_SIZE 65536
+#define PARTING_TIME UINT64_C(100000)
+
 /* Descriptors that are not for clients and workers: journal, channels, sources, the odd file. */
 #define DESCRIPTORS_RESERVED 64
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agents/limits.h"
@@ -189,6 +190,13 @@ void client_answer(struct client *client, struct merge *merge)
         client_write_answer(client);
     else
         end(client);
+}
+
+bool client_larger(const struct client *client, off_t size)
+{
+    struct stat found;
+
+    return client->lock >= 0 && fstat(client->lock, &found) == 0 && found.st_size >= size;
 }
 
 static void on_client(void *owner, int fd, uint32_t events)

@@ -108,6 +108,9 @@ bool client_moved(const struct client *client);
  */
 void client_answer(struct client *client, struct merge *merge);
 
+/* Its queue file has at least so many bytes. */
+bool client_larger(const struct client *client, off_t size);
+
 /* Once a second: refuses what does not come to its end, tries again what lacked a descriptor. */
 void clients_tick(struct clients *clients);
 

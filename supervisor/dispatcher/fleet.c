@@ -55,7 +55,7 @@ static _Noreturn void broken(const struct fleet *fleet, const char *what, int st
     states_broken(fleet->config.complaints->journal, what, state, event);
 }
 
-static void move(struct worker *worker, enum worker_state state)
+void fleet_worker_move(struct worker *worker, enum worker_state state)
 {
     struct fleet *fleet = worker->fleet;
     enum worker_state before = fleet_worker_state(worker);
@@ -81,11 +81,14 @@ void fleet_worker_silent(struct worker *worker)
     worker->status = -1;
 }
 
-static void connection_close(struct worker *worker)
+void fleet_connection_close(struct worker *worker)
 {
     watch_forget(worker->fleet->config.loop, &worker->conversation_watch);
     conversation_end(&worker->conversation);
-    worker->given = worker->sent = false;
+    worker->given = worker->sent = worker->large = false;
+    if (worker->parting)
+        worker->fleet->parting--;
+    worker->parting = false;
     if (worker->ready)
         worker->fleet->ready--;
     worker->ready = false;
@@ -93,16 +96,16 @@ static void connection_close(struct worker *worker)
 
 void fleet_worker_leave(struct worker *worker)
 {
-    connection_close(worker);
+    fleet_connection_close(worker);
     fleet_worker_silent(worker);
     if (fleet_worker_state(worker) != WORKER_LEAVING)
-        move(worker, WORKER_LEAVING);
+        fleet_worker_move(worker, WORKER_LEAVING);
 }
 
 void fleet_free(struct worker *worker)
 {
     fleet_worker_leave(worker);
-    move(worker, WORKER_FREE);
+    fleet_worker_move(worker, WORKER_FREE);
 }
 
 /* Its work is over: it is idle again, or leaves. It accepts again in a moment: a connection may
@@ -110,16 +113,20 @@ void fleet_free(struct worker *worker)
 static void rest(struct worker *worker)
 {
     worker->work = NULL;
-    connection_close(worker);
+    fleet_connection_close(worker);
     if (worker->gone)
         fleet_worker_leave(worker);
     else
-        move(worker, WORKER_IDLE);
+        fleet_worker_move(worker, WORKER_IDLE);
 }
 
 int fleet_dial(struct worker *worker)
 {
-    int result =
+    int result;
+
+    if (worker->parting)
+        fleet_connection_close(worker);
+    result =
         sockets_connect(worker->fleet->config.sockets, (unsigned)worker->number, worker->place);
 
     if (result < 0)
@@ -130,7 +137,7 @@ int fleet_dial(struct worker *worker)
     result = watch_on(worker->fleet->config.loop, &worker->conversation_watch, result, EPOLLIN,
                       on_connection, worker);
     if (result < 0)
-        connection_close(worker);
+        fleet_connection_close(worker);
     return result;
 }
 
@@ -138,13 +145,13 @@ int fleet_call(struct fleet *fleet, void *work)
 {
     int number;
 
-    while ((number = pool_idle(&fleet->pool)) != POOL_NONE) {
+    while ((number = fleet_worker_next(fleet)) != POOL_NONE) {
         struct worker *worker = &fleet->worker[number];
         int result = fleet_dial(worker);
 
         if (result >= 0) {
             worker->work = work;
-            move(worker, WORKER_CONNECTING);
+            fleet_worker_move(worker, WORKER_CONNECTING);
             return number;
         }
         if (budget_is_short(-result)) {
@@ -199,7 +206,7 @@ int fleet_give(struct fleet *fleet, int number, void *work, const char *bytes, s
     worker->work = work;
     worker->given = true;
     snprintf(worker->name, sizeof worker->name, "%s", name);
-    move(worker, WORKER_BUSY);
+    fleet_worker_move(worker, WORKER_BUSY);
     return result;
 }
 
@@ -229,7 +236,7 @@ void fleet_worker_lost(struct worker *worker)
         memcpy(worker->lost, worker->name, sizeof worker->lost);
     if (fleet_worker_state(worker) == WORKER_STARTING && !worker->ready) {
         /* It stays STARTING until its end is known, and with it the reason. */
-        connection_close(worker);
+        fleet_connection_close(worker);
         fleet_worker_silent(worker);
     } else {
         fleet_worker_leave(worker);
@@ -280,7 +287,10 @@ void fleet_worker_reply(struct worker *worker)
         kept = worker->conversation.reply;
         worker->conversation.reply = NULL;
     }
-    rest(worker);
+    if (worker->large && reply.status == 0 && !worker->gone)
+        fleet_worker_part(worker);
+    else
+        rest(worker);
     fleet->config.sink(fleet->config.context, &(struct fleet_event){.kind = FLEET_REPLIED,
                                                                     .worker = worker->number,
                                                                     .work = work,
@@ -298,6 +308,11 @@ static void on_connection(void *owner, int fd, uint32_t events)
     /* Both directions are closed: it may have said something before, but takes nothing more. */
     if (events & EPOLLHUP)
         worker->gone = true;
+    /* It has nothing to say: it has gone, or talks nonsense. */
+    if (worker->parting) {
+        fleet_worker_leave(worker);
+        return;
+    }
     if ((events & EPOLLOUT) && worker->given && !worker->sent)
         sent = write_request(worker) != -EAGAIN;
     /* The reply is level-triggered: it is read in the next turn. */

@@ -105,6 +105,13 @@ int fleet_call(struct fleet *fleet, void *work);
 int fleet_give(struct fleet *fleet, int worker, void *work, const char *bytes, size_t length,
                const char *name);
 
+/* The message that a worker was given is large. */
+void fleet_large(struct fleet *fleet, int worker);
+
+/* Each turn: connections that were kept for a moment after a large message. Until when there is
+ * nothing to do; UINT64_MAX: none is kept. */
+uint64_t fleet_part(struct fleet *fleet);
+
 /* The worker's work was withdrawn before it got a byte of it, or there is none. */
 void fleet_release(struct fleet *fleet, int worker);
 

@@ -38,7 +38,8 @@ static void on_status(void *owner, int fd, uint32_t events)
     worker->gone = true;
     fleet_worker_silent(worker);
     /* With a connection its end is seen there; while it starts, by the parent. */
-    if (worker->conversation.fd < 0 && fleet_worker_state(worker) != WORKER_STARTING)
+    if ((worker->conversation.fd < 0 || worker->parting) &&
+        fleet_worker_state(worker) != WORKER_STARTING)
         fleet_worker_leave(worker);
 }
 

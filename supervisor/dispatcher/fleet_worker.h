@@ -2,11 +2,12 @@
 #define SUPERVISOR_DISPATCHER_FLEET_WORKER_H
 
 /*
- * What the fleet's files share: the worker as the fleet sees it. Internal to the three.
+ * What the fleet's files share: the worker as the fleet sees it. Internal to the four.
  *
  *   fleet_start.c  a start, what a failed one means, and when the next may be tried
  *   fleet.c        the conversation with a worker: call, give, greeting, reply; the parent's news
  *   fleet_end.c    a worker is told to go, goes, does not answer, or its process ends
+ *   fleet_part.c   the end of a connection to one that has delivered a large message
  */
 
 #include "agents/conversation.h"
@@ -28,6 +29,8 @@ struct worker {
     size_t length;
     bool given;   /* its bytes are being written, or are written */
     bool sent;    /* all of them */
+    bool large;   /* its message is */
+    bool parting; /* idle, and its last connection is still open (fleet_part.c) */
     bool ready;   /* new, has greeted, has no work yet */
     bool retired; /* it was told to go */
     bool gone;    /* its status channel or its connection has ended, or it has: never used again */
@@ -46,7 +49,9 @@ struct fleet {
     struct pool pool;
     struct worker *worker; /* as many as the pool has */
     struct watch channel;
-    unsigned ready; /* workers that are */
+    unsigned ready;    /* workers that are */
+    unsigned parting;  /* these, too */
+    uint64_t part_due; /* when the first of them is to be looked at */
     unsigned most;
     char start_error[START_ERROR_SIZE];  /* reason why starts fail; "": they do not */
     char start_reason[START_ERROR_SIZE]; /* the one that was said last */
@@ -88,6 +93,12 @@ void fleet_worker_silent(struct worker *worker);
 /* It is not used again, and is told to go. */
 void fleet_worker_leave(struct worker *worker);
 
+/* Changes its state. Does not return where that is impossible. */
+void fleet_worker_move(struct worker *worker, enum worker_state state);
+
+/* Closes its connection, if it has one. */
+void fleet_connection_close(struct worker *worker);
+
 /* Its process has ended, or never was: the number may be used again. */
 void fleet_free(struct worker *worker);
 
@@ -102,6 +113,15 @@ void fleet_starts_succeed(struct fleet *fleet);
 /* News of the parent: the process is there, or there is none. They tell the sink. */
 void fleet_worker_started(struct worker *worker, const struct channel_message *news);
 void fleet_worker_start_failed(struct worker *worker, int error);
+
+/* fleet_part.c */
+
+/* Its work is over: it is idle, and its connection is closed later. */
+void fleet_worker_part(struct worker *worker);
+
+/* The worker that became idle last. Those that part come after the others, and then the first of
+ * them, whose message has gone by now. POOL_NONE: none is idle. */
+int fleet_worker_next(const struct fleet *fleet);
 
 /* fleet_end.c */
 

@@ -50,19 +50,13 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
     leave(router);
 }
 
-/* Workers that run: a predecessor's are of the pool, too. */
-static unsigned live(const struct router *router)
-{
-    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
-}
-
 /* One that died between its greeting and our first byte has nothing of it: another may have it. */
 static void give(struct router *router, int worker, struct part *part)
 {
     const struct client *client = part->job->client;
     int result;
 
-    if (reuse_wanted(&router->reuse, &client->request, client->bytes, live(router),
+    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router_live(router),
                      router->loop->now))
         parts_reuse(router->parts, part, &client->request);
     result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
@@ -75,6 +69,8 @@ static void give(struct router *router, int worker, struct part *part)
         router_put_back(router, part);
         return;
     }
+    if (client_larger(client, PARTING_SIZE))
+        fleet_large(router->fleet, worker);
     parts_step(router->parts, part, PART_GREETED);
     part->worker = worker;
     part->started = router->loop->now;
@@ -105,7 +101,7 @@ static void worker_ended(struct router *router, const struct fleet_event *event)
                  by_signal ? WTERMSIG(event->status) : WEXITSTATUS(event->status));
     if (event->retired)
         return;
-    regulator_ended(router->regulator, live(router));
+    regulator_ended(router->regulator, router_live(router));
     if (event->status == 0)
         growth_ended(&router->spawn.growth, router->loop->now);
 }
@@ -158,7 +154,7 @@ void router_on_stranger(void *context)
 {
     struct router *router = enter(context);
 
-    regulator_ended(router->regulator, live(router));
+    regulator_ended(router->regulator, router_live(router));
     leave(router);
 }
 
@@ -200,7 +196,7 @@ struct limit_demand router_demand(const void *context)
     unsigned waiting = parts_view(router->parts).waiting;
 
     return (struct limit_demand){
-        .live = live(router),
+        .live = router_live(router),
         .strangers = router->strangers.count,
         .starting = pool->count[WORKER_STARTING],
         .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
@@ -358,6 +354,7 @@ uint64_t router_turn(struct router *router)
         hand_out(router);
         start_workers(router);
     }
+    router_again(router, (int64_t)fleet_part(router->fleet));
     router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
     due = retry_turn(router->retry, router_crowded(router));
     clients_listen(router->clients, router_places(router));

@@ -224,6 +224,12 @@ static inline int64_t router_now(const struct router *router)
     return (int64_t)router->loop->now;
 }
 
+/* Workers that run: a predecessor's are of the pool, too. */
+static inline unsigned router_live(const struct router *router)
+{
+    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
+}
+
 /* Admission wants to be asked again then, or ADMISSION_NEVER. */
 static inline void router_again(struct router *router, int64_t when)
 {

@@ -41,6 +41,7 @@ drain()
     bench_send "$1" "r$2" --count "$messages" --size "$size" --sessions 8 --rcpt 'user%d@good%d.invalid' --cycle 50
     postsuper -c "$d/etc" -H ALL 2>>"$d/start.log"
     before=$(cpu "$d")
+    had=$(sink_value "$d.sink" connections)
     start=$(date +%s.%N)
     postfix_flush "$d"
     wait_for 300 bench_delivered "$1" $((messages * $2)) || fail "$1 did not deliver $messages messages in 300 s"
@@ -49,6 +50,7 @@ drain()
     postfix_wait_empty "$d" 5 || fail "mail was left in $1"
     bench_add rate "$1" "$(bench_since "$start" "$1" | awk -v n="$messages" '{ print n / $1 }')"
     bench_add cpu "$1" $(((after - before) / messages))
+    bench_add sessions "$1" "$(($(sink_value "$d.sink" connections) - had))"
     bench_add processes "$1" "$(postfix_pids "$d" lmtp | wc -l)"
 }
 
@@ -64,5 +66,6 @@ bench_stop stock
 bench_stop headroom
 bench_ratio rate messages/s '>= 1.0'
 bench_ratio cpu 'us a delivery' '' 'whole instance'
+bench_ratio sessions '' ''
 bench_ratio processes 'lmtp' ''
 bench_end

@@ -73,7 +73,8 @@ Test(reuse, only_while_answers_follow_each_other)
     struct wire bytes = wire(WIRE_REQUEST);
     struct request request = parsed(bytes);
 
-    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 0), "nothing was delivered yet");
+    cr_expect_not(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 0),
+                  "nothing was delivered yet");
     reuse_answered(&reuse, &request, bytes.bytes, 10 * SECOND);
     cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 10 * SECOND));
     cr_expect(reuse_wanted(&reuse, &request, bytes.bytes, AGENTS, 10 * SECOND + REUSE_WITHIN - 1));
