@@ -26,6 +26,10 @@ send known 40 --rcpt 'user%d@test.invalid' --cycle 40
 wait_for 30 settled 40 || fail "not delivered: $(accounts)"
 
 sink_tell "$s" set ok slow 4
+marked()
+{
+    accounts | grep -q "^sent $1, delivered $1, queued 0, .* doubled 0\$"
+}
 total=40
 for round in 1 2; do
     send "round$round" 20 --rcpt 'user%d@test.invalid' --cycle 40
@@ -33,6 +37,8 @@ for round in 1 2; do
     wait_for 10 under_way 20 || fail "only $(sink_holding "$s") deliveries at once"
     postfix_reload "$p"
     wait_for 30 arrived "$total" || fail "not delivered: $(accounts)"
+    # A moment after it is delivered it is marked so.
+    wait_for 10 marked "$total" || true
 done
 deferred=$(said 'postfix/local.* status=deferred')
 say "two reloads: $(accounts | head -n 1); $deferred deferred"
