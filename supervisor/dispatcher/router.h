@@ -89,6 +89,7 @@ struct router {
     bool leaving;      /* router_leave() */
     uint64_t left;     /* since then */
     uint64_t look;     /* what waits is looked at again then */
+    bool aside;        /* and not before qmgr(8) has set it aside */
     bool closed;       /* the parent has gone */
     int status;        /* and the exit status that follows */
     unsigned inside;   /* sinks that are entered */

@@ -9,6 +9,8 @@
 
 #include <limits.h>
 
+#include "supervisor/admission/admission_view.h"
+
 /*
  * A new qmgr(8) is there in a moment, on a busy machine in a second. Where there is none, master(8) has gone. It looks at the files
  * right after it has moved them, and sets aside for a minute what is locked: a client that has its answer until then has gone.
@@ -18,6 +20,9 @@
 #define LOOK_MOST UINT64_C(30000000)
 #define CLOSELY_EVERY UINT64_C(500)
 #define CLOSELY_MOST UINT64_C(1000000)
+
+/* By then the new qmgr(8) has set aside what was locked. */
+#define ASIDE_AFTER UINT64_C(2000000)
 
 /*
  * What waits gets no worker any more: names of sockets are the successor's now. Nor could the successor deliver it: the new qmgr(8)
@@ -33,10 +38,26 @@ static void give_back(void *context, struct client *client)
         router_cancel_waiting(router, client->work);
 }
 
+/*
+ * Most workers hang, or are a predecessor's still. What waits behind them for local(8), which has a number at a time, mostly comes
+ * to no end, too. Given back at once it is handed over again at once, and takes workers in the place of good mail. Stock answers it
+ * when a worker has come back, so qmgr(8) sets all of it aside.
+ */
+static bool hangs(const struct router *router)
+{
+    struct admission_counters count;
+
+    admission_count(router->admission, &count);
+    return count.hanging + router->strangers.count >
+           (count.in_flight + router->strangers.count) / 2;
+}
+
 void router_leave(struct router *router)
 {
     router->leaving = true;
     router->left = router->loop->now;
+    router->aside = hangs(router);
+    router->look = router->aside ? router->left + ASIDE_AFTER : router->left;
     clients_leave(router->clients);
     fleet_leave(router->fleet);
 }
@@ -45,7 +66,7 @@ uint64_t router_turn_leaving(struct router *router)
 {
     uint64_t now = router->loop->now, due, paced;
     const struct part *oldest = parts_oldest(router->parts);
-    bool closely = oldest && now - router->left < CLOSELY_MOST;
+    bool closely = oldest && !router->aside && now - router->left < CLOSELY_MOST;
     int worker;
 
     while ((worker = fleet_ready(router->fleet)) != POOL_NONE)

@@ -4,6 +4,12 @@
 
 #include "supervisor/limit/growth.h"
 
+/* router_leave.c waits so long. */
+#define ASIDE_MS 2000
+
+/* A tick of the dispatcher sees what hangs. */
+#define TICK_MS 1000
+
 /* It greets and is gone, which the dispatcher finds at once, before the parent tells. */
 static void greet_and_go(struct fake *fake, unsigned number, int worker)
 {
@@ -110,6 +116,36 @@ Test(dispatcher_gone, all_of_them_on_a_slow_machine)
     close(qmgr);
     wire_free(&request);
     fake_end(&fake);
+}
+
+/* The same while the worker hangs: what waits behind it is given back when qmgr(8) has set it aside, and not as soon as it can be. */
+Test(dispatcher_gone, master_goes_while_a_worker_hangs)
+{
+    struct fake fake;
+    unsigned number;
+    int has, waits, worker;
+
+    fake_prepare(&fake);
+    fake.config.workers_max = 1;
+    fake.config.destination_slow_after = UINT64_C(1000) * QUIET_MS;
+    fake_start(&fake);
+    number = fake_first_worker(&fake);
+    has = fake_ask(&fake, "AAAA1");
+    worker = fake_serve(&fake, number);
+    fake_expect_request(worker, "AAAA1");
+    waits = fake_ask(&fake, "AAAA2");
+    fake_expect_lock(&fake, "AAAA2", true);
+    cr_assert(!readable(waits, TICK_MS + 3 * QUIET_MS));
+    close(fake.master);
+    cr_assert(readable(fake.channel, WAIT_MS), "the parent is not let go");
+    cr_assert_eq(unlink(fake_path(&fake, "active/AAAA2")), 0);
+    cr_assert(!readable(waits, ASIDE_MS / 2), "qmgr(8) would hand it over at once");
+    fake_expect(waits, WIRE_REPLY_DEFERRED);
+    fake_say(worker, WIRE_REPLY_DONE);
+    fake_expect(has, WIRE_REPLY_DONE);
+    cr_assert(WIFEXITED(fake_status(&fake)));
+    close(waits);
+    fake_remove(&fake);
 }
 
 /*
