@@ -12,13 +12,16 @@
 #define SEATS 5
 #define SEATS_OF 8
 
+static bool holds_up(const struct destination *destination, enum admission_lane lane)
+{
+    return lane == ADMISSION_SLOW || lane == ADMISSION_DEAD || !destination_alive(destination) ||
+           destination->unfit || destination->failures > 0 || destination->most > 0;
+}
+
 bool destination_holds_up(const struct admission_settings *settings,
                           const struct destination *destination, int64_t now)
 {
-    enum admission_lane lane = destination_evidence(settings, destination, now);
-
-    return lane == ADMISSION_SLOW || lane == ADMISSION_DEAD || !destination_alive(destination) ||
-           destination->unfit || destination->failures > 0 || destination->most > 0;
+    return holds_up(destination, destination_evidence(settings, destination, now));
 }
 
 enum join destination_joins(const struct admission_settings *settings,
@@ -27,10 +30,9 @@ enum join destination_joins(const struct admission_settings *settings,
 {
     enum admission_lane lane = destination_evidence(settings, destination, now);
 
-    if (destination->held || destination->unfit || destination->failures > 0 ||
-        destination->pace > 0 || destination->most > 0)
+    if (destination->held || destination->pace > 0 || holds_up(destination, lane))
         return JOIN_NOT;
-    if (lane == ADMISSION_PROVEN && destination_alive(destination))
+    if (lane == ADMISSION_PROVEN)
         return JOIN_PROVEN;
     if (others == 0 && (lane == ADMISSION_FIRST || (lane == ADMISSION_UNKNOWN && first)))
         return JOIN_NEW;

@@ -19,7 +19,13 @@ void ctl_deferred_add(struct ctl_deferred *deferred, time_t time)
         deferred->second[time - deferred->now]++;
 }
 
-static int scan(int at, const char *name, unsigned depth, struct ctl_deferred *deferred)
+/* What is looked for: `deferred` wants the time of each file; NULL: they are only counted, up to `most`. */
+struct walk {
+    struct ctl_deferred *deferred;
+    uint64_t count, most;
+};
+
+static int walk(int at, const char *name, unsigned depth, struct walk *found)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -32,15 +38,24 @@ static int scan(int at, const char *name, unsigned depth, struct ctl_deferred *d
             close(fd);
         return result;
     }
-    while ((entry = readdir(directory))) {
+    while (found->count < found->most && (entry = readdir(directory))) {
+        unsigned char type = entry->d_type;
         struct stat file;
 
-        if (entry->d_name[0] == '.' || fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) < 0)
+        if (entry->d_name[0] == '.')
             continue;
-        if (S_ISREG(file.st_mode))
-            ctl_deferred_add(deferred, file.st_mtime);
-        else if (S_ISDIR(file.st_mode) && depth > 0)
-            (void)scan(fd, entry->d_name, depth - 1, deferred);
+        if (found->deferred || type == DT_UNKNOWN) {
+            if (fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) < 0)
+                continue;
+            type = S_ISREG(file.st_mode) ? DT_REG : S_ISDIR(file.st_mode) ? DT_DIR : DT_UNKNOWN;
+        }
+        if (type == DT_REG) {
+            found->count++;
+            if (found->deferred)
+                ctl_deferred_add(found->deferred, file.st_mtime);
+        } else if (type == DT_DIR && depth > 0) {
+            (void)walk(fd, entry->d_name, depth - 1, found);
+        }
     }
     closedir(directory);
     return 0;
@@ -48,42 +63,17 @@ static int scan(int at, const char *name, unsigned depth, struct ctl_deferred *d
 
 int ctl_deferred_scan(const char *directory, struct ctl_deferred *deferred)
 {
-    return scan(AT_FDCWD, directory, QUEUE_DEPTH, deferred);
-}
+    struct walk found = {.deferred = deferred, .most = UINT64_MAX};
 
-/* Without a look at each file. */
-static uint64_t count(int at, const char *name, unsigned depth, uint64_t most)
-{
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    uint64_t sum = 0;
-
-    if (!directory) {
-        if (fd >= 0)
-            close(fd);
-        return 0;
-    }
-    while (sum < most && (entry = readdir(directory))) {
-        unsigned char type = entry->d_type;
-        struct stat file;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        if (type == DT_UNKNOWN && fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0)
-            type = S_ISDIR(file.st_mode) ? DT_DIR : DT_REG;
-        if (type == DT_REG)
-            sum++;
-        else if (type == DT_DIR && depth > 0)
-            sum += count(fd, entry->d_name, depth - 1, most - sum);
-    }
-    closedir(directory);
-    return sum;
+    return walk(AT_FDCWD, directory, QUEUE_DEPTH, &found);
 }
 
 uint64_t ctl_deferred_count(const char *directory, uint64_t most)
 {
-    return count(AT_FDCWD, directory, QUEUE_DEPTH, most);
+    struct walk found = {.most = most};
+
+    (void)walk(AT_FDCWD, directory, QUEUE_DEPTH, &found);
+    return found.count;
 }
 
 uint64_t ctl_deferred_row(const struct ctl_deferred *deferred, unsigned row)

@@ -29,6 +29,12 @@ static void put_other_side(FILE *out, const struct status *status)
                 flight > 0 ? "such" : "slow or dead destinations");
 }
 
+static void put_waiting(FILE *out, const char *who, uint64_t waiting, uint64_t all,
+                        const char *what)
+{
+    fprintf(out, "%s: %" PRIu64 " of %" PRIu64 " waiting are %s", who, waiting, all, what);
+}
+
 /* The first; more than one is rare. */
 static void put_nexthop(FILE *out, const struct status *status, int64_t now)
 {
@@ -115,28 +121,20 @@ void ctl_screen_cause(FILE *out, const struct status *status, const struct ctl_v
         put_other_side(out, status);
         break;
     case CTL_HELD:
-        fprintf(out,
-                "an operator: %" PRIu64 " of %" PRIu64
-                " waiting are for destinations that are held (headroomctl hold shows them)",
-                status->waits.held, status->requests.waiting);
+        put_waiting(out, "an operator", status->waits.held, status->requests.waiting,
+                    "for destinations that are held (headroomctl hold shows them)");
         break;
     case CTL_PACE:
-        fprintf(out,
-                "the configuration: %" PRIu64 " of %" PRIu64
-                " waiting are kept by destination.pace",
-                status->waits.pace, status->requests.waiting);
+        put_waiting(out, "the configuration", status->waits.pace, status->requests.waiting,
+                    "kept by destination.pace");
         break;
     case CTL_NUMBER:
-        fprintf(out,
-                "the other side: %" PRIu64 " of %" PRIu64
-                " waiting are for destinations that take no more at a time",
-                status->waits.number, status->requests.waiting);
+        put_waiting(out, "the other side", status->waits.number, status->requests.waiting,
+                    "for destinations that take no more at a time");
         break;
     case CTL_WINDOW:
-        fprintf(out,
-                "neither: %" PRIu64 " of %" PRIu64
-                " waiting are for destinations that deliver and have all of their windows in use",
-                status->waits.window, status->requests.waiting);
+        put_waiting(out, "neither", status->waits.window, status->requests.waiting,
+                    "for destinations that deliver and have all of their windows in use");
         break;
     case CTL_NEW:
         fputs("neither: destinations get few workers until they have delivered", out);

@@ -50,13 +50,19 @@ void router_on_client(void *context, enum clients_kind kind, struct client *clie
     leave(router);
 }
 
+/* Workers that run: a predecessor's are of the pool, too. */
+static unsigned live(const struct router *router)
+{
+    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
+}
+
 /* One that died between its greeting and our first byte has nothing of it: another may have it. */
 static void give(struct router *router, int worker, struct part *part)
 {
     const struct client *client = part->job->client;
     int result;
 
-    if (reuse_wanted(&router->reuse, &client->request, client->bytes, router_live(router),
+    if (reuse_wanted(&router->reuse, &client->request, client->bytes, live(router),
                      router->loop->now))
         parts_reuse(router->parts, part, &client->request);
     result = fleet_give(router->fleet, worker, part, part->outgoing ? part->outgoing : part->bytes,
@@ -101,7 +107,7 @@ static void worker_ended(struct router *router, const struct fleet_event *event)
                  by_signal ? WTERMSIG(event->status) : WEXITSTATUS(event->status));
     if (event->retired)
         return;
-    regulator_ended(router->regulator, router_live(router));
+    regulator_ended(router->regulator, live(router));
     if (event->status == 0)
         growth_ended(&router->spawn.growth, router->loop->now);
 }
@@ -154,7 +160,7 @@ void router_on_stranger(void *context)
 {
     struct router *router = enter(context);
 
-    regulator_ended(router->regulator, router_live(router));
+    regulator_ended(router->regulator, live(router));
     leave(router);
 }
 
@@ -196,7 +202,7 @@ struct limit_demand router_demand(const void *context)
     unsigned waiting = parts_view(router->parts).waiting;
 
     return (struct limit_demand){
-        .live = router_live(router),
+        .live = live(router),
         .strangers = router->strangers.count,
         .starting = pool->count[WORKER_STARTING],
         .busy = pool->count[WORKER_BUSY] + pool->count[WORKER_CONNECTING],
@@ -337,7 +343,7 @@ static void start_workers(struct router *router)
 
 uint64_t router_turn(struct router *router)
 {
-    uint64_t now = router->loop->now, due;
+    uint64_t now = router->loop->now, due, parting;
 
     if (router->leaving)
         return router_turn_leaving(router);
@@ -354,10 +360,12 @@ uint64_t router_turn(struct router *router)
         hand_out(router);
         start_workers(router);
     }
-    router_again(router, (int64_t)fleet_part(router->fleet));
     router_again(router, admission_due(router->admission, limit_of(router), router_now(router)));
     due = retry_turn(router->retry, router_crowded(router));
     clients_listen(router->clients, router_places(router));
+    parting = fleet_part(router->fleet);
+    if (parting < due)
+        due = parting;
     if (router->again < due)
         due = router->again;
     return due < regulator_due(router->regulator) ? due : regulator_due(router->regulator);

@@ -88,7 +88,7 @@ struct router {
     bool age_unknown;  /* qmgr(8) says it in an unknown layout, which was logged */
     bool leaving;      /* router_leave() */
     uint64_t left;     /* since then */
-    uint64_t look;     /* what waits is looked at again then */
+    uint64_t look;     /* what waits is looked at again then; UINT64_MAX: nothing does */
     bool aside;        /* and not before qmgr(8) has set it aside */
     bool closed;       /* the parent has gone */
     int status;        /* and the exit status that follows */
@@ -168,6 +168,9 @@ void router_cancel_all(struct router *router, struct job *job);
 /* The same for those that wait: the client has no more to hope for. */
 void router_cancel_waiting(struct router *router, struct job *job);
 
+/* Does any of it wait, in the room or to be deferred? */
+bool router_waits(const struct job *job);
+
 /*
  * That for all clients, at the end by a signal. qmgr(8), if it lives, would take a connection that is closed for the death of an
  * agent: a warning for each, and all mail of the transport deferred.
@@ -223,12 +226,6 @@ unsigned router_places(const struct router *router);
 static inline int64_t router_now(const struct router *router)
 {
     return (int64_t)router->loop->now;
-}
-
-/* Workers that run: a predecessor's are of the pool, too. */
-static inline unsigned router_live(const struct router *router)
-{
-    return pool_live(fleet_view(router->fleet).pool) + router->strangers.count;
 }
 
 /* Admission wants to be asked again then, or ADMISSION_NEVER. */

@@ -138,6 +138,20 @@ static void cancel(struct router *router, struct part *part)
     router_settle(router, part, NULL, NULL);
 }
 
+static bool waits(const struct part *part)
+{
+    return part->state == PART_WAITING || part->state == PART_VICTIM;
+}
+
+bool router_waits(const struct job *job)
+{
+    const struct part *part = TAILQ_FIRST(&job->parts);
+
+    while (part && !waits(part))
+        part = TAILQ_NEXT(part, of_job);
+    return part;
+}
+
 /* Cancels the parts of a job, or of these the ones that wait. */
 static void cancel_parts(struct router *router, struct job *job, bool waiting_only)
 {
@@ -148,7 +162,7 @@ static void cancel_parts(struct router *router, struct job *job, bool waiting_on
     for (part = TAILQ_FIRST(&job->parts); part && left > 0; part = next) {
         next = TAILQ_NEXT(part, of_job);
         left--;
-        if (!waiting_only || part->state == PART_WAITING || part->state == PART_VICTIM)
+        if (!waiting_only || waits(part))
             cancel(router, part);
     }
 }

@@ -24,6 +24,11 @@
 /* By then the new qmgr(8) has set aside what was locked. */
 #define ASIDE_AFTER UINT64_C(2000000)
 
+struct look {
+    struct router *router;
+    unsigned left; /* clients of whom something still waits */
+};
+
 /*
  * What waits gets no worker any more: names of sockets are the successor's now. Nor could the successor deliver it: the new qmgr(8)
  * moves its queue file from active/ to incoming/, where no agent finds it, and tries it again by itself. Stock answers all that is in
@@ -32,10 +37,15 @@
  */
 static void give_back(void *context, struct client *client)
 {
-    struct router *router = context;
+    struct look *look = context;
+    struct router *router = look->router;
 
+    if (!router_waits(client->work))
+        return;
     if (router->loop->now - router->left >= LOOK_MOST || client_moved(client))
         router_cancel_waiting(router, client->work);
+    else
+        look->left++;
 }
 
 /*
@@ -67,14 +77,16 @@ uint64_t router_turn_leaving(struct router *router)
     uint64_t now = router->loop->now, due, paced;
     const struct part *oldest = parts_oldest(router->parts);
     bool closely = oldest && !router->aside && now - router->left < CLOSELY_MOST;
+    bool again = oldest && router->look == UINT64_MAX; /* its worker did not take it */
+    struct look look = {.router = router};
     int worker;
 
     while ((worker = fleet_ready(router->fleet)) != POOL_NONE)
         fleet_release(router->fleet, worker);
     fleet_retire(router->fleet, UINT_MAX);
-    if (now >= router->look || (closely && client_moved(oldest->job->client))) {
-        clients_each(router->clients, give_back, router);
-        router->look = now + LOOK_EVERY;
+    if (now >= router->look || again || (closely && client_moved(oldest->job->client))) {
+        clients_each(router->clients, give_back, &look);
+        router->look = look.left > 0 ? now + LOOK_EVERY : UINT64_MAX;
     }
     due = closely ? now + CLOSELY_EVERY : router->look;
     paced = retry_turn(router->retry, true);

@@ -9,6 +9,8 @@
 . "${0%/*}/../lib/test.sh"
 # shellcheck source=tests/lib/postfix.sh
 . "$LIBRARY/postfix.sh"
+# shellcheck source=tests/lib/local.sh
+. "$LIBRARY/local.sh"
 
 [ "$AGENT" = headroom ] || skip 'build/headroom is not built'
 workers=4
@@ -19,29 +21,9 @@ hangs=12
 # create NAME PORT COMMAND
 create()
 {
-    sink_start "$TEST_DIR/$1.sink" "127.0.0.1:$2" "set dead dead $hangs"
-    postfix_create "$TEST_DIR/$1" "inet:[127.0.0.1]:$2" 'mydestination = test.invalid' \
-        "mailbox_transport = lmtp-test:inet:[127.0.0.1]:$2" 'local_destination_concurrency_limit = 100' \
-        'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s'
-    postfix_service "$TEST_DIR/$1" local "local unix - n n - $dead local"
-    postfix_service "$TEST_DIR/$1" lmtp-test "lmtp-test unix - - n - $workers $3"
+    local_create "$1" "$2" "$3" "$workers" "$dead" "set dead dead $hangs"
     printf '{ "defaults": { "destination": { "slow_after": 0.5 } } }\n' >"$TEST_DIR/$1/etc/headroom.json"
     postfix_start "$TEST_DIR/$1"
-    : >"$TEST_DIR/$1.sent"
-}
-
-# put NAME USER COUNT
-put()
-{
-    mailgen --to "$(postfix_address "$TEST_DIR/$1")" --prefix "$2" --sent "$TEST_DIR/$1.sent" --count "$3" \
-        --rcpt "$2%d@test.invalid" --cycle 1
-}
-
-# full NAME: all workers are busy, and each message has a local(8)
-full()
-{
-    [ "$(sink_holding "$TEST_DIR/$1.sink")" -ge "$workers" ] &&
-        [ "$(postfix_pids "$TEST_DIR/$1" local | wc -l)" -ge "$dead" ]
 }
 
 # passed NAME: how many good ones were delivered
@@ -58,11 +40,12 @@ all_passed()
 create stock 10084 lmtp
 create ours 10083 headroom
 for name in stock ours; do
-    put "$name" dead $dead
-    wait_for 10 full "$name" || fail "$name: only $(sink_holding "$TEST_DIR/$name.sink") deliveries at once"
+    local_put "$name" dead $dead dead 1
+    # All workers are busy, and each message has a local(8).
+    wait_for 10 local_full "$name" $workers $dead || fail "$name: only $(sink_holding "$TEST_DIR/$name.sink") deliveries at once"
 done
 for name in stock ours; do
-    put "$name" good $good
+    local_put "$name" good $good good 1
 done
 # They hang when they have run for slow_after and the next tick has seen it.
 wait_for 2 false || :

@@ -9,37 +9,12 @@
 . "${0%/*}/../lib/test.sh"
 # shellcheck source=tests/lib/postfix.sh
 . "$LIBRARY/postfix.sh"
+# shellcheck source=tests/lib/local.sh
+. "$LIBRARY/local.sh"
 
 [ "$AGENT" = headroom ] || skip 'build/headroom is not built'
 workers=4
 count=24
-
-# create NAME PORT COMMAND
-create()
-{
-    sink_start "$TEST_DIR/$1.sink" "127.0.0.1:$2" 'set ok slow 1'
-    postfix_create "$TEST_DIR/$1" "inet:[127.0.0.1]:$2" 'mydestination = test.invalid' \
-        "mailbox_transport = lmtp-test:inet:[127.0.0.1]:$2" 'local_destination_concurrency_limit = 100' \
-        'minimal_backoff_time = 300s' 'maximal_backoff_time = 4000s' 'queue_run_delay = 300s'
-    postfix_service "$TEST_DIR/$1" local 'local unix - n n - - local'
-    postfix_service "$TEST_DIR/$1" lmtp-test "lmtp-test unix - - n - $workers $3"
-    postfix_start "$TEST_DIR/$1"
-    : >"$TEST_DIR/$1.sent"
-}
-
-# put NAME PREFIX COUNT
-put()
-{
-    mailgen --to "$(postfix_address "$TEST_DIR/$1")" --prefix "$2" --sent "$TEST_DIR/$1.sent" --count "$3" \
-        --rcpt 'user%d@test.invalid' --cycle 40
-}
-
-# waiting NAME: all workers are busy, and each message that is left has a local(8)
-waiting()
-{
-    [ "$(sink_holding "$TEST_DIR/$1.sink")" -ge "$workers" ] &&
-        [ "$(postfix_pids "$TEST_DIR/$1" local | wc -l)" -ge $((count - workers)) ]
-}
 
 accounts()
 {
@@ -90,20 +65,23 @@ all()
     expect "$1" "$(accounts "$1")" "sent $2, delivered $2, queued 0, bounced 0, lost 0, doubled 0"
 }
 
-create stock 10084 lmtp
-create ours 10083 headroom
+local_create stock 10084 lmtp $workers - 'set ok slow 1'
+local_create ours 10083 headroom $workers - 'set ok slow 1'
 for name in stock ours; do
-    put "$name" first 1
+    postfix_start "$TEST_DIR/$name"
+    local_put "$name" first 1 user 40
     wait_for 20 delivered "$name" 1 || fail "$name: nothing was delivered"
 done
 total=1
 for round in 1 2 3; do
     for name in stock ours; do
-        put "$name" "round$round" $count
+        local_put "$name" "round$round" $count user 40
     done
     total=$((total + count))
     for name in stock ours; do
-        wait_for 20 waiting "$name" || fail "$name: only $(sink_holding "$TEST_DIR/$name.sink") deliveries at once"
+        # All workers are busy, and each message that is left has a local(8).
+        wait_for 20 local_full "$name" $workers $((count - workers)) ||
+            fail "$name: only $(sink_holding "$TEST_DIR/$name.sink") deliveries at once"
         postfix_reload "$TEST_DIR/$name"
     done
     for name in stock ours; do

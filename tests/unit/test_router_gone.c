@@ -4,16 +4,24 @@
 
 /* --- the client goes, in each state ------------------------------------------------------------------ */
 
-Test(router, the_client_goes_while_it_waits)
+/* The only worker has AAA of one client, and BBB of another waits. */
+static int one_waits(int *has, int *waits, int *worker)
 {
-    int number, one, two, busy;
+    int number;
 
     launch(1, CONFIG_LIMIT_FIXED);
     number = first_worker();
-    one = ask("AAA");
-    busy = serve(number, "AAA");
-    two = ask("BBB");
+    *has = ask("AAA");
+    *worker = serve(number, "AAA");
+    *waits = ask("BBB");
     UNTIL(waiting() == 1);
+    return number;
+}
+
+Test(router, the_client_goes_while_it_waits)
+{
+    int one, two, busy, number = one_waits(&one, &two, &busy);
+
     close(two);
     UNTIL(waiting() == 0);
     cr_expect_not(locked("BBB"));
@@ -27,14 +35,9 @@ Test(router, the_client_goes_while_it_waits)
 /* A signal ends it: who waits is answered, and what a worker has is its own affair. */
 Test(router, the_end_by_a_signal)
 {
-    int number, one, two, busy;
+    int one, two, busy;
 
-    launch(1, CONFIG_LIMIT_FIXED);
-    number = first_worker();
-    one = ask("AAA");
-    busy = serve(number, "AAA");
-    two = ask("BBB");
-    UNTIL(waiting() == 1);
+    (void)one_waits(&one, &two, &busy);
     router_end_waiting(&t.router);
     expect_answer(two, WIRE_REPLY_DEFERRED);
     cr_expect_not(locked("BBB"));
